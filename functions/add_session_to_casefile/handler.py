@@ -1,0 +1,28 @@
+"""File a session in a casefile."""
+
+from casefile import sessions
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    AddSessionToCasefileRequest,
+    AddSessionToCasefileResponse,
+    SessionAddedPayload,
+)
+
+
+@operation(
+    AddSessionToCasefileRequest,
+    AddSessionToCasefileResponse,
+    "POST /casefiles/{casefile_id}/sessions",
+    status=201,
+)
+def handle(request: AddSessionToCasefileRequest) -> Answer[SessionAddedPayload]:
+    """A session is filed once: filing it again in the same casefile gets the first answer."""
+    asked = request.payload
+    filing = sessions.file(asked.session_id, asked.casefile_id, request.user_id)
+    added = SessionAddedPayload(
+        casefile_id=filing.casefile_id,
+        session_id=asked.session_id,
+        session_type=asked.session_type,
+        total_sessions=filing.total_sessions,
+    )
+    return Answer(added, at=filing.at)

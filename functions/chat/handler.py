@@ -1,0 +1,24 @@
+"""Record chat messages in a chat session: one to a hundred, all or none."""
+
+from casefile import session_log, transcript
+from casefile.entry import Answer, operation
+from pydantic_models.operations import ChatRequest, ChatResponse, ChatResultPayload
+
+
+@operation(ChatRequest, ChatResponse, "POST /chat-sessions/{session_id}/messages", status=201)
+def handle(request: ChatRequest) -> Answer[ChatResultPayload]:
+    """All messages of a request are one record, so they stay together and in order."""
+    session_id = request.payload.session_id
+    record = session_log.append(session_id, request.user_id, transcript.chat_entry(request))
+    first, *others = messages = transcript.chat_messages(session_id, record)
+    return Answer(
+        ChatResultPayload(
+            message=first,
+            related_messages=others,
+            events=[transcript.chat_event(message).model_dump(mode="json") for message in messages],
+            session_id=session_id,
+            record=record.number,
+            recorded_at=first.timestamp,
+        ),
+        at=record.at,
+    )

@@ -1,0 +1,22 @@
+"""Open a chat session, filed at once if the request names a casefile."""
+
+from casefile import sessions
+from casefile.entry import Answer, operation
+from pydantic_models.base.times import text_of
+from pydantic_models.operations import (
+    ChatSessionCreatedPayload,
+    CreateChatSessionRequest,
+    CreateChatSessionResponse,
+)
+
+
+@operation(CreateChatSessionRequest, CreateChatSessionResponse, "POST /chat-sessions", status=201)
+def handle(request: CreateChatSessionRequest) -> Answer[ChatSessionCreatedPayload]:
+    """The same request opens one session, and gets its first answer again."""
+    head = sessions.create(request)
+    created = ChatSessionCreatedPayload(
+        session_id=head.session_id,
+        casefile_id=head.casefile_id,
+        created_at=text_of(head.created_at),
+    )
+    return Answer(created, at=head.created_at)

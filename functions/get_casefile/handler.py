@@ -1,0 +1,16 @@
+"""Read a casefile with the ids of the sessions filed in it."""
+
+from casefile import casefiles
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    CasefileDataPayload,
+    GetCasefileRequest,
+    GetCasefileResponse,
+)
+
+
+@operation(GetCasefileRequest, GetCasefileResponse, "GET /casefiles/{casefile_id}")
+def handle(request: GetCasefileRequest) -> Answer[CasefileDataPayload]:
+    """The count of sessions is exact at any moment."""
+    casefile = casefiles.read(request.payload.casefile_id, request.user_id)
+    return Answer(CasefileDataPayload(casefile=casefile))

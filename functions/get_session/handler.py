@@ -1,0 +1,39 @@
+"""Read a tool session, with its requests and their events if they are asked for."""
+
+from casefile import session_log, transcript
+from casefile.entry import Answer, operation
+from pydantic_models.base.times import text_of
+from pydantic_models.operations import (
+    GetSessionRequest,
+    GetSessionResponse,
+    SessionDataPayload,
+)
+
+
+@operation(GetSessionRequest, GetSessionResponse, "GET /tool-sessions/{session_id}")
+def handle(request: GetSessionRequest) -> Answer[SessionDataPayload]:
+    """Counts and state are those of the log's newest record."""
+    asked = request.payload
+    log = session_log.read(asked.session_id, request.user_id, with_content=asked.include_requests)
+    requests = [transcript.tool_request(asked.session_id, record) for record in log.of("tool")]
+    return Answer(
+        SessionDataPayload(
+            session_id=asked.session_id,
+            user_id=log.head.user_id,
+            casefile_id=log.head.casefile_id,
+            created_at=text_of(log.head.created_at),
+            updated_at=text_of(log.updated_at),
+            active=log.closed_at is None,
+            closed_at=None if log.closed_at is None else text_of(log.closed_at),
+            title=log.head.title,
+            metadata=log.head.metadata,
+            request_count=log.totals.requests,
+            pending_count=log.totals.pending,
+            event_count=log.totals.events,
+            request_ids=[str(tool_request.request_id) for tool_request in requests],
+            requests=requests if asked.include_requests else [],
+            events=[event for tool_request in requests for event in tool_request.events]
+            if asked.include_events
+            else [],
+        )
+    )

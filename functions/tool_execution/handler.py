@@ -1,0 +1,38 @@
+"""Record a tool execution in a tool session."""
+
+from casefile import session_log, transcript
+from casefile.entry import Answer, operation
+from pydantic_models.base import RequestStatus
+from pydantic_models.operations import (
+    ToolExecutionRequest,
+    ToolExecutionResponse,
+    ToolResponsePayload,
+)
+
+
+@operation(
+    ToolExecutionRequest,
+    ToolExecutionResponse,
+    "POST /tool-sessions/{session_id}/requests",
+    status=201,
+)
+def handle(request: ToolExecutionRequest) -> Answer[ToolResponsePayload]:
+    """One record, whatever the execution brought; without a result it stays pending."""
+    session_id = request.payload.session_id
+    record = session_log.append(session_id, request.user_id, transcript.tool_entry(request))
+    recorded = transcript.tool_request(session_id, record)
+    is_pending = recorded.status is RequestStatus.PENDING
+    return Answer(
+        ToolResponsePayload(
+            session_id=session_id,
+            session_request_id=recorded.session_request_id,
+            status=recorded.status,
+            result=recorded.result or {},
+            error_message=recorded.error_message,
+            events=recorded.events,
+            record=recorded.record,
+            recorded_at=recorded.recorded_at,
+        ),
+        at=record.at,
+        status=RequestStatus.PENDING if is_pending else RequestStatus.COMPLETED,
+    )

@@ -1,0 +1,1 @@
+"""The service: doors, rules and storage. The only package that knows AWS."""

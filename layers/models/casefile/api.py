@@ -1,0 +1,186 @@
+"""The HTTP door: what API Gateway sent becomes a request envelope, an answer becomes HTTP.
+
+REST APIs (payload 1.0), HTTP APIs and function URLs (payload 2.0) say the same things in
+different places; here is the only code that knows the places. Who asks is told by the
+authorizer, never by a field that the caller may choose.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qs, unquote
+from uuid import UUID, uuid5
+
+from pydantic_core import from_json
+
+from pydantic_models.base import BaseRequest
+
+from .errors import (
+    BadRequest,
+    Forbidden,
+    MethodNotAllowed,
+    TooLarge,
+    Unauthenticated,
+)
+
+MAX_ANSWER_BYTES = 6 * 1024 * 1024 - 64 * 1024
+"""What a function may answer (AWS Lambda quotas: 6 MB), less room for its wrapping."""
+
+_IDEMPOTENCY_KEYS = UUID("5a4cf5b4-6a49-4d0c-a9f7-0f6d7f6f2a53")
+"""Namespace of request ids derived from idempotency keys that are no UUIDs."""
+
+
+def is_api_event(event: dict[str, Any]) -> bool:
+    """Whether an event is an HTTP request from API Gateway or a function URL."""
+    context = event.get("requestContext")
+    return isinstance(context, dict) and ("httpMethod" in event or "http" in context)
+
+
+def to_envelope(event: dict[str, Any], route: str) -> dict[str, Any]:
+    """The request envelope of an HTTP request, not yet validated.
+
+    Raises Unauthenticated, Forbidden, MethodNotAllowed and BadRequest.
+    """
+    user_id = _user_id(event)
+    method, _, path = route.partition(" ")
+    if _method(event) != method:
+        raise MethodNotAllowed(f"This route answers to {method}, not {_method(event)}.")
+    envelope = _body(event)
+    if "payload" not in envelope:
+        unknown = sorted(set(envelope) - set(BaseRequest.model_fields))
+        if unknown:
+            raise BadRequest(
+                f"The body has no payload, but {', '.join(unknown)}. "
+                'The fields of an operation go under "payload": {"payload": {…}}.'
+            )
+        envelope["payload"] = {}
+    if isinstance(envelope["payload"], dict):
+        envelope["payload"] = _with_address(envelope["payload"], event, path)
+    key = _headers(event).get("idempotency-key")
+    if key is not None:
+        envelope["request_id"] = _named_once(
+            "request_id", envelope.get("request_id"), _key_to_id(key)
+        )
+    if user_id is None:
+        return envelope  # Let in by IAM, which is trusted to name the user.
+    named = envelope.get("user_id")
+    if named is not None and not (isinstance(named, str) and named.strip().lower() == user_id):
+        raise Forbidden(f"The envelope names another user than the one who asks, {user_id}.")
+    return envelope | {"user_id": user_id}
+
+
+def answer(status: int, body: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """The answer as API Gateway takes it. Raises TooLarge for more than a function may answer."""
+    answered = {
+        "statusCode": status,
+        "headers": {
+            "Content-Type": "application/json",
+            "Cache-Control": "no-store",
+            **(headers or {}),
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }
+    if len(body) > MAX_ANSWER_BYTES // 6 and len(json.dumps(answered)) > MAX_ANSWER_BYTES:
+        raise TooLarge(
+            "The answer is larger than a function may give "
+            f"({MAX_ANSWER_BYTES // 1024} KB). Ask for less at once."
+        )
+    return answered
+
+
+def _user_id(event: dict[str, Any]) -> str | None:
+    """The user whom the authorizer found, or None where IAM let the caller in."""
+    authorizer = event["requestContext"].get("authorizer") or {}
+    if authorizer.get("iam"):
+        return None
+    claims = authorizer.get("claims") or (authorizer.get("jwt") or {}).get("claims") or {}
+    email = claims.get("email")
+    if email:
+        if str(claims.get("email_verified")).lower() != "true":
+            raise Unauthenticated(f"The e-mail address {email} is not verified yet.")
+        return str(email).strip().lower()
+    subject = claims.get("sub")
+    if subject and claims.get("client_id") == subject:  # A machine client's own access token.
+        return str(subject).lower()
+    raise Unauthenticated(
+        "The token names no user. Send the ID token of a user with a verified e-mail address, "
+        "or a machine client's access token."
+    )
+
+
+def _method(event: dict[str, Any]) -> str:
+    if "httpMethod" in event:
+        return str(event["httpMethod"])
+    return str(event["requestContext"]["http"].get("method"))
+
+
+def _headers(event: dict[str, Any]) -> dict[str, str]:
+    return {name.lower(): str(value) for name, value in (event.get("headers") or {}).items()}
+
+
+def _body(event: dict[str, Any]) -> dict[str, Any]:
+    body = event.get("body")
+    try:
+        if event.get("isBase64Encoded") and body:
+            body = base64.b64decode(body, validate=True).decode()
+        if body is None or not body.strip():
+            return {}
+        parsed = from_json(body, allow_inf_nan=False)
+    except (binascii.Error, UnicodeError):
+        raise BadRequest("The body is not UTF-8 text.") from None
+    except ValueError as error:
+        raise BadRequest(f"The body is not JSON: {error}.") from None
+    if not isinstance(parsed, dict):
+        raise BadRequest('The body must be a JSON object: {"payload": {…}}.')
+    return parsed
+
+
+def _with_address(payload: dict[str, Any], event: dict[str, Any], path: str) -> dict[str, Any]:
+    """The payload with what the path and the query string say. They must not contradict it."""
+    address = _query(event)
+    for name, value in _path_parameters(event, path).items():
+        address[name] = _named_once(name, address.get(name), value)
+    for name, value in address.items():
+        payload = payload | {name: _named_once(name, payload.get(name), value)}
+    return payload
+
+
+def _query(event: dict[str, Any]) -> dict[str, Any]:
+    if "rawQueryString" in event:
+        values = parse_qs(event["rawQueryString"], keep_blank_values=True)
+    else:
+        values = event.get("multiValueQueryStringParameters") or {
+            name: [value] for name, value in (event.get("queryStringParameters") or {}).items()
+        }
+    return {name: value[0] if len(value) == 1 else value for name, value in values.items()}
+
+
+def _path_parameters(event: dict[str, Any], path: str) -> dict[str, str]:
+    """The path parameters; a function URL leaves it to us to find them in the path."""
+    given = event.get("pathParameters")
+    if given is None and "rawPath" in event:
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", path)
+        match = re.fullmatch(pattern, event["rawPath"].rstrip("/"))
+        given = match.groupdict() if match else None
+    return {name: unquote(value) for name, value in (given or {}).items()}
+
+
+def _named_once(name: str, here: Any, there: Any) -> Any:
+    if here is None or here == there:
+        return there
+    if str(here).strip().lower() == str(there).strip().lower():
+        return there
+    raise BadRequest(f"{name} is given twice, and differently: {here!r:.100} and {there!r:.100}.")
+
+
+def _key_to_id(key: str) -> str:
+    """The request id that an Idempotency-Key stands for: itself if it is a UUID."""
+    try:
+        return str(UUID(key))
+    except ValueError:
+        return str(uuid5(_IDEMPOTENCY_KEYS, key))

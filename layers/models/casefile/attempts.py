@@ -1,0 +1,51 @@
+"""Trying again: bounded in number, spread by jitter, and never past the function's own time.
+
+Whoever loses a race tries again at once-ish; whoever runs out of tries or time is told to come
+back, with nothing half done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+from .errors import Unavailable
+
+MAX_ATTEMPTS = 100
+LONGEST_PAUSE = 0.25
+"""Seconds."""
+RESERVE = 1.0
+"""Seconds kept back for one more call and for the answer."""
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Let attempts inside end in time to answer within `seconds` from now."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def attempts(what: str) -> Iterator[int]:
+    """Count attempts from 0, pausing before each but the first.
+
+    Raises Unavailable, naming `what`, when the attempts or the time run out.
+    """
+    deadline = _deadline.get()
+    for attempt in range(MAX_ATTEMPTS):
+        if attempt:
+            time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.005 * 2**attempt)))
+        if deadline is not None and time.monotonic() > deadline - RESERVE:
+            break
+        yield attempt
+    raise Unavailable(
+        f"{what} is being written by many at once, and this request lost each race. "
+        "Nothing was changed by it; send the same request again."
+    )

@@ -1,0 +1,34 @@
+"""Configuration: a handful of environment variables, read here and nowhere else."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+
+
+class MissingConfiguration(Exception):
+    """The deployment left out something that the functions need."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the template tells a function."""
+
+    table_name: str
+
+
+@functools.cache
+def configuration() -> Configuration:
+    """The configuration; raises MissingConfiguration naming the variable that is not set."""
+    try:
+        return Configuration(table_name=os.environ["TABLE_NAME"])
+    except KeyError as missing:
+        raise MissingConfiguration(
+            f"the environment variable {missing} is not set; template.yaml sets it for all functions"
+        ) from None
+
+
+def is_lambda() -> bool:
+    """Whether this process was started as a Lambda function."""
+    return "AWS_LAMBDA_FUNCTION_NAME" in os.environ

@@ -1,0 +1,251 @@
+"""The table: one client, plain values in and out, and AWS's errors turned into ours.
+
+The storage modules say what they read and write; how a value is spelled on the wire, and what a
+failing call means to a caller, stands here alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    HTTPClientError,
+)
+
+from .config import configuration
+from .errors import Unavailable
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef
+
+Value: TypeAlias = "str | int | bool | bytes | list[str] | list[int]"
+Item: TypeAlias = "dict[str, Any]"
+"""Attribute names to plain values."""
+
+MAX_ITEM_BYTES = 400 * 1024
+"""DynamoDB's limit for an item, names included."""
+
+WRITE_UNIT_BYTES = 1024
+"""What one write unit pays for."""
+
+CASEFILE_INDEX = "by_casefile"
+
+_COME_BACK_CODES = {
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "TransactionInProgressException",
+}
+
+
+@functools.cache
+def client() -> DynamoDBClient:
+    """The one client of this execution environment. It retries what is safe to repeat."""
+    return boto3.client(
+        "dynamodb",
+        config=Config(
+            connect_timeout=2,
+            read_timeout=5,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            tcp_keepalive=True,
+        ),
+    )
+
+
+def table() -> str:
+    """The name of the table."""
+    return configuration().table_name
+
+
+def to_attributes(item: Mapping[str, Value | None]) -> dict[str, Any]:
+    """Spell an item for DynamoDB; what is None is left out."""
+    return {name: _spell(value) for name, value in item.items() if value is not None}
+
+
+def _spell(value: Value) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case bytes():
+            return {"B": value}
+        case list():
+            return {"L": [_spell(element) for element in value]}
+
+
+def from_attributes(attributes: Mapping[str, Any]) -> Item:
+    """Read an item as DynamoDB spells it. Numbers of ours are whole."""
+    return {name: _read(value) for name, value in attributes.items()}
+
+
+def _read(spelled: Mapping[str, Any]) -> Any:
+    ((kind, value),) = spelled.items()
+    match kind:
+        case "N":
+            return int(value)
+        case "L":
+            return [_read(element) for element in value]
+        case _:
+            return value
+
+
+def item_bytes(item: Mapping[str, Value | None]) -> int:
+    """The size of an item in bytes as DynamoDB counts it for its limit and its prices.
+
+    Source: the DynamoDB developer guide, "Item sizes and formats".
+    """
+    return sum(
+        len(name.encode()) + _value_bytes(value)
+        for name, value in item.items()
+        if value is not None
+    )
+
+
+def _value_bytes(value: Value) -> int:
+    match value:
+        case bool():
+            return 1
+        case str():
+            return len(value.encode())
+        case int():
+            return (len(str(abs(value)).rstrip("0")) + 1) // 2 + 1
+        case bytes():
+            return len(value)
+        case list():
+            return 3 + sum(1 + _value_bytes(element) for element in value)
+
+
+def write_units(size: int) -> int:
+    """Write units for an item of `size` bytes."""
+    return -(-size // WRITE_UNIT_BYTES)
+
+
+class ConditionFailed(Exception):
+    """A conditional write found another item than it hoped for: `item`, or None for none."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("condition failed")
+        self.item = item
+
+
+class TransactionFailed(Exception):
+    """A transaction changed nothing.
+
+    `found` tells, for each of its writes, the item whose condition failed: None where it held,
+    an empty item where there was none. With none failed, another transaction was in the way.
+    """
+
+    def __init__(self, found: list[Item | None]) -> None:
+        super().__init__("transaction failed")
+        self.found = found
+
+
+@contextlib.contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise ConditionFailed, TransactionFailed or Unavailable for what AWS says of a call."""
+    try:
+        yield
+    except ClientError as error:
+        response = cast("dict[str, Any]", error.response)
+        code = response["Error"]["Code"]
+        if code == "ConditionalCheckFailedException":
+            found = response.get("Item")
+            raise ConditionFailed(from_attributes(found) if found else None) from error
+        if code == "TransactionCanceledException":
+            reasons = response.get("CancellationReasons", [])
+            codes = {reason.get("Code", "None") for reason in reasons}
+            if codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                raise TransactionFailed(
+                    [
+                        from_attributes(reason.get("Item", {}))
+                        if reason.get("Code") == "ConditionalCheckFailed"
+                        else None
+                        for reason in reasons
+                    ]
+                ) from error
+            if codes & {"ProvisionedThroughputExceeded", "ThrottlingError"}:
+                raise _come_back() from error
+        if code == "TransactionConflictException":
+            raise TransactionFailed([]) from error
+        if code in _COME_BACK_CODES:
+            raise _come_back() from error
+        raise
+    except (ConnectionClosedError, EndpointConnectionError, HTTPClientError) as error:
+        raise _come_back() from error
+
+
+def _come_back() -> Unavailable:
+    return Unavailable(
+        "The database did not answer in time. Send the same request again, with the same "
+        "request_id and timestamp: if it did take effect, it won't take effect twice."
+    )
+
+
+def get(key: dict[str, Any]) -> Item | None:
+    """The item as it is now (a strongly consistent read), or None."""
+    with translated_errors():
+        found = client().get_item(TableName=table(), Key=key, ConsistentRead=True).get("Item")
+    return from_attributes(found) if found else None
+
+
+def creation(item: Mapping[str, Value | None]) -> PutTypeDef:
+    """The write of an item that must not be there yet."""
+    return {
+        "TableName": table(),
+        "Item": to_attributes(item),
+        "ConditionExpression": "attribute_not_exists(pk)",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def create(item: Mapping[str, Value | None]) -> None:
+    """Write an item that must not be there yet. Raises ConditionFailed with the one that is."""
+    with translated_errors():
+        client().put_item(**creation(item))
+
+
+def update(
+    key: dict[str, Any], expression: str, *, condition: str, values: Mapping[str, Value]
+) -> Item:
+    """Change an item and return it as it is then.
+
+    Raises ConditionFailed with the item found, or TransactionFailed if one is under way with it.
+    """
+    with translated_errors():
+        changed = client().update_item(
+            TableName=table(),
+            Key=key,
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=to_attributes(values),
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    return from_attributes(changed["Attributes"])
+
+
+def transact(writes: Sequence[TransactWriteItemTypeDef]) -> None:
+    """Do all writes or none. Raises TransactionFailed."""
+    with translated_errors():
+        client().transact_write_items(TransactItems=writes)
+
+
+def query_pages(**arguments: Any) -> Iterator[list[dict[str, Any]]]:
+    """The pages of a Query, each a list of items as DynamoDB spells them."""
+    with translated_errors():
+        for page in client().get_paginator("query").paginate(TableName=table(), **arguments):
+            yield page["Items"]

@@ -1,0 +1,257 @@
+"""The doors: every event that AWS can send becomes a request envelope, and its answer an answer.
+
+An operation is written once, as a function from its request to its answer, and is served by API
+Gateway, by direct invocation, by EventBridge and by SQS. So a handler reads as the definition of
+its operation, and what a failure means at each door is decided here alone.
+
+| door | an answer | a request that can't be done | a bug |
+|---|---|---|---|
+| API | the response envelope | the envelope with status failed, and the error's HTTP status | 500 |
+| direct | the response envelope | raised: errorType names the class | raised |
+| EventBridge | ignored | raised, so that it is tried again and then dead-lettered | raised |
+| SQS | nothing failed | that message alone is reported failed | the same |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID, uuid4, uuid5
+
+from aws_lambda_powertools import Logger
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from pydantic_models.base import (
+    BaseRequest,
+    BaseResponse,
+    FailedResponse,
+    RequestStatus,
+    ResponsePayload,
+)
+from pydantic_models.base.times import from_milliseconds, now, text_of, to_text
+
+from . import api, dynamodb
+from .attempts import time_limit
+from .config import configuration, is_lambda
+from .errors import BadRequest, CasefileError, Fault
+
+RequestT = TypeVar("RequestT", bound="BaseRequest[Any]")
+PayloadT = TypeVar("PayloadT", bound=ResponsePayload)
+
+MAX_FAULTS = 20
+"""How many faults of one request are listed."""
+
+logger = Logger(service="casefile")
+
+_DOOR_IDS = UUID("2b4f2ac8-9d5e-4a57-8a5f-6f1d2d0f4a11")
+"""Namespace of request ids derived from a door's own ids where those are no UUIDs."""
+
+
+@dataclass(frozen=True)
+class Answer(Generic[PayloadT]):
+    """What an operation answers, and when it took effect: for a retry, when the first try did.
+
+    `at` is in milliseconds since 1970; without it, the answer is of now.
+    """
+
+    payload: PayloadT
+    at: int | None = None
+    status: RequestStatus = RequestStatus.COMPLETED
+
+
+@dataclass(frozen=True)
+class Operation(Generic[RequestT, PayloadT]):
+    """One operation: a Lambda handler for every door."""
+
+    request_type: type[RequestT]
+    response_type: type[BaseResponse[PayloadT]]
+    route: str
+    status: int
+    run: Callable[[RequestT], Answer[PayloadT]]
+
+    @property
+    def name(self) -> str:
+        """The operation as envelopes name it."""
+        return str(self.request_type.model_fields["operation"].default)
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        """Handle a Lambda event from any door."""
+        with time_limit(context.get_remaining_time_in_millis() / 1000):
+            if isinstance(event, dict):
+                if api.is_api_event(event):
+                    return self._answer_api(event, context)
+                if _is_queue_event(event):
+                    return self._answer_queue(event, context)
+                if "detail-type" in event and "detail" in event:
+                    return self._answer_bus(event)
+            return self._perform(event, request_id=context.aws_request_id)
+
+    def _answer_api(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        request_id: Any = context.aws_request_id
+        try:
+            envelope = api.to_envelope(event, self.route)
+            request_id = envelope.setdefault("request_id", request_id)
+            response = self._respond(envelope)
+            return api.answer(self.status, response.model_dump_json())
+        except CasefileError as error:
+            self._log_refusal(error, request_id)
+            return api.answer(error.status, _failed(request_id, error), error.headers)
+        except Exception:
+            logger.exception("bug", operation=self.name, request_id=str(request_id))
+            return api.answer(500, _failed(request_id, None))
+
+    def _answer_bus(self, event: dict[str, Any]) -> dict[str, Any]:
+        return self._perform(
+            event["detail"], request_id=event.get("id"), timestamp=event.get("time")
+        )
+
+    def _answer_queue(self, event: dict[str, Any], context: Any) -> Any:
+        # Imported here, since most functions never see a queue and the import is not cheap.
+        from aws_lambda_powertools.utilities.batch import (
+            BatchProcessor,
+            EventType,
+            SqsFifoPartialProcessor,
+            process_partial_response,
+        )
+
+        processor: BatchProcessor
+        if event["Records"][0].get("eventSourceARN", "").endswith(".fifo"):
+            processor = SqsFifoPartialProcessor(skip_group_on_error=True)
+        else:
+            processor = BatchProcessor(event_type=EventType.SQS)
+        processor.raise_on_entire_batch_failure = False
+        return process_partial_response(
+            event=event,
+            record_handler=lambda message: self._perform_message(message.raw_event),
+            processor=processor,
+            context=context,
+        )
+
+    def _perform_message(self, message: dict[str, Any]) -> None:
+        try:
+            envelope = from_json(message["body"], allow_inf_nan=False)
+        except ValueError as error:
+            raise BadRequest(f"The message is not JSON: {error}.") from None
+        sent = message.get("attributes", {}).get("SentTimestamp")
+        try:
+            self._perform(
+                envelope,
+                request_id=message["messageId"],
+                timestamp=text_of(int(sent)) if sent else None,
+            )
+        except CasefileError:
+            raise
+        except Exception:
+            logger.exception("bug", operation=self.name, message_id=message["messageId"])
+            raise
+
+    def _perform(self, envelope: Any, *, request_id: Any, timestamp: Any = None) -> dict[str, Any]:
+        """Do what an envelope from a trusted door asks; the door fills what it leaves out."""
+        if not isinstance(envelope, dict):
+            raise BadRequest(
+                "The event must be a request envelope: "
+                '{"user_id": …, "operation": …, "payload": {…}}.'
+            )
+        given = {"request_id": _as_uuid(request_id)} | (
+            {"timestamp": timestamp} if timestamp else {}
+        )
+        try:
+            return self._respond(given | envelope).model_dump(mode="json")
+        except CasefileError as error:
+            self._log_refusal(error, envelope.get("request_id", given["request_id"]))
+            raise
+
+    def _respond(self, envelope: dict[str, Any]) -> BaseResponse[PayloadT]:
+        request = self._request(envelope)
+        answer = self.run(request)
+        logger.info(
+            "done",
+            operation=self.name,
+            request_id=str(request.request_id),
+            user_id=request.user_id,
+            session_id=getattr(answer.payload, "session_id", None),
+            outcome=answer.status.value,
+        )
+        return self.response_type(
+            request_id=request.request_id,
+            status=answer.status,
+            payload=answer.payload,
+            timestamp=to_text(now() if answer.at is None else from_milliseconds(answer.at)),
+        )
+
+    def _request(self, envelope: dict[str, Any]) -> RequestT:
+        try:
+            return self.request_type.model_validate(envelope)
+        except ValidationError as error:
+            faults = [
+                Fault(
+                    where=".".join(str(step) for step in fault["loc"]) or "the request",
+                    what=fault["msg"].removeprefix("Value error, "),
+                )
+                for fault in error.errors(
+                    include_url=False, include_context=False, include_input=False
+                )
+            ]
+            told = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults[:MAX_FAULTS])
+            raise BadRequest(
+                f"The request to {self.name} is not valid. {told}", faults[:MAX_FAULTS]
+            ) from None
+
+    def _log_refusal(self, error: CasefileError, request_id: Any) -> None:
+        logger.info(
+            "refused",
+            operation=self.name,
+            request_id=str(request_id)[:100],
+            outcome=error.code,
+        )
+
+
+def operation(
+    request_type: type[RequestT],
+    response_type: type[BaseResponse[PayloadT]],
+    route: str,
+    *,
+    status: int = 200,
+) -> Callable[[Callable[[RequestT], Answer[PayloadT]]], Operation[RequestT, PayloadT]]:
+    """Make a function from a request to its answer the Lambda handler of an operation.
+
+    `route` is its HTTP method and path template; the path's parameters are fields of the payload.
+    `status` is the HTTP status of an answer.
+    """
+    if is_lambda():  # While the function starts, so that the first request needn't wait.
+        configuration()
+        dynamodb.client()
+    return lambda run: Operation(request_type, response_type, route, status, run)
+
+
+def _is_queue_event(event: dict[str, Any]) -> bool:
+    records = event.get("Records")
+    return (
+        isinstance(records, list)
+        and bool(records)
+        and isinstance(records[0], dict)
+        and records[0].get("eventSource") == "aws:sqs"
+    )
+
+
+def _as_uuid(identifier: Any) -> str:
+    """A request id from a door's own id: itself if it is a UUID, else derived from it."""
+    try:
+        return str(UUID(identifier))
+    except (ValueError, TypeError, AttributeError):
+        return str(uuid5(_DOOR_IDS, str(identifier)))
+
+
+def _failed(request_id: Any, error: CasefileError | None) -> str:
+    """The envelope of a failure; a bug is named as one, and nothing of it is shown."""
+    try:
+        answered = UUID(str(request_id))
+    except ValueError:
+        answered = uuid4()
+    metadata: dict[str, Any] = {"error_code": error.code if error else "internal_error"}
+    if isinstance(error, BadRequest) and error.faults:
+        metadata["errors"] = error.faults
+    told = str(error) if error else "Something went wrong in Casefile itself. It has been logged."
+    return FailedResponse(request_id=answered, error=told, metadata=metadata).model_dump_json()

@@ -1,0 +1,115 @@
+"""Every way in which a request can fail, raised where it is known and mapped once, at the door.
+
+    CasefileError
+    ├── BadRequest            400  invalid_request
+    ├── Unauthenticated       401  unauthenticated
+    ├── Forbidden             403  forbidden
+    ├── NotFound              404  not_found
+    ├── MethodNotAllowed      405  method_not_allowed
+    ├── Conflict              409
+    │   ├── RequestIdReused        request_id_reused
+    │   ├── SessionClosed          session_closed
+    │   └── AlreadyFiled           session_already_filed
+    ├── TooLarge              413  too_large
+    └── Unavailable           503  unavailable
+
+A class names its HTTP status and its stable code; the message is written for strangers. What a
+caller may not see is NotFound, the same as what doesn't exist.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypedDict
+
+
+class Fault(TypedDict):
+    """One thing that is wrong with the input: where it is, and what."""
+
+    where: str
+    what: str
+
+
+class CasefileError(Exception):
+    """A request that can't be done, and why."""
+
+    status: int
+    code: str
+    headers: ClassVar[dict[str, str]] = {}
+
+
+class BadRequest(CasefileError):
+    """The request itself is wrong; `faults` lists where."""
+
+    status, code = 400, "invalid_request"
+
+    def __init__(self, message: str, faults: list[Fault] | None = None) -> None:
+        super().__init__(message)
+        self.faults = faults or []
+
+
+class Unauthenticated(CasefileError):
+    """Nobody whom we know is asking."""
+
+    status, code = 401, "unauthenticated"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(CasefileError):
+    """The caller is known, and may not."""
+
+    status, code = 403, "forbidden"
+
+
+class NotFound(CasefileError):
+    """It doesn't exist, or the caller may not see it."""
+
+    status, code = 404, "not_found"
+
+
+class MethodNotAllowed(CasefileError):
+    """The route answers to another method."""
+
+    status, code = 405, "method_not_allowed"
+
+
+class Conflict(CasefileError):
+    """What is stored already forbids it."""
+
+    status = 409
+
+
+class RequestIdReused(Conflict):
+    """The request id stands for another request already."""
+
+    code = "request_id_reused"
+
+    def __init__(self, request_id: object) -> None:
+        super().__init__(
+            f"Request id {request_id} was used before for a different request. "
+            "A retry must repeat its request unchanged; a new request needs an id of its own."
+        )
+
+
+class SessionClosed(Conflict):
+    """The session takes no more records."""
+
+    code = "session_closed"
+
+
+class AlreadyFiled(Conflict):
+    """The session is in another casefile."""
+
+    code = "session_already_filed"
+
+
+class TooLarge(CasefileError):
+    """More than can be stored or carried at once."""
+
+    status, code = 413, "too_large"
+
+
+class Unavailable(CasefileError):
+    """It could not be done now; nothing is half done, and the same request may be sent again."""
+
+    status, code = 503, "unavailable"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}

@@ -1,0 +1,174 @@
+"""Sessions: the head of each, which tells whose it is, its title and its casefile.
+
+A head is written when its session is created, filed or closed, and never by an append: what has
+been recorded is told by the log's own tail. So appends don't meet each other here.
+
+    pk SESSION#<session_id>   sk HEAD
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_models.base.json_values import to_json
+from pydantic_models.base.times import now, to_milliseconds
+from pydantic_models.canonical.record import Record
+from pydantic_models.operations import CreateChatSessionRequest, CreateSessionRequest
+
+from . import access, casefiles, creation, dynamodb
+from .attempts import attempts
+from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
+from .errors import AlreadyFiled, NotFound
+
+HEAD = "HEAD"
+"""The slot of the head: it sorts after every record's."""
+
+
+@dataclass(frozen=True)
+class SessionHead:
+    """A session as stored, less its records; times are in milliseconds since 1970."""
+
+    session_id: str
+    user_id: str
+    title: str | None
+    casefile_id: str | None
+    created_at: int
+    updated_at: int
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Filing:
+    """A session's place in a casefile: the casefile's total with it, and when it came."""
+
+    casefile_id: str
+    total_sessions: int
+    at: int
+
+
+def partition(session_id: str) -> str:
+    """The partition that holds everything of a session."""
+    return f"SESSION#{session_id}"
+
+
+def _key(session_id: str) -> dict[str, Any]:
+    return to_attributes({"pk": partition(session_id), "sk": HEAD})
+
+
+def from_item(item: Item) -> SessionHead:
+    """Read a stored head."""
+    return SessionHead(
+        session_id=item["pk"].partition("#")[2],
+        user_id=item["user_id"],
+        title=item.get("title"),
+        casefile_id=item.get("casefile_id"),
+        created_at=item["created_at"],
+        updated_at=item["updated_at"],
+        metadata=json.loads(item.get("metadata") or "{}"),
+    )
+
+
+def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionHead:
+    """Open a session, filed at once if the request names a casefile.
+
+    Answers a retry with the head as it was created. Raises NotFound if there is no such casefile
+    of the caller's, and RequestIdReused.
+    """
+    session_id = creation.new_id("ts" if request.operation == "create_session" else "cs", request)
+    casefile_id = request.payload.casefile_id
+    at = to_milliseconds(now())
+    item: Item = {
+        "pk": partition(session_id),
+        "sk": HEAD,
+        "user_id": request.user_id,
+        "title": request.payload.title,
+        "created_at": at,
+        "updated_at": at,
+        "active": True,
+        "metadata": to_json(request.metadata) if request.metadata else None,
+        **creation.origin(request),
+    }
+    try:
+        if casefile_id is None:
+            dynamodb.create(item)
+        else:
+            filed = {"casefile_id": casefile_id, "filed_at": at}
+            casefiles.file_session(
+                casefile_id,
+                request.user_id,
+                lambda total: {"Put": dynamodb.creation(item | filed | {"total_sessions": total})},
+            )
+    except ConditionFailed as taken:
+        item = taken.item or item
+        creation.check_origin(item, request)
+    except NotFound:
+        # The casefile may have gone since the first try filed the session in it.
+        existing = dynamodb.get(_key(session_id))
+        if existing is None:
+            raise
+        item = existing
+        creation.check_origin(item, request)
+    return from_item(item | {"casefile_id": casefile_id})
+
+
+def file(session_id: str, casefile_id: str, user_id: str) -> Filing:
+    """File a session in a casefile; filing it there again gives the first answer.
+
+    Raises NotFound for a session or casefile that isn't there or isn't the user's, and
+    AlreadyFiled.
+    """
+    at = to_milliseconds(now())
+    try:
+        total = casefiles.file_session(
+            casefile_id,
+            user_id,
+            lambda total: {
+                "Update": {
+                    "TableName": dynamodb.table(),
+                    "Key": _key(session_id),
+                    "UpdateExpression": "SET casefile_id = :casefile, total_sessions = :total, "
+                    "filed_at = :now, updated_at = :now",
+                    "ConditionExpression": "user_id = :user AND attribute_not_exists(casefile_id)",
+                    "ExpressionAttributeValues": to_attributes(
+                        {":casefile": casefile_id, ":total": total, ":now": at, ":user": user_id}
+                    ),
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                }
+            },
+        )
+        return Filing(casefile_id, total, at)
+    except ConditionFailed as refused:
+        found = refused.item or {}
+        access.require_session(session_id, found.get("user_id"), user_id)
+        if found["casefile_id"] != casefile_id:
+            raise AlreadyFiled(
+                f"Session {session_id} is filed in casefile {found['casefile_id']} already. "
+                "A session is in one casefile at a time."
+            ) from refused
+        return Filing(casefile_id, found["total_sessions"], found["filed_at"])
+
+
+def mark_closed(session_id: str, closing: Record) -> SessionHead:
+    """Show in the head that the log is closed, and return it.
+
+    The log decides; this may be repeated.
+    """
+    for _ in attempts(f"Session {session_id}"):
+        try:
+            return from_item(
+                dynamodb.update(
+                    _key(session_id),
+                    "SET active = :no, closed_at = :at, updated_at = :at, totals = :totals",
+                    condition="attribute_exists(pk) AND attribute_not_exists(closed_at)",
+                    values={":no": False, ":at": closing.at, ":totals": list(closing.totals)},
+                )
+            )
+        except ConditionFailed as found:
+            if found.item is None:
+                raise access.missing_session(session_id) from found
+            return from_item(found.item)
+        except TransactionFailed:
+            continue  # It is being filed at this moment.
+    raise AssertionError("attempts() ends by raising")

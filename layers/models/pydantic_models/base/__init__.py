@@ -1,0 +1,39 @@
+"""Envelopes, identifiers, points in time and JSON: what every other model is made of."""
+
+from .envelopes import (
+    BaseRequest,
+    BaseResponse,
+    FailedResponse,
+    RequestPayload,
+    RequestStatus,
+    ResponsePayload,
+)
+from .identifiers import (
+    CasefileId,
+    ChatSessionId,
+    SessionId,
+    SessionKind,
+    ToolSessionId,
+    UserId,
+    kind_of,
+)
+from .json_values import JsonObject
+from .times import Timestamp
+
+__all__ = [
+    "BaseRequest",
+    "BaseResponse",
+    "CasefileId",
+    "ChatSessionId",
+    "FailedResponse",
+    "JsonObject",
+    "RequestPayload",
+    "RequestStatus",
+    "ResponsePayload",
+    "SessionId",
+    "SessionKind",
+    "Timestamp",
+    "ToolSessionId",
+    "UserId",
+    "kind_of",
+]

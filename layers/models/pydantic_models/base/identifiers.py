@@ -1,0 +1,40 @@
+"""Identifiers are checked before they reach a key, and compared in lower case.
+
+`ts_yymmdd_code` is a tool session, `cs_…` a chat session, `cf_yymmdd_code` a casefile.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, StringConstraints
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+_Lower = BeforeValidator(_lower)
+
+ToolSessionId = Annotated[str, StringConstraints(pattern=r"^ts_[0-9]{6}_[a-z0-9]{1,64}$"), _Lower]
+ChatSessionId = Annotated[str, StringConstraints(pattern=r"^cs_[a-z0-9_]{1,64}$"), _Lower]
+SessionId = Annotated[
+    str,
+    StringConstraints(pattern=r"^(ts_[0-9]{6}_[a-z0-9]{1,64}|cs_[a-z0-9_]{1,64})$"),
+    _Lower,
+]
+CasefileId = Annotated[str, StringConstraints(pattern=r"^cf_[0-9]{6}_[a-z0-9]{1,64}$"), _Lower]
+
+UserId = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254, pattern=r"^[^\s\x00-\x1f\x7f]+$"),
+    _Lower,
+]
+"""An e-mail address or a service name (`svc_…`)."""
+
+SessionKind = Literal["tool", "chat"]
+
+
+def kind_of(session_id: str) -> SessionKind:
+    """Tell a tool session from a chat session by its identifier."""
+    return "tool" if session_id.startswith("ts_") else "chat"

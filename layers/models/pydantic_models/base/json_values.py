@@ -1,0 +1,67 @@
+"""What users send as JSON comes back as the same JSON.
+
+So whatever JSON cannot carry there and back is refused at the door: infinities, halves of
+surrogate pairs, and nesting so deep that some reader would give up on it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+MAX_DEPTH = 100
+"""Levels of arrays and objects inside one value."""
+
+
+def check_json(value: Any) -> Any:
+    """Return `value` unchanged, or raise ValueError saying why it is no portable JSON."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return value
+    raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _children(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+    elif isinstance(value, str):
+        if not value.isascii():
+            _check_text(value)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("holds a number that JSON can't carry (infinite or not a number)")
+    elif value is not None and not isinstance(value, (bool, int)):
+        raise ValueError(f"holds a {type(value).__name__}, which is no JSON")
+
+
+def _check_text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, which is no character") from None
+    return text
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON text, keys in the order in which they came."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def to_canonical_json(value: Any) -> str:
+    """Compact JSON text, keys sorted: equal for equal values, so fit for digests."""
+    return json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+    )
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(check_json)]
+"""A JSON object of anything."""

@@ -1,0 +1,67 @@
+"""Points in time are UTC, to the millisecond, and travel as ISO 8601 text with an offset."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def now() -> datetime:
+    """The time, cut to the millisecond."""
+    return from_milliseconds(to_milliseconds(datetime.now(timezone.utc)))
+
+
+def to_milliseconds(time: datetime) -> int:
+    """Whole milliseconds since 1970, rounded down."""
+    return (time - _EPOCH) // timedelta(milliseconds=1)
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """The point in time that lies `milliseconds` after 1970 began."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def to_text(time: datetime) -> str:
+    """ISO 8601 in UTC: `2025-10-13T14:30:00.000+00:00`."""
+    return time.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def text_of(milliseconds: int) -> str:
+    """The point in time that lies `milliseconds` after 1970 began, as text."""
+    return to_text(from_milliseconds(milliseconds))
+
+
+def from_text(text: str) -> datetime:
+    """Read ISO 8601; a time without an offset is read as UTC.
+
+    Raises ValueError for anything else, years that UTC can't hold included.
+    """
+    try:
+        # Python 3.10 does not know the letter Z.
+        time = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "Zz" else text)
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=timezone.utc)
+        return time.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            "not a point in time in ISO 8601; write it like 2025-10-13T14:30:00Z"
+        ) from None
+
+
+def now_text() -> str:
+    """The time as text."""
+    return to_text(now())
+
+
+def uuid7_time(identifier: UUID) -> datetime | None:
+    """The time that a version 7 UUID carries in its first 48 bits (RFC 9562, 5.7), else None."""
+    return from_milliseconds(identifier.int >> 80) if identifier.version == 7 else None
+
+
+Timestamp = Annotated[str, AfterValidator(lambda text: to_text(from_text(text)))]
+"""Text in; the same moment in UTC, with offset and milliseconds, out."""

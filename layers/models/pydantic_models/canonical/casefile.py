@@ -1,0 +1,79 @@
+"""A casefile: a folder of sessions with an access list."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from ..base.times import now_text
+
+Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Tags = Annotated[list[Tag], Field(max_length=50)]
+
+
+class PermissionLevel(str, Enum):
+    """What somebody may do with a casefile; each level includes those after it."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+    NONE = "none"
+
+
+class CasefileMetadata(BaseModel):
+    """What a casefile is about."""
+
+    title: Title
+    description: str = Field("", max_length=2000)
+    tags: Tags = Field(default_factory=list)
+    created_by: str
+    created_at: str = Field(default_factory=now_text)
+    updated_at: str = Field(default_factory=now_text)
+
+
+class PermissionEntry(BaseModel):
+    """What one person was granted, by whom, until when."""
+
+    user_id: str
+    permission: PermissionLevel
+    granted_by: str
+    granted_at: str = Field(default_factory=now_text)
+    expires_at: str | None = None
+    notes: str | None = Field(None, min_length=1, max_length=2000)
+
+
+class CasefileACL(BaseModel):
+    """Who may see and change a casefile."""
+
+    owner_id: str
+    permissions: list[PermissionEntry] = Field(default_factory=list)
+    public_access: PermissionLevel = PermissionLevel.NONE
+    inherit_from_parent: bool = False
+
+
+class ResourceReference(BaseModel):
+    """Something outside Casefile that a casefile points to."""
+
+    resource_id: str
+    resource_type: str
+    added_at: str = Field(default_factory=now_text)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class CasefileModel(BaseModel):
+    """A casefile as its readers see it."""
+
+    casefile_id: str
+    metadata: CasefileMetadata
+    acl: CasefileACL
+    resources: list[ResourceReference] = Field(default_factory=list)
+    session_ids: list[str] = Field(
+        default_factory=list,
+        description="The sessions filed in it, the newest day's first; at most 10,000 of each "
+        "kind. A session filed this second may be missing for an instant",
+    )
+    session_count: int = Field(0, ge=0, description="How many sessions are filed in it, exactly")

@@ -1,0 +1,80 @@
+"""A chat session: messages in the order in which they were recorded."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from ..base.identifiers import CasefileId
+from ..base.json_values import JsonObject
+from ..base.times import now_text
+
+
+class MessageType(str, Enum):
+    """Who speaks."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+    TOOL = "tool"
+    ERROR = "error"
+
+
+class ChatMessagePayload(BaseModel):
+    """One message as it is sent."""
+
+    content: str
+    message_type: MessageType
+    tool_calls: list[JsonObject] = Field(default_factory=list, max_length=1000)
+    session_request_id: str | None = Field(None, min_length=1, max_length=200)
+    casefile_id: CasefileId | None = None
+    metadata: JsonObject = Field(default_factory=dict)
+
+
+class ChatMessage(ChatMessagePayload):
+    """One message as it was recorded."""
+
+    message_id: str
+    record: int = Field(ge=1, description="Number of the record in its session")
+    timestamp: str
+
+
+class ChatEvent(BaseModel):
+    """That a message was recorded."""
+
+    event_id: str
+    event_type: str = "chat_message_recorded"
+    timestamp: str
+    message_id: str
+    message_type: MessageType
+    session_request_id: str | None = None
+
+
+class ChatSession(BaseModel):
+    """The complete record of a chat session, its messages included."""
+
+    session_id: str = Field(description="Unique within Casefile", examples=["cs_abc123xyz"])
+    user_id: str = Field(description="Whose session it is", examples=["user@example.com"])
+    casefile_id: str | None = Field(
+        None, description="The casefile it is filed in, if any", examples=["cf_251013_abc123"]
+    )
+    created_at: str = Field(default_factory=now_text, description="When it was opened (ISO 8601)")
+    updated_at: str = Field(default_factory=now_text, description="Its last change (ISO 8601)")
+    messages: list[dict[str, Any]] = Field(
+        default_factory=list, description="Messages in chronological order"
+    )
+    message_index: dict[str, int] = Field(
+        default_factory=dict, description="Message id to its position in `messages`"
+    )
+    request_index: dict[str, list[str]] = Field(
+        default_factory=dict, description="Session request id to the ids of its messages"
+    )
+    events: list[dict[str, Any]] = Field(
+        default_factory=list, description="All events of the session in chronological order"
+    )
+    active: bool = Field(True, description="False once it is closed")
+    metadata: dict[str, Any] | None = Field(
+        default_factory=dict, description="What the caller kept with it at creation"
+    )

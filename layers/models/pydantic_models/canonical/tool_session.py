@@ -1,0 +1,76 @@
+"""A tool session: the tool executions that one agent's process reports, and their events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from ..base.envelopes import RequestStatus
+from ..base.json_values import JsonObject
+from ..base.times import Timestamp, now_text
+
+LIFECYCLE_EVENT_TYPES = (
+    "tool_request_received",
+    "tool_execution_started",
+    "tool_execution_completed",
+    "tool_execution_failed",
+    "tool_response_sent",
+)
+"""What happens to every tool execution. An agent may report events of other types besides."""
+
+EventType = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+ToolName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ErrorMessage = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+class ToolEvent(BaseModel):
+    """Something that happened inside a tool execution."""
+
+    event_id: str = Field(default="", max_length=200, description="Given by Casefile if left empty")
+    event_type: EventType = Field(examples=list(LIFECYCLE_EVENT_TYPES))
+    tool_name: ToolName
+    timestamp: Timestamp = Field(default_factory=now_text)
+    parameters: JsonObject = Field(default_factory=dict)
+    result_summary: JsonObject | None = None
+    duration_ms: int | None = Field(None, ge=0)
+    status: Literal["success", "error", "pending"] | None = None
+    error_message: ErrorMessage | None = None
+    initiator: str = Field("user", max_length=200)
+    chain_position: int | None = Field(None, ge=0)
+    chain_id: str | None = Field(None, max_length=200)
+    reasoning: str | None = Field(None, max_length=2000)
+    source_message_id: str | None = Field(None, max_length=200)
+    related_events: list[str] = Field(default_factory=list, max_length=100)
+
+
+class ToolRequest(BaseModel):
+    """One tool execution as recorded: what was asked, and how it ended if it has."""
+
+    request_id: UUID
+    session_request_id: str
+    record: int = Field(ge=1, description="Number of the record in its session")
+    recorded_at: str
+    status: RequestStatus
+    tool_name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    prompt: str | None = None
+    casefile_id: str | None = None
+    result: dict[str, Any] | None = None
+    error_message: str | None = None
+    duration_ms: int | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    events: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class ToolSession(BaseModel):
+    """The complete record of a tool session's existence."""
+
+    session_id: str
+    user_id: str
+    casefile_id: str | None = None
+    created_at: str = Field(default_factory=now_text)
+    updated_at: str = Field(default_factory=now_text)
+    request_ids: list[str] = Field(default_factory=list)
+    active: bool = True

@@ -1,0 +1,144 @@
+"""Requests and responses of the operations on chat sessions."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
+from ..base.identifiers import CasefileId, ChatSessionId
+from ..canonical.casefile import Title
+from ..canonical.chat_session import ChatMessage, ChatMessagePayload, ChatSession, MessageType
+
+
+class CreateChatSessionPayload(RequestPayload):
+    """A chat session to open."""
+
+    casefile_id: CasefileId | None = Field(None, description="File it there in the same step")
+    title: Title | None = None
+
+
+class CreateChatSessionRequest(BaseRequest[CreateChatSessionPayload]):
+    """Open a chat session."""
+
+    operation: Literal["create_chat_session"] = "create_chat_session"
+
+
+class ChatSessionCreatedPayload(ResponsePayload):
+    """The chat session that was opened."""
+
+    session_id: str
+    tool_session_id: str | None = None
+    casefile_id: str | None = None
+    created_at: str
+
+
+class CreateChatSessionResponse(BaseResponse[ChatSessionCreatedPayload]):
+    """Tells the id of the chat session that was opened."""
+
+
+class GetChatSessionPayload(RequestPayload):
+    """A chat session to read."""
+
+    session_id: ChatSessionId
+    include_messages: bool = Field(
+        False, description="Give its messages, their indexes and its events, too"
+    )
+
+
+class GetChatSessionRequest(BaseRequest[GetChatSessionPayload]):
+    """Read a chat session."""
+
+    operation: Literal["get_chat_session"] = "get_chat_session"
+
+
+class ChatSessionDataPayload(ChatSession, ResponsePayload):
+    """A chat session: the whole `ChatSession` record when its messages were asked for."""
+
+    created_at: str
+    updated_at: str
+    active: bool
+    message_count: int = Field(0, ge=0)
+    event_count: int = Field(0, ge=0)
+    title: str | None = Field(None, min_length=1, max_length=200)
+    closed_at: str | None = None
+
+
+class GetChatSessionResponse(BaseResponse[ChatSessionDataPayload]):
+    """Gives a chat session."""
+
+
+class ChatRequestPayload(RequestPayload):
+    """Messages to record: `message` for one of the user's, or `messages` for any, all or none."""
+
+    message: str | None = Field(None, description="Short form: one message of the user")
+    messages: list[ChatMessagePayload] | None = Field(None, min_length=1, max_length=100)
+    session_id: ChatSessionId
+    casefile_id: CasefileId | None = None
+    session_request_id: str | None = Field(
+        None, min_length=1, max_length=200, description="Your own name for it; else its request id"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> ChatRequestPayload:
+        if (self.message is None) == (self.messages is None):
+            raise ValueError("give either message (one of the user's) or messages (1 to 100)")
+        return self
+
+    def all_messages(self) -> list[ChatMessagePayload]:
+        """The messages to record, whichever form they came in."""
+        if self.messages is not None:
+            return self.messages
+        return [ChatMessagePayload(content=self.message or "", message_type=MessageType.USER)]
+
+
+class ChatRequest(BaseRequest[ChatRequestPayload]):
+    """Record chat messages."""
+
+    operation: Literal["chat"] = "chat"
+
+
+class ChatResultPayload(ResponsePayload):
+    """The messages as recorded: the first, and those that came with it."""
+
+    message: ChatMessage
+    related_messages: list[ChatMessage] = Field(default_factory=list)
+    events: list[dict[str, Any]] = Field(default_factory=list)
+    session_id: str
+    record: int = Field(ge=1, description="Number of the record in its session")
+    recorded_at: str
+
+
+class ChatResponse(BaseResponse[ChatResultPayload]):
+    """Tells where the messages were recorded."""
+
+
+class CloseChatSessionPayload(RequestPayload):
+    """A chat session to close."""
+
+    session_id: ChatSessionId
+
+
+class CloseChatSessionRequest(BaseRequest[CloseChatSessionPayload]):
+    """Close a chat session."""
+
+    operation: Literal["close_chat_session"] = "close_chat_session"
+
+
+class ChatSessionClosedPayload(ResponsePayload):
+    """The totals of a closed chat session."""
+
+    session_id: str
+    closed_at: str
+    total_messages: int = Field(ge=0)
+    total_events: int = Field(ge=0)
+    duration_seconds: int | None = Field(
+        None, ge=0, description="Whole seconds from creation to closing"
+    )
+    tool_session_id: str | None = None
+    tool_session_closed: bool = False
+
+
+class CloseChatSessionResponse(BaseResponse[ChatSessionClosedPayload]):
+    """Tells the totals of a closed chat session."""
