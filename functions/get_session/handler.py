@@ -14,7 +14,11 @@ from pydantic_models.operations import (
 def handle(request: GetSessionRequest) -> Answer[SessionDataPayload]:
     """Counts and state are those of the log's newest record."""
     asked = request.payload
-    log = session_log.read(asked.session_id, request.user_id, with_content=asked.include_requests)
+    log = session_log.read(
+        asked.session_id,
+        request.user_id,
+        with_content=asked.include_requests or asked.include_events,
+    )
     requests = [transcript.tool_request(asked.session_id, record) for record in log.of("tool")]
     return Answer(
         SessionDataPayload(

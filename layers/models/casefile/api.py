@@ -164,7 +164,7 @@ def _path_parameters(event: dict[str, Any], path: str) -> dict[str, str]:
     """The path parameters; a function URL leaves it to us to find them in the path."""
     given = event.get("pathParameters")
     if given is None and "rawPath" in event:
-        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", path)
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
         match = re.fullmatch(pattern, event["rawPath"].rstrip("/"))
         given = match.groupdict() if match else None
     return {name: unquote(value) for name, value in (given or {}).items()}

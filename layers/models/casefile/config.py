@@ -25,7 +25,7 @@ def configuration() -> Configuration:
         return Configuration(table_name=os.environ["TABLE_NAME"])
     except KeyError as missing:
         raise MissingConfiguration(
-            f"the environment variable {missing} is not set; template.yaml sets it for all functions"
+            f"the environment variable {missing} is not set; template.yaml sets it"
         ) from None
 
 

@@ -124,7 +124,7 @@ class Operation(Generic[RequestT, PayloadT]):
         processor.raise_on_entire_batch_failure = False
         return process_partial_response(
             event=event,
-            record_handler=lambda message: self._perform_message(message.raw_event),
+            record_handler=lambda record: self._perform_message(record.raw_event),
             processor=processor,
             context=context,
         )

@@ -17,7 +17,7 @@ from .identifiers import (
     UserId,
     kind_of,
 )
-from .json_values import JsonObject
+from .json_values import JsonObject, Text
 from .times import Timestamp
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "ResponsePayload",
     "SessionId",
     "SessionKind",
+    "Text",
     "Timestamp",
     "ToolSessionId",
     "UserId",

@@ -63,5 +63,8 @@ def to_canonical_json(value: Any) -> str:
     )
 
 
+Text = Annotated[str, AfterValidator(_check_text)]
+"""Text of any length and any characters."""
+
 JsonObject = Annotated[dict[str, Any], AfterValidator(check_json)]
 """A JSON object of anything."""

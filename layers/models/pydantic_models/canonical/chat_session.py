@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ..base.identifiers import CasefileId
-from ..base.json_values import JsonObject
+from ..base.json_values import JsonObject, Text
 from ..base.times import now_text
 
 
@@ -25,7 +25,7 @@ class MessageType(str, Enum):
 class ChatMessagePayload(BaseModel):
     """One message as it is sent."""
 
-    content: str
+    content: Text
     message_type: MessageType
     tool_calls: list[JsonObject] = Field(default_factory=list, max_length=1000)
     session_request_id: str | None = Field(None, min_length=1, max_length=200)

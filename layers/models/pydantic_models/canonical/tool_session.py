@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from ..base.envelopes import RequestStatus
-from ..base.json_values import JsonObject
+from ..base.json_values import JsonObject, Text
 from ..base.times import Timestamp, now_text
 
 LIFECYCLE_EVENT_TYPES = (
@@ -22,7 +22,7 @@ LIFECYCLE_EVENT_TYPES = (
 
 EventType = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 ToolName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-ErrorMessage = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+ErrorMessage = Annotated[str, StringConstraints(max_length=2000)]
 
 
 class ToolEvent(BaseModel):
@@ -42,7 +42,7 @@ class ToolEvent(BaseModel):
     chain_id: str | None = Field(None, max_length=200)
     reasoning: str | None = Field(None, max_length=2000)
     source_message_id: str | None = Field(None, max_length=200)
-    related_events: list[str] = Field(default_factory=list, max_length=100)
+    related_events: list[Text] = Field(default_factory=list, max_length=100)
 
 
 class ToolRequest(BaseModel):

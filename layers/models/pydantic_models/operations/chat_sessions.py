@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
 from ..base.identifiers import CasefileId, ChatSessionId
+from ..base.json_values import Text
 from ..canonical.casefile import Title
 from ..canonical.chat_session import ChatMessage, ChatMessagePayload, ChatSession, MessageType
 
@@ -59,6 +60,7 @@ class ChatSessionDataPayload(ChatSession, ResponsePayload):
     created_at: str
     updated_at: str
     active: bool
+    metadata: dict[str, Any] = Field(default_factory=dict)
     message_count: int = Field(0, ge=0)
     event_count: int = Field(0, ge=0)
     title: str | None = Field(None, min_length=1, max_length=200)
@@ -72,7 +74,7 @@ class GetChatSessionResponse(BaseResponse[ChatSessionDataPayload]):
 class ChatRequestPayload(RequestPayload):
     """Messages to record: `message` for one of the user's, or `messages` for any, all or none."""
 
-    message: str | None = Field(None, description="Short form: one message of the user")
+    message: Text | None = Field(None, description="Short form: one message of the user")
     messages: list[ChatMessagePayload] | None = Field(None, min_length=1, max_length=100)
     session_id: ChatSessionId
     casefile_id: CasefileId | None = None

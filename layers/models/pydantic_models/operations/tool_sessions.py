@@ -14,7 +14,7 @@ from ..base.envelopes import (
     ResponsePayload,
 )
 from ..base.identifiers import CasefileId, ToolSessionId
-from ..base.json_values import JsonObject
+from ..base.json_values import JsonObject, Text
 from ..canonical.casefile import Title
 from ..canonical.tool_session import ErrorMessage, ToolEvent, ToolName, ToolRequest
 
@@ -88,7 +88,7 @@ class ToolRequestPayload(RequestPayload):
     session_id: ToolSessionId
     tool_name: ToolName
     parameters: JsonObject = Field(default_factory=dict)
-    prompt: str | None = None
+    prompt: Text | None = None
     casefile_id: CasefileId | None = None
     session_request_id: str | None = Field(
         None, min_length=1, max_length=200, description="Your own name for it; else its request id"
