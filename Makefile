@@ -1,0 +1,25 @@
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.PHONY: help start stop token test deploy check-template
+
+help:
+	@$(PYTHON) -m dev help
+
+start:
+	@$(PYTHON) -m dev start $(if $(PORT),--port $(PORT))
+
+stop:
+	@$(PYTHON) -m dev stop
+
+token:
+	@$(PYTHON) -m dev token $(if $(EMAIL),--email $(EMAIL))
+
+test:
+	@$(PYTHON) -m dev test $(ARGS)
+
+deploy:
+	@$(PYTHON) -m dev deploy $(ARGS)
+
+check-template:
+	@$(PYTHON) -m dev check-template

@@ -1,0 +1,96 @@
+"""The commands: `python3 -m dev help`."""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 (so this line is all that an older one gets to)
+    sys.exit("Casefile needs Python 3.11 or newer. If you have one: make PYTHON=python3.12 start")
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from dev import environments
+from dev.console import Problem, say
+
+HELP = """\
+Casefile, for developers. Each command is also a make target.
+
+  start           run all of Casefile on this machine, until Ctrl-C     make start PORT=4600
+  stop            stop it from another terminal                         make stop
+  token           print a token for a user (made if need be)            make token EMAIL=a@b.example
+  test            check style and types, run the tests                  make test ARGS="-k close"
+  deploy          deploy to your AWS account                            make deploy
+  check-template  check template.yaml and build it, without an account  make check-template
+
+They install what they need into .venv and .local; deleting these two folders undoes it all.
+"""
+
+
+def main(arguments: Sequence[str]) -> None:
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
+    if command in {"start", "token", "stop"}:
+        _run_locally(command, rest)
+    elif command == "test":
+        from dev import checks
+
+        checks.test(rest)
+    elif command == "deploy":
+        from dev import aws
+
+        aws.deploy(rest)
+    elif command == "check-template":
+        from dev import aws
+
+        aws.check_template()
+    elif command in {"help", "--help", "-h"}:
+        print(HELP, end="")
+    else:
+        raise Problem(f"There is no command {command!r}.\n\n{HELP}")
+
+
+def _run_locally(command: str, arguments: Sequence[str]) -> None:
+    from dev import local_cloud, start
+
+    options = argparse.ArgumentParser(prog=f"python3 -m dev {command}")
+    if command == "start":
+        options.add_argument("--port", type=int, default=local_cloud.DEFAULT_PORT)
+    if command == "token":
+        options.add_argument("--email", default=start.DEFAULT_EMAIL)
+    chosen = options.parse_args(arguments)
+    running = local_cloud.running()
+    if command == "stop":
+        start.stop()
+    elif command == "start":
+        if running is not None:
+            raise Problem(
+                f"Casefile is running already, on port {running['port']}. "
+                "For a token: make token. To stop it: make stop"
+            )
+        _continue_in_cloud_environment(command, arguments)
+        start.start(chosen.port)
+    else:
+        if running is None:
+            raise Problem("Nothing is running. In another terminal: make start")
+        _continue_in_cloud_environment(command, arguments)
+        print(start.token(chosen.email, running["port"]))
+
+
+def _continue_in_cloud_environment(command: str, arguments: Sequence[str]) -> None:
+    """Replace this process by the same command under an interpreter that has boto3."""
+    if sys.prefix == str(environments.CLOUD.folder):
+        return
+    python = str(environments.prepare(environments.CLOUD))
+    os.execv(python, [python, "-m", "dev", command, *arguments])
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except Problem as problem:
+        say(str(problem))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        sys.exit(130)

@@ -1,0 +1,29 @@
+"""`test`: everything that has to hold before a change is shared, the quickest first."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+from dev import environments
+from dev.console import Problem, say
+
+STEPS = (
+    ("Style", ("ruff", "check")),
+    ("Format", ("ruff", "format", "--check")),
+    ("Types", ("mypy",)),
+    ("Tests", ("pytest",)),
+)
+
+
+def test(pytest_arguments: Sequence[str]) -> None:
+    environments.prepare(environments.DEVELOPMENT)
+    environments.prepare(environments.CLOUD)
+    for headline, command in STEPS:
+        arguments = [*command, *pytest_arguments] if command == ("pytest",) else [*command]
+        say(f"\n== {headline}: {' '.join(arguments)}")
+        # `python -m` finds the tool without the environment being active.
+        python = str(environments.DEVELOPMENT.python)
+        if subprocess.run([python, "-m", *arguments], cwd=environments.ROOT).returncode:
+            raise Problem(f"{headline}: {' '.join(command)} found something, see above.")
+    say("\nEverything holds.")

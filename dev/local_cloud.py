@@ -1,0 +1,240 @@
+"""The local cloud: ministack, an AWS in one process, as a child of ours.
+
+It sees nothing of the user's environment and AWS settings, listens on 127.0.0.1 only, and
+evaluates IAM, so that each function has the rights of its own role and no more. It keeps its state
+in memory and saves it when it is stopped; so it is always stopped with SIGTERM and waited for. If
+we are killed instead, it lives on, and the next start stops it properly: nothing is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from dev import environments, held_file
+from dev.console import Problem
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 4566
+DEFAULT_STATE = environments.LOCAL / "cloud"
+REGION = "us-east-1"
+_SECONDS_TO_START = 60
+_SECONDS_TO_SAVE = 120
+
+
+class LocalCloud:
+    """Runs while the `with` block runs; `stop` and `start` within it keep the data."""
+
+    def __init__(self, state: Path = DEFAULT_STATE, port: int = DEFAULT_PORT) -> None:
+        self.state = state.resolve()
+        self.port = port
+        self.log = self.state / "cloud.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owned: int | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def client(self, service: str) -> Any:
+        return client(self.endpoint, service)
+
+    def __enter__(self) -> LocalCloud:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        python = environments.prepare(environments.CLOUD)
+        self._owned = held_file.hold(_owner(self.state))
+        if self._owned is None:
+            raise Problem(f"A local cloud is already running with its data in {self.state}.")
+        try:
+            held_file.write(self._owned, pid=os.getpid(), port=self.port)
+            end_orphan(self.state)
+            _refuse_taken_port(self.port)
+            self._launch(python)
+            self._wait_until_healthy()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End ministack and wait until it has saved everything."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_SECONDS_TO_SAVE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        if self._owned is not None:
+            os.close(self._owned)
+            self._owned = None
+
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _launch(self, python: Path) -> None:
+        scratch = self.state / "tmp"  # what functions unpack; nothing in it outlives a run
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        held = held_file.hold(_cloud(self.state))
+        if held is None:
+            raise Problem(f"Another local cloud is using {self.state}.")
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(python), "-m", "ministack"],
+                cwd=scratch,
+                env=self._variables(python, scratch),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for us; we stop it in order
+                pass_fds=(held,),
+            )
+        held_file.write(held, pid=self._process.pid)
+        os.close(held)
+
+    def _variables(self, python: Path, scratch: Path) -> dict[str, str]:
+        """Its whole environment. Functions inherit it, so nothing of the user's may be in it."""
+        return {
+            "PATH": f"{python.parent}:/usr/bin:/bin",
+            "HOME": str(scratch),
+            "TMPDIR": str(scratch),
+            "LANG": "C.UTF-8",
+            "NO_PROXY": "*",
+            "BIND_HOST": HOST,
+            "MINISTACK_HOST": HOST,
+            "GATEWAY_PORT": str(self.port),
+            "AUTH": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.state / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.state / "s3"),
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+        }
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while not _is_healthy(self.endpoint):
+            if not self.is_alive() or time.monotonic() > deadline:
+                tail = self.log.read_text(errors="replace").strip().splitlines()[-15:]
+                raise Problem(
+                    "\n".join([*tail, "", f"The local cloud did not start ({self.log})."])
+                )
+            time.sleep(0.05)
+
+
+ROOT_CREDENTIALS = {"AccessKeyId": "test", "SecretAccessKey": "test"}
+
+
+def client(endpoint: str, service: str, credentials: dict[str, Any] = ROOT_CREDENTIALS) -> Any:
+    """A boto3 client for the local cloud that reads none of the user's AWS settings.
+
+    `credentials` are as STS gives them; without any, it is the account's root.
+    """
+    import boto3
+    import botocore.config
+    import botocore.session
+
+    nothing = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    session: Any = boto3.session.Session(
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials.get("SessionToken"),
+        region_name=REGION,
+        botocore_session=botocore.session.Session(session_vars=nothing),
+    )
+    config = botocore.config.Config(proxies={})
+    return session.client(service, endpoint_url=endpoint, config=config)
+
+
+def running(state: Path = DEFAULT_STATE) -> dict[str, Any] | None:
+    """The `pid` of the process that runs the local cloud with this state, and its `port`."""
+    return held_file.read(_owner(state))
+
+
+def is_running(state: Path = DEFAULT_STATE) -> bool:
+    return held_file.is_held(_owner(state)) or held_file.is_held(_cloud(state))
+
+
+def stop_running(state: Path = DEFAULT_STATE) -> None:
+    """Stop what runs with this state, whichever process started it."""
+    if (found := running(state)) is not None:
+        _end(found["pid"], _owner(state))
+    end_orphan(state)
+
+
+def end_orphan(state: Path) -> None:
+    """Stop a ministack whose own parent was killed. It saves its state as ever."""
+    if (orphan := held_file.read(_cloud(state))) is not None:
+        _end(orphan["pid"], _cloud(state))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _owner(state: Path) -> Path:
+    return state / "owner.pid"
+
+
+def _cloud(state: Path) -> Path:
+    return state / "cloud.pid"
+
+
+def _end(pid: int, held: Path) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    if not held_file.wait_until_free(held, _SECONDS_TO_SAVE):
+        raise Problem(f"Process {pid} has not stopped; try again in a moment, or end it by hand.")
+
+
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        taken = probe.connect_ex((HOST, port)) == 0
+    if taken:
+        raise Problem(
+            f"Port {port} is in use by another program. Choose another: make start PORT={port + 1}"
+        )
+
+
+def _is_healthy(endpoint: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{endpoint}/_ministack/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,32 @@
+"""Reads template.yaml as plain data, its short tags written out (`!Ref x` as `{"Ref": "x"}`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def load(path: Path) -> dict[str, Any]:
+    template: dict[str, Any] = yaml.load(path.read_text(), Loader=_Loader)
+    return template
+
+
+def _spell_out(loader: Any, tag: str, node: Any) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    if tag == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {tag if tag in {"Ref", "Condition"} else f"Fn::{tag}": value}
+
+
+_Loader: Any = type("_Loader", (yaml.SafeLoader,), {})
+_Loader.add_multi_constructor("!", _spell_out)
+# An unquoted date such as `Version: 2012-10-17` is text to CloudFormation.
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
