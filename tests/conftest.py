@@ -1,0 +1,82 @@
+"""What tests share: the functions as they are deployed, and a table like the template's."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from casefile import config, dynamodb, session_log
+from casefile.entry import Operation
+from tests.template import ROOT, create_table
+
+OPERATIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda tells a function about its invocation."""
+
+    aws_request_id: str = field(default_factory=lambda: str(uuid4()))
+    seconds: float = 20
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+def load(name: str) -> Operation[Any, Any]:
+    """The Lambda handler of an operation."""
+    handler: Operation[Any, Any] = importlib.import_module(f"functions.{name}.handler").handle
+    return handler
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty table of an AWS that lives in this process, and a fresh execution environment."""
+    monkeypatch.setenv("TABLE_NAME", "casefile-test")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        create_table(boto3.client("dynamodb"), "casefile-test")
+        forget()
+        yield
+    forget()
+
+
+def forget() -> None:
+    """Become a new execution environment: nothing is remembered."""
+    config.configuration.cache_clear()
+    dynamodb.client.cache_clear()
+    session_log._memories.clear()
+
+
+Invoke = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def invoke(aws: None) -> Invoke:
+    """Invoke an operation directly: `invoke("chat", {"session_id": …}, user="…", …)`."""
+
+    def invoke_directly(
+        name: str,
+        payload: dict[str, Any] | None = None,
+        *,
+        user: str = "ann@example.com",
+        **more: Any,
+    ) -> dict[str, Any]:
+        envelope = {"user_id": user, "operation": name, "payload": payload or {}, **more}
+        answer: dict[str, Any] = load(name)(envelope, Context())
+        return answer
+
+    return invoke_directly
+
+
+def stored() -> list[dict[str, Any]]:
+    """Everything in the table."""
+    found = boto3.client("dynamodb").scan(TableName="casefile-test", ConsistentRead=True)
+    return sorted(found["Items"], key=lambda item: (item["pk"]["S"], item["sk"]["S"]))

@@ -1,0 +1,370 @@
+"""The HTTP door: who asks, what is asked, and a reason for everything that is refused."""
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from casefile import entry, session_log
+from pydantic_models.base import FailedResponse
+from tests.conftest import OPERATIONS, Context, Invoke, load
+from tests.events import event
+
+Request = Callable[..., tuple[int, dict[str, Any]]]
+
+ANN = {"sub": str(uuid4()), "email": "Ann@Example.com", "email_verified": "true"}
+
+
+@pytest.fixture
+def request_(aws: None) -> Request:
+    return send
+
+
+def send(
+    operation: str,
+    body: Any = None,
+    *,
+    path: dict[str, str] | None = None,
+    query: dict[str, list[str]] | None = None,
+    headers: dict[str, str] | None = None,
+    claims: dict[str, Any] | None = ANN,
+    **more: Any,
+) -> tuple[int, dict[str, Any]]:
+    """Send a REST API event; a body that is no text is sent as JSON."""
+    handler = load(operation)
+    asked = event(operation, "api") | {
+        "httpMethod": handler.route.split()[0],
+        "pathParameters": path,
+        "multiValueQueryStringParameters": query,
+        "queryStringParameters": {name: values[-1] for name, values in (query or {}).items()},
+        "headers": headers,
+        "body": body if body is None or isinstance(body, str) else json.dumps(body),
+        **more,
+    }
+    asked["requestContext"]["authorizer"] = {"claims": claims} if claims is not None else None
+    answer = handler(asked, Context())
+    envelope = json.loads(answer["body"])
+    if answer["statusCode"] >= 400:
+        failed = FailedResponse.model_validate(envelope)
+        assert failed.error
+        assert failed.status == "failed"
+        assert envelope["payload"] is None
+        assert failed.metadata["error_code"]
+    return answer["statusCode"], envelope
+
+
+@pytest.fixture
+def session_id(invoke: Invoke) -> str:
+    return str(invoke("create_session")["payload"]["session_id"])
+
+
+# Who asks
+
+
+def test_the_user_is_the_verified_address_in_lower_case(request_: Request, invoke: Invoke) -> None:
+    _, created = request_("create_session", {"payload": {}})
+    read = invoke("get_session", {"session_id": created["payload"]["session_id"]})
+    assert read["payload"]["user_id"] == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        None,
+        {},
+        {"sub": "abc", "email": "ann@example.com"},
+        {"sub": "abc", "email": "ann@example.com", "email_verified": "false"},
+        {"sub": "abc", "email": "ann@example.com", "email_verified": False},
+        {"sub": "abc", "username": "abc", "client_id": "some-client", "token_use": "access"},
+    ],
+)
+def test_nobody_in_particular_is_401(request_: Request, claims: dict[str, Any] | None) -> None:
+    status, answer = request_("create_session", {"payload": {}}, claims=claims)
+    assert (status, answer["metadata"]["error_code"]) == (401, "unauthenticated")
+
+
+def test_a_machine_client_is_its_subject(request_: Request, invoke: Invoke) -> None:
+    claims = {"sub": "5example", "client_id": "5example", "token_use": "access", "scope": "x"}
+    _, created = request_("create_session", {"payload": {}}, claims=claims)
+    session_id = created["payload"]["session_id"]
+    assert invoke("get_session", {"session_id": session_id}, user="5example")
+
+
+def test_naming_somebody_else_is_403(request_: Request) -> None:
+    status, answer = request_("create_session", {"user_id": "bob@example.com", "payload": {}})
+    assert (status, answer["metadata"]["error_code"]) == (403, "forbidden")
+    assert request_("create_session", {"user_id": "ANN@example.com", "payload": {}})[0] == 201
+
+
+def test_a_function_url_with_iam_trusts_the_envelope(aws: None) -> None:
+    asked = event("create_session", "http_api")
+    asked["requestContext"]["authorizer"] = {"iam": {"accountId": "123456789012"}}
+    asked["body"] = json.dumps({"user_id": "svc_indexer", "payload": {}})
+    assert load("create_session")(asked, Context())["statusCode"] == 201
+    asked["body"] = json.dumps({"payload": {}})
+    assert load("create_session")(asked, Context())["statusCode"] == 400
+
+
+def test_a_function_url_finds_the_session_in_the_path(invoke: Invoke, session_id: str) -> None:
+    asked = event("get_session", "http_api")
+    del asked["pathParameters"]
+    asked["rawPath"] = f"/tool-sessions/{session_id}/"
+    answer = load("get_session")(asked, Context())
+    assert json.loads(answer["body"])["payload"]["session_id"] == session_id
+
+
+def test_a_function_url_is_no_way_to_write_with_get(aws: None) -> None:
+    asked = event("create_session", "http_api")
+    asked["requestContext"]["http"]["method"] = "GET"
+    assert load("create_session")(asked, Context())["statusCode"] == 405
+
+
+# What is asked
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("{", "not JSON"),
+        ("nonsense", "not JSON"),
+        ('{"payload": {}} {}', "not JSON"),
+        ("[]", "must be a JSON object"),
+        ('"text"', "must be a JSON object"),
+        ("null", "must be a JSON object"),
+        ("[" * 5000, "not JSON"),
+        ('{"title": "Trip"}', 'go under "payload"'),
+        ('{"payload": []}', "payload"),
+        ('{"payload": null}', "payload"),
+        ('{"payload": {"titel": "Trip"}}', "payload.titel"),
+        ('{"payload": {"title": ""}}', "payload.title"),
+        ('{"payload": {"title": 5}}', "payload.title"),
+        ('{"payload": {"title": "%s"}}' % ("x" * 201), "payload.title"),
+        ('{"payload": {"title": "\\ud800"}}', "not JSON"),
+        ('{"payload": {"casefile_id": "../HEAD"}}', "payload.casefile_id"),
+        ('{"payload": {"casefile_id": "cf_261121_x#y"}}', "payload.casefile_id"),
+        ('{"payload": {}, "request_id": "seven"}', "request_id"),
+        ('{"payload": {}, "request_id": null}', "request_id"),
+        ('{"payload": {}, "timestamp": "yesterday"}', "timestamp"),
+        ('{"payload": {}, "timestamp": 1760000000}', "timestamp"),
+        ('{"payload": {}, "timestamp": "0001-01-01T00:00:00+23:00"}', "timestamp"),
+        ('{"payload": {}, "timestamp": "2999-01-01T00:00:00Z"}', "in the future"),
+        ('{"payload": {}, "metadata": []}', "metadata"),
+        ('{"payload": {}, "metadata": {"n": 1e999}}', "metadata"),
+        ('{"payload": {}, "metadata": {"n": NaN}}', "not JSON"),
+        ('{"payload": {}, "operation": "close_session"}', "operation"),
+        ('{"payload": {}, "user_id": 7}', "another user"),
+    ],
+)
+def test_a_malformed_body_is_refused_with_a_reason(request_: Request, body: str, told: str) -> None:
+    status, answer = request_("create_session", body)
+    assert status in (400, 403)
+    assert told in answer["error"]
+
+
+def test_bad_input_lists_what_is_wrong_and_where(request_: Request) -> None:
+    _, answer = request_("create_session", {"payload": {"title": "", "colour": "red"}})
+    assert answer["metadata"]["error_code"] == "invalid_request"
+    assert {fault["where"] for fault in answer["metadata"]["errors"]} == {
+        "payload.title",
+        "payload.colour",
+    }
+
+
+def test_too_deep_a_value_is_refused_and_a_deep_one_is_not(
+    request_: Request, session_id: str
+) -> None:
+    def status(depth: int) -> int:
+        value: Any = 1
+        for _ in range(depth):
+            value = [value]
+        body = {"payload": {"tool_name": "nest", "parameters": {"value": value}}}
+        return request_("tool_execution", body, path={"session_id": session_id})[0]
+
+    assert (status(99), status(100), status(180)) == (201, 400, 400)
+
+
+def test_no_body_is_an_empty_payload(request_: Request, session_id: str) -> None:
+    for body in (None, "", "  ", "{}"):
+        assert request_("close_session", body, path={"session_id": session_id})[0] == 200
+
+
+def test_a_body_in_base64_is_read(request_: Request) -> None:
+    body = base64.b64encode(b'{"payload": {"title": "T"}}').decode()
+    assert request_("create_session", body, isBase64Encoded=True)[0] == 201
+    for broken in ("%%%", base64.b64encode(b"\xff\xfe").decode()):
+        assert request_("create_session", broken, isBase64Encoded=True)[0] == 400
+
+
+def test_the_path_fills_the_payload_and_may_not_be_contradicted(
+    request_: Request, session_id: str
+) -> None:
+    path = {"session_id": session_id.upper()}
+    assert request_("get_session", path=path)[0] == 200
+    body: dict[str, Any] = {"payload": {"session_id": "ts_261121_other", "tool_name": "x"}}
+    status, answer = request_("tool_execution", body, path=path)
+    assert status == 400
+    assert "given twice" in answer["error"]
+    body = {"session_id": "ts_261121_other", "payload": {"tool_name": "x"}}
+    assert request_("tool_execution", body, path=path)[0] == 400
+
+
+def test_the_query_string_fills_the_payload(request_: Request, session_id: str) -> None:
+    path = {"session_id": session_id}
+    status, answer = request_("get_session", path=path, query={"include_requests": ["true"]})
+    assert (status, answer["payload"]["requests"]) == (200, [])
+    assert request_("get_session", path=path, query={"include_requests": ["perhaps"]})[0] == 400
+    assert request_("get_session", path=path, query={"include_requests": ["1", "0"]})[0] == 400
+    assert request_("get_session", path=path, query={"colour": ["red"]})[0] == 400
+
+
+@pytest.mark.parametrize("bad", ["", "x", "ts_", "cs_261121_abc", "ts_261121_a/b", "ts_261121_é"])
+def test_a_malformed_id_is_400(request_: Request, bad: str) -> None:
+    assert request_("get_session", path={"session_id": bad})[0] == 400
+
+
+def test_an_idempotency_key_is_the_request_id(request_: Request) -> None:
+    name = str(uuid4())
+    for headers in (
+        {"Idempotency-Key": name},
+        {"IDEMPOTENCY-KEY": name},
+        {"idempotency-key": name},
+    ):
+        _, answer = request_("create_session", {"payload": {}}, headers=headers)
+        assert answer["request_id"] == name
+
+
+def test_an_idempotency_key_may_be_any_text(request_: Request) -> None:
+    headers = {"Idempotency-Key": "order 66"}
+    first, second = (request_("create_session", headers=headers)[1] for _ in range(2))
+    assert first == second
+    assert UUID(first["request_id"])
+
+
+def test_an_idempotency_key_may_not_contradict_the_body(request_: Request) -> None:
+    body = {"payload": {}, "request_id": str(uuid4())}
+    assert request_("create_session", body, headers={"Idempotency-Key": str(uuid4())})[0] == 400
+
+
+def test_a_timestamp_without_an_offset_is_utc(request_: Request) -> None:
+    _, answer = request_("create_session", {"payload": {}, "timestamp": "2025-10-13T23:59:59"})
+    assert answer["payload"]["session_id"].startswith("ts_251013_")
+    _, answer = request_(
+        "create_session", {"payload": {}, "timestamp": "2025-10-13T23:59:59-01:00"}
+    )
+    assert answer["payload"]["session_id"].startswith("ts_251014_")
+
+
+# What is answered
+
+
+def test_a_missing_session_and_another_users_look_the_same(
+    request_: Request, session_id: str
+) -> None:
+    bob = {"sub": "b", "email": "bob@example.com", "email_verified": "true"}
+    body = {"payload": {"tool_name": "x"}}
+    for operation in ("get_session", "tool_execution", "close_session"):
+        sent = body if operation == "tool_execution" else None
+        status, theirs = request_(operation, sent, path={"session_id": session_id}, claims=bob)
+        missing = request_(operation, sent, path={"session_id": "ts_261121_none"}, claims=bob)
+        assert (status, missing[0]) == (404, 404)
+        assert theirs["error"].replace(session_id, "ts_261121_none") == missing[1]["error"]
+
+
+def test_a_bug_is_500_without_its_internals(
+    request_: Request,
+    session_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    log: io.StringIO,
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("secret plumbing")
+
+    monkeypatch.setattr(session_log, "read", broken)
+    status, answer = request_("get_session", path={"session_id": session_id})
+    assert (status, answer["metadata"]["error_code"]) == (500, "internal_error")
+    assert "secret" not in json.dumps(answer)
+    assert "secret plumbing" in log.getvalue()
+
+
+def test_log_lines_tell_who_and_what_but_no_content(
+    request_: Request, session_id: str, log: io.StringIO
+) -> None:
+    body = {"payload": {"tool_name": "x", "parameters": {"password": "hunter2"}}}
+    request_("tool_execution", body, path={"session_id": session_id})
+    request_("tool_execution", {"payload": {"hunter2": "x"}}, path={"session_id": session_id})
+    done, refused = map(json.loads, log.getvalue().splitlines()[-2:])
+    assert done["operation"] == "tool_execution"
+    assert done["user_id"] == "ann@example.com"
+    assert done["session_id"] == session_id
+    assert (done["outcome"], refused["outcome"]) == ("pending", "invalid_request")
+    assert "hunter2" not in json.dumps([done, refused])
+
+
+def test_an_answer_too_large_for_a_function_is_413(
+    request_: Request, invoke: Invoke, session_id: str
+) -> None:
+    for _ in range(18):
+        invoke(
+            "tool_execution",
+            {"session_id": session_id, "tool_name": "x", "result": {"quotes": '"' * 180_000}},
+        )
+    query = {"include_requests": ["true"]}
+    status, answer = request_("get_session", path={"session_id": session_id}, query=query)
+    assert (status, answer["metadata"]["error_code"]) == (413, "too_large")
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the function logs."""
+    lines = io.StringIO()
+    monkeypatch.setattr(entry.logger.registered_handler, "stream", lines)
+    return lines
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+ENVELOPE_FIELDS = st.sampled_from(
+    ["payload", "request_id", "timestamp", "metadata", "user_id", "operation", "session_id"]
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_no_body_header_or_parameter_whatever_is_a_5xx(
+    request_: Request, operation: str, data: st.DataObject
+) -> None:
+    fields = st.sampled_from(
+        list(load(operation).request_type.model_fields["payload"].annotation.model_fields)
+    )
+    body = data.draw(
+        st.text()
+        | JSON
+        | st.dictionaries(ENVELOPE_FIELDS, JSON)
+        | st.fixed_dictionaries({"payload": st.dictionaries(fields, JSON)})
+    )
+    if not isinstance(body, str):
+        body = json.dumps(body)
+    status, _ = request_(
+        operation,
+        body,
+        path=data.draw(st.none() | st.dictionaries(fields, st.text(), max_size=2)),
+        query=data.draw(
+            st.none() | st.dictionaries(fields, st.lists(st.text(), min_size=1), max_size=2)
+        ),
+        headers=data.draw(
+            st.none() | st.dictionaries(st.sampled_from(["Idempotency-Key", "X"]), st.text())
+        ),
+    )
+    assert status < 500

@@ -1,0 +1,89 @@
+"""What is deployed is complete: a function needs its own zip, the layer and boto3."""
+
+import importlib.metadata
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dev import packages
+from tests.conftest import OPERATIONS
+from tests.template import ROOT
+
+
+def unpack(package: packages.Package, folder: Path) -> Path:
+    with zipfile.ZipFile(io.BytesIO(package.make())) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = packages.of_layer(ROOT / "layers/models", Path(sys.executable))
+    return unpack(made, tmp_path_factory.mktemp("layer")) / "python"
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Lambda's own runtime brings: boto3 and what that needs."""
+    folder = tmp_path_factory.mktemp("runtime")
+    for name in (
+        "boto3",
+        "botocore",
+        "s3transfer",
+        "jmespath",
+        "python-dateutil",
+        "six",
+        "urllib3",
+    ):
+        for file in importlib.metadata.files(name) or []:
+            top = file.parts[0]
+            if not top.startswith("..") and not top.endswith(".dist-info"):
+                place = folder / top
+                if not place.exists():
+                    place.symlink_to(Path(str(file.locate())).parents[len(file.parts) - 1] / top)
+    return folder
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_function_starts_with_the_layer_and_boto3_alone(
+    layer: Path, runtime: Path, tmp_path: Path, operation: str
+) -> None:
+    code = unpack(packages.of_function(ROOT / "functions" / operation), tmp_path)
+    program = (
+        f"import sys; sys.path[:0] = {[str(code), str(layer), str(runtime)]!r}; import handler; "
+        "print(handler.handle.name)"
+    )
+    environment = {
+        "AWS_LAMBDA_FUNCTION_NAME": operation,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "PATH": os.defpath,
+    }
+
+    def start(**variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-I", "-S", "-c", program],
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    started = start(TABLE_NAME="table")
+    assert started.returncode == 0, started.stderr
+    assert started.stdout.strip() == operation
+    unconfigured = start()
+    assert unconfigured.returncode != 0
+    assert "TABLE_NAME" in unconfigured.stderr
+
+
+def test_the_layer_is_compiled_and_small(layer: Path) -> None:
+    sources = [path for path in layer.rglob("*.py") if "casefile" in path.parts]
+    assert sources
+    for source in sources:
+        assert list((source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")), source
+    assert sum(path.stat().st_size for path in layer.rglob("*") if path.is_file()) < 40 * 2**20

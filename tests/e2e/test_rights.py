@@ -1,0 +1,99 @@
+"""Each function does its work with the rights of its own role, and could do no more with them."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from dev import local_cloud
+from dev.local_stack import STACK, Stack
+from tests.conftest import OPERATIONS
+from tests.events import event
+from tests.template import resources
+
+FUNCTIONS = {
+    properties["CodeUri"].removeprefix("functions/"): (name, properties)
+    for name, properties in resources("AWS::Serverless::Function").items()
+}
+KEY = {"pk": {"S": "SESSION#ts_000000_probe"}, "sk": {"S": "HEAD"}}
+CALLS: dict[str, dict[str, Any]] = {
+    "GetItem": {"Key": KEY},
+    "PutItem": {"Item": KEY},
+    "DeleteItem": {"Key": KEY},
+    "UpdateItem": {
+        "Key": KEY,
+        "UpdateExpression": "SET probe = :one",
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    },
+    "Query": {
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": {":pk": KEY["pk"]},
+    },
+    "Scan": {},
+}
+
+
+def physical_id(stack: Stack, name: str) -> str:
+    found = stack.client("cloudformation").describe_stack_resource(
+        StackName=STACK, LogicalResourceId=name
+    )
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+@pytest.fixture(scope="module")
+def things(stack: Stack) -> None:
+    for creation in ("create_session", "create_chat_session", "create_casefile"):
+        invoke(stack, creation, event(creation, "direct"))
+
+
+def invoke(stack: Stack, operation: str, sent: Any) -> tuple[bool, Any]:
+    """Invoke a deployed function; tell whether it failed, and what it returned."""
+    answer = stack.client("lambda").invoke(
+        FunctionName=physical_id(stack, FUNCTIONS[operation][0]), Payload=json.dumps(sent)
+    )
+    return "FunctionError" in answer, json.load(answer["Payload"])
+
+
+@pytest.mark.parametrize(
+    "operation", sorted(OPERATIONS, key=lambda name: str(name).startswith("close_"))
+)
+def test_a_function_can_do_its_work(stack: Stack, things: None, operation: str) -> None:
+    failed, answer = invoke(stack, operation, event(operation, "direct"))
+    assert not failed, answer
+    assert answer["status"] == "completed"
+    assert invoke(stack, operation, event(operation, "sqs")) == (False, {"batchItemFailures": []})
+    assert not invoke(stack, operation, event(operation, "eventbridge"))[0]
+
+
+def test_a_direct_caller_is_told_by_an_error(stack: Stack) -> None:
+    sent = event("get_session", "direct")
+    failed, answer = invoke(stack, "get_session", sent | {"user_id": "nobody@example.com"})
+    assert failed
+    assert "it isn't yours" in answer["errorMessage"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_functions_role_allows_what_the_template_says_and_no_more(
+    stack: Stack, operation: str
+) -> None:
+    name, properties = FUNCTIONS[operation]
+    role = physical_id(stack, f"{name}Role")
+    assumed = stack.client("sts").assume_role(
+        RoleArn=f"arn:aws:iam::000000000000:role/{role}", RoleSessionName="probe"
+    )["Credentials"]
+    dynamodb = local_cloud.client(stack.endpoint, "dynamodb", assumed)
+    stated = {
+        action.removeprefix("dynamodb:")
+        for policy in properties["Policies"]
+        if policy["Statement"]["Resource"] == {"Fn::GetAtt": "Table.Arn"}
+        for action in policy["Statement"]["Action"]
+    }
+    assert stated < set(CALLS)
+    for action, arguments in CALLS.items():
+        call = getattr(dynamodb, "".join(f"_{c.lower()}" if c.isupper() else c for c in action)[1:])
+        if action in stated:
+            call(TableName=stack.outputs["TableName"], **arguments)
+        else:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                call(TableName=stack.outputs["TableName"], **arguments)

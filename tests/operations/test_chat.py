@@ -1,0 +1,117 @@
+"""Recording chat messages: all or none, once, in order, exactly as they were sent."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from casefile.errors import BadRequest, NotFound, RequestIdReused, SessionClosed
+from pydantic_models.operations import ChatResponse
+from tests.conftest import Invoke, forget, stored
+from tests.json_strategies import OBJECTS
+
+
+@pytest.fixture
+def session_id(invoke: Invoke) -> str:
+    return str(invoke("create_chat_session")["payload"]["session_id"])
+
+
+def messages(invoke: Invoke, session_id: str) -> list[dict[str, Any]]:
+    asked = {"session_id": session_id, "include_messages": True}
+    found: list[dict[str, Any]] = invoke("get_chat_session", asked)["payload"]["messages"]
+    return found
+
+
+def test_the_short_form_is_one_message_of_the_user(invoke: Invoke, session_id: str) -> None:
+    asked = invoke("chat", {"session_id": session_id, "message": "Hello"})
+    answer = ChatResponse.model_validate(asked).payload
+    assert (answer.message.content, answer.message.message_type) == ("Hello", "user")
+    assert answer.related_messages == []
+    assert answer.message.session_request_id == asked["request_id"]
+    assert len(answer.events) == 1
+
+
+def test_the_full_form_takes_every_type_in_one_record(invoke: Invoke, session_id: str) -> None:
+    kinds = ["system", "user", "assistant", "tool", "error"]
+    sent = [{"content": f"I am {kind}", "message_type": kind} for kind in kinds]
+    sent[2]["tool_calls"] = [{"id": "call_1", "arguments": {"n": 1e-7}}]  # type: ignore[assignment]
+    answer = invoke("chat", {"session_id": session_id, "messages": sent})["payload"]
+    recorded = [answer["message"], *answer["related_messages"]]
+    assert recorded == messages(invoke, session_id)
+    assert [message["message_type"] for message in recorded] == kinds
+    assert recorded[2]["tool_calls"] == sent[2]["tool_calls"]
+    assert {message["record"] for message in recorded} == {1}
+    assert len({message["message_id"] for message in recorded}) == 5
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"message": "a", "messages": [{"content": "b", "message_type": "user"}]},
+        {"messages": []},
+        {"messages": [{"content": "a", "message_type": "user"}] * 101},
+        {"messages": [{"content": "a", "message_type": "robot"}]},
+        {"messages": [{"content": "a", "message_type": "user"}, {"content": "b"}]},
+        {"messages": [{"content": None, "message_type": "user"}]},
+        {"message": "half \udfff"},
+        {"message": "a", "session_id": "ts_261121_tool"},
+    ],
+)
+def test_what_is_wrong_is_refused_whole(
+    invoke: Invoke, session_id: str, payload: dict[str, Any]
+) -> None:
+    with pytest.raises(BadRequest, match="payload"):
+        invoke("chat", {"session_id": session_id, **payload})
+    assert len(stored()) == 1
+
+
+def test_a_retry_is_recorded_once(invoke: Invoke, session_id: str) -> None:
+    request_id = str(uuid4())
+    first = invoke("chat", {"session_id": session_id, "message": "Hello"}, request_id=request_id)
+    invoke("chat", {"session_id": session_id, "message": "Hello"})
+    forget()
+    again = invoke("chat", {"session_id": session_id, "message": "Hello"}, request_id=request_id)
+    assert again == first
+    assert len(messages(invoke, session_id)) == 2
+    with pytest.raises(RequestIdReused):
+        invoke("chat", {"session_id": session_id, "message": "Bye"}, request_id=request_id)
+
+
+def test_nothing_is_added_after_closing(invoke: Invoke, session_id: str) -> None:
+    closed = invoke("close_chat_session", {"session_id": session_id})["payload"]["closed_at"]
+    with pytest.raises(SessionClosed, match=closed.replace("+", r"\+")):
+        invoke("chat", {"session_id": session_id, "message": "Hello?"})
+
+
+def test_only_its_owner_may_write(invoke: Invoke, session_id: str) -> None:
+    with pytest.raises(NotFound):
+        invoke("chat", {"session_id": session_id, "message": "Hi"}, user="bob@example.com")
+    assert len(stored()) == 1
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(content=st.text(), tool_calls=st.lists(OBJECTS, max_size=3), metadata=OBJECTS)
+def test_any_content_comes_back_identical(
+    invoke: Invoke,
+    session_id: str,
+    content: str,
+    tool_calls: list[dict[str, Any]],
+    metadata: dict[str, Any],
+) -> None:
+    message = {
+        "content": content,
+        "message_type": "assistant",
+        "tool_calls": tool_calls,
+        "metadata": metadata,
+    }
+    invoke("chat", {"session_id": session_id, "messages": [message]})
+    kept = messages(invoke, session_id)[-1]
+    assert json.dumps([kept["content"], kept["tool_calls"], kept["metadata"]]) == json.dumps(
+        [content, tool_calls, metadata]
+    )

@@ -1,0 +1,83 @@
+"""Opening a tool session: once per request, and filed with it or not at all."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from casefile.errors import BadRequest, NotFound, RequestIdReused
+from pydantic_models.operations import CreateSessionResponse
+from tests.conftest import Invoke, forget, stored
+
+
+def test_it_answers_as_the_contract_says(invoke: Invoke) -> None:
+    answer = CreateSessionResponse.model_validate(invoke("create_session", {"title": "Trip"}))
+    today = datetime.now(UTC)
+    assert answer.payload.session_id.startswith(f"ts_{today:%y%m%d}_")
+    assert answer.payload.casefile_id is None
+    assert answer.payload.created_at.endswith("+00:00")
+    assert len(stored()) == 1
+
+
+def test_a_retry_opens_no_second_session(invoke: Invoke) -> None:
+    request = {"request_id": str(uuid4()), "timestamp": "2026-01-31T23:59:59.999Z"}
+    first = invoke("create_session", {"title": "Trip"}, **request)
+    forget()
+    assert invoke("create_session", {"title": "Trip"}, **request) == first
+    assert first["payload"]["session_id"].startswith("ts_260131_")
+    assert len(stored()) == 1
+
+
+def test_the_time_in_a_version_7_id_dates_the_session(invoke: Invoke) -> None:
+    milliseconds = int(datetime(2026, 2, 3, tzinfo=UTC).timestamp() * 1000)
+    request_id = f"{milliseconds:012x}"
+    request_id = f"{request_id[:8]}-{request_id[8:]}-7abc-8abc-0123456789ab"
+    first = invoke("create_session", request_id=request_id)
+    assert first["payload"]["session_id"].startswith("ts_260203_")
+    assert invoke("create_session", request_id=request_id) == first
+
+
+def test_the_same_id_for_another_request_is_refused(invoke: Invoke) -> None:
+    request = {"request_id": str(uuid4()), "timestamp": "2026-01-31T12:00:00Z"}
+    invoke("create_session", {"title": "Trip"}, **request)
+    with pytest.raises(RequestIdReused, match="different request"):
+        invoke("create_session", {"title": "Another trip"}, **request)
+    with pytest.raises(RequestIdReused):
+        invoke("create_session", {"title": "Trip"}, **request, metadata={"a": 1})
+
+
+def test_two_users_may_use_the_same_request_id(invoke: Invoke) -> None:
+    request = {"request_id": str(uuid4())}
+    ann, bob = (
+        invoke("create_session", user=f"{name}@example.com", **request)["payload"]["session_id"]
+        for name in ("ann", "bob")
+    )
+    assert ann != bob
+
+
+def test_with_a_casefile_it_is_filed_in_the_same_step(invoke: Invoke) -> None:
+    casefile_id = invoke("create_casefile", {"title": "Lisbon"})["payload"]["casefile_id"]
+    request = {"request_id": str(uuid4())}
+    first = invoke("create_session", {"casefile_id": casefile_id.upper()}, **request)
+    assert first["payload"]["casefile_id"] == casefile_id
+    assert invoke("create_session", {"casefile_id": casefile_id}, **request) == first
+    casefile = invoke("get_casefile", {"casefile_id": casefile_id})["payload"]["casefile"]
+    assert casefile["session_ids"] == [first["payload"]["session_id"]]
+    assert casefile["session_count"] == 1
+
+
+@pytest.mark.parametrize("owner", [None, "bob@example.com"])
+def test_without_that_casefile_nothing_is_opened(invoke: Invoke, owner: str | None) -> None:
+    casefile_id = "cf_261121_nowhere"
+    if owner:
+        answer = invoke("create_casefile", {"title": "Hers"}, user=owner)
+        casefile_id = answer["payload"]["casefile_id"]
+    before = stored()
+    with pytest.raises(NotFound, match=f"no casefile {casefile_id}, or it isn't yours"):
+        invoke("create_session", {"casefile_id": casefile_id})
+    assert stored() == before
+
+
+def test_a_request_from_the_future_is_refused(invoke: Invoke) -> None:
+    with pytest.raises(BadRequest, match="in the future"):
+        invoke("create_session", timestamp="2999-01-01T00:00:00Z")

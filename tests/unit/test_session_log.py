@@ -1,0 +1,413 @@
+"""The session log against a plain list: once, in one order, whatever happens in between.
+
+Several function instances, each with its own memory, write one session. They are overtaken
+between looking and writing, die after their write, read replicas that lag, and are sent requests
+again minutes later. The list knows what must be in the log; the log must agree each time.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+from uuid import UUID, uuid4
+
+import boto3
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+from moto import mock_aws
+
+from casefile import attempts, creation, dynamodb, session_log, sessions
+from casefile.errors import BadRequest, RequestIdReused, SessionClosed, Unavailable
+from casefile.session_log import Entry, Memories, append
+from pydantic_models.canonical.record import Record, Totals, first_seal, seal_after
+from pydantic_models.operations import CreateChatSessionRequest
+from tests.conftest import forget
+from tests.template import create_table
+
+OWNER = "ann@example.com"
+
+
+def open_session() -> str:
+    request = CreateChatSessionRequest.model_validate({"user_id": OWNER, "payload": {}})
+    return sessions.create(request).session_id
+
+
+def entry(made_at: datetime, text: str = "hello", request_id: UUID | None = None) -> Entry:
+    content = json.dumps({"messages": [{"content": text, "message_type": "user"}]})
+    return Entry("chat", request_id or uuid4(), made_at, content, Totals(events=1, messages=1))
+
+
+def closing(made_at: datetime) -> Entry:
+    return Entry("closed", uuid4(), made_at, "{}", Totals())
+
+
+def read(session_id: str) -> list[Record]:
+    return session_log.read(session_id, OWNER, with_content=True).records
+
+
+class Log(RuleBasedStateMachine):
+    """Three instances, one session, small pages and short memories."""
+
+    requests = Bundle("requests")
+    instances = st.integers(min_value=0, max_value=2)
+    seconds = st.integers(min_value=0, max_value=400)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+        self.memories = [Memories() for _ in range(3)]
+        self.expected: list[Entry] = []
+        self.closed_by: Entry | None = None
+        self.lag = 0
+        self.skews = [timedelta()] * 3
+        self.skew = timedelta()
+        self.patches = ExitStack()
+        variables = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        environment = dict.fromkeys(variables, "test") | {
+            "TABLE_NAME": "casefile-test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        clock = SimpleNamespace(time=lambda: self.now.timestamp())
+        patches: list[AbstractContextManager[Any]] = [
+            mock.patch.dict("os.environ", environment),
+            mock_aws(),
+            mock.patch.object(session_log, "PAGE", 3),
+            mock.patch.object(session_log, "FIRST_PAGE", 3),
+            mock.patch.object(session_log, "MEMORY_RECORDS", 2),
+            mock.patch.object(session_log, "now", self._clock),
+            mock.patch.object(creation, "now", self._clock),
+            mock.patch.object(sessions, "now", self._clock),
+            mock.patch.object(session_log, "time", clock),
+            mock.patch("time.sleep"),
+            mock.patch.object(session_log, "_page", self._lagging(session_log._page)),
+        ]
+        for patch in patches:
+            self.patches.enter_context(patch)
+        forget()
+        create_table(boto3.client("dynamodb"), "casefile-test")
+        self.session_id = open_session()
+
+    def _clock(self) -> datetime:
+        """What the clock of the instance that runs says."""
+        return self.now + self.skew
+
+    def teardown(self) -> None:
+        self.patches.close()
+        forget()
+
+    def _lagging(self, page: Callable[..., Any]) -> Callable[..., Any]:
+        """Reads that are not strong miss the newest records, some between, sometimes the head."""
+
+        def lagging(session_id: str, limit: int, *, strong: bool, **bounds: Any) -> Any:
+            head, records = page(session_id, limit, strong=strong, **bounds)
+            if strong or not self.lag:
+                return head, records
+            newest = len(self.expected) - self.lag
+            seen = [record for record in records if record.number <= newest and record.number % 5]
+            return (head if self.lag < 4 else None), seen
+
+        return lagging
+
+    @initialize(
+        lag=st.integers(min_value=0, max_value=4),
+        skews=st.lists(st.sampled_from([-200, -10, 0, 200]), min_size=3, max_size=3),
+    )
+    def set_out(self, lag: int, skews: list[int]) -> None:
+        self.lag = lag
+        self.skews = [timedelta(seconds=skew) for skew in skews]
+
+    def _send(self, instance: int, sent: Entry) -> None:
+        """Send a request and hold the answer against the list."""
+        before, self.skew = self.skew, self.skews[instance]
+        try:
+            record = append(self.session_id, OWNER, sent, memories=self.memories[instance])
+        except BadRequest:
+            assert sent.made_at > self.now + self.skew + creation.CLOCK_ALLOWANCE
+            assert sent.request_id not in self._numbers()
+            return
+        except SessionClosed:
+            assert self.closed_by is not None
+            assert sent.request_id not in self._numbers()
+            return
+        finally:
+            self.skew = before
+        if sent.request_id not in self._numbers():
+            if sent.kind == "closed" and self.closed_by is not None:
+                assert record.request_id == self.closed_by.request_id
+                return
+            assert self.closed_by is None
+            self.expected.append(sent)
+            if sent.kind == "closed":
+                self.closed_by = sent
+        assert record.number == self._numbers()[sent.request_id]
+        assert record.request_id == sent.request_id
+        assert record.content == sent.content
+
+    def _numbers(self) -> dict[UUID, int]:
+        return {known.request_id: number for number, known in enumerate(self.expected, 1)}
+
+    @rule(target=requests, instance=instances, behind=st.integers(min_value=-299, max_value=600))
+    def send(self, instance: int, behind: int) -> Entry:
+        """A new request, its clock behind ours or a little ahead."""
+        sent = entry(self.now - timedelta(seconds=behind))
+        self._send(instance, sent)
+        return sent
+
+    @rule(instance=instances, sent=requests)
+    def send_again(self, instance: int, sent: Entry) -> None:
+        self._send(instance, sent)
+
+    @rule(instance=instances, sent=consumes(requests))
+    def borrow_an_id(self, instance: int, sent: Entry) -> None:
+        """Another request with an id that is in the log is refused."""
+        recorded = {known.request_id for known in self.expected}
+        other = sent._replace(content='{"messages":[]}')
+        if sent.request_id in recorded:
+            with pytest.raises(RequestIdReused):
+                append(self.session_id, OWNER, other, memories=self.memories[instance])
+
+    @rule(target=requests, instance=instances)
+    def send_and_die(self, instance: int) -> Entry:
+        """The instance that serves a request dies after its write: its memory doesn't have it."""
+        memory = copy.deepcopy(self.memories[instance])
+        sent = entry(self.now)
+        self._send(instance, sent)
+        self.memories[instance] = memory
+        return sent
+
+    @rule(
+        target=requests,
+        instance=instances,
+        rivals=st.lists(instances, min_size=1, max_size=8),
+        sent_twice=st.booleans(),
+    )
+    def send_while_overtaken(self, instance: int, rivals: list[int], sent_twice: bool) -> Entry:
+        """Others win slots between this instance's look and its put, one with its very request."""
+        sent = entry(self.now)
+        with self._overtaking(rivals, sent if sent_twice else None):
+            self._send(instance, sent)
+        return sent
+
+    @contextmanager
+    def _overtaking(self, rivals: list[int], twin: Entry | None) -> Iterator[None]:
+        create = dynamodb.create
+
+        def overtaken(item: Any) -> None:
+            with mock.patch.object(dynamodb, "create", create):
+                while rivals:
+                    self._send(rivals.pop(), twin if len(rivals) == 2 and twin else entry(self.now))
+            create(item)
+
+        with mock.patch.object(dynamodb, "create", overtaken):
+            yield
+
+    @rule(seconds=seconds)
+    def wait(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule(target=requests, instance=instances, count=st.integers(min_value=1, max_value=6))
+    def write_on_and_wait(self, instance: int, count: int) -> Entry:
+        """One instance writes for a while; the memories of the others grow stale, but not old."""
+        written = [entry(self.now) for _ in range(count)]
+        for sent in written:
+            self._send(instance, sent)
+        self.now += creation.CLOCK_ALLOWANCE + timedelta(seconds=1)
+        return written[0]
+
+    @rule(instance=instances)
+    def restart(self, instance: int) -> None:
+        self.memories[instance] = Memories()
+
+    @precondition(lambda self: len(self.expected) > 6)
+    @rule(instance=instances)
+    def close(self, instance: int) -> None:
+        self._send(instance, closing(self.now))
+
+    @invariant()
+    def the_log_is_the_list(self) -> None:
+        records = read(self.session_id)
+        assert [record.number for record in records] == list(range(1, len(self.expected) + 1))
+        assert [(record.request_id, record.content) for record in records] == [
+            (sent.request_id, sent.content) for sent in self.expected
+        ]
+        times = [record.at for record in records]
+        assert times == sorted(times)
+        messages = sum(sent.adds.messages for sent in self.expected)
+        assert not records or records[-1].totals.messages == messages
+
+
+Log.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestLog = Log.TestCase
+
+
+@pytest.fixture
+def session_id(aws: None) -> str:
+    return open_session()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def test_a_known_session_costs_one_call_per_append(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(session_id, OWNER, entry(now()))
+    calls: list[str] = []
+    original = dynamodb.client()._make_api_call  # type: ignore[attr-defined]
+
+    def counted(operation: str, arguments: Any) -> Any:
+        calls.append(operation)
+        return original(operation, arguments)
+
+    monkeypatch.setattr(dynamodb.client(), "_make_api_call", counted)
+    for _ in range(5):
+        append(session_id, OWNER, entry(now()))
+    assert calls == ["PutItem"] * 5
+
+
+def test_a_late_retry_is_found_below_hundreds_of_others(session_id: str) -> None:
+    sent = entry(now())
+    first = append(session_id, OWNER, sent)
+    for _ in range(310):
+        append(session_id, OWNER, entry(now()))
+    assert append(session_id, OWNER, sent, memories=Memories()) == first
+    assert len(read(session_id)) == 311
+
+
+def test_a_catching_up_that_jumps_ahead_skips_no_record(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our memory ends at record 1; records 2 to 9 are another's; a retry of 2 comes to us late."""
+    clock = now()
+    for module in (session_log, creation):
+        monkeypatch.setattr(module, "now", lambda: clock)
+    monkeypatch.setattr(session_log, "PAGE", 2)
+    session_id, ours, others = open_session(), Memories(), Memories()
+    append(session_id, OWNER, entry(clock), memories=ours)
+    sent = entry(clock)
+    recorded = append(session_id, OWNER, sent, memories=others)
+    for _ in range(7):
+        append(session_id, OWNER, entry(clock), memories=others)
+    clock += timedelta(minutes=6)
+    assert append(session_id, OWNER, entry(clock), memories=ours).number == 10
+    assert append(session_id, OWNER, sent, memories=ours) == recorded
+    assert len(read(session_id)) == 10
+
+
+def test_a_first_look_through_a_hole_is_taken_again(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lagging replica shows records 1 and 3; a retry of 2 comes to a new instance."""
+    append(session_id, OWNER, entry(now()))
+    sent = entry(now())
+    recorded = append(session_id, OWNER, sent)
+    append(session_id, OWNER, entry(now()))
+    page = session_log._page
+
+    def lagging(session_id: str, limit: int, *, strong: bool, **bounds: Any) -> Any:
+        head, records = page(session_id, limit, strong=strong, **bounds)
+        return head, [record for record in records if strong or record.number != 2]
+
+    monkeypatch.setattr(session_log, "_page", lagging)
+    assert append(session_id, OWNER, sent, memories=Memories()) == recorded
+
+
+def test_only_a_fresh_look_may_refuse_a_date(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recorded where the clock is ahead, sent again where it isn't and the memory is stale."""
+    stale = Memories()
+    append(session_id, OWNER, entry(now()), memories=stale)
+    sent = entry(now() + timedelta(minutes=7))
+    with monkeypatch.context() as ahead:
+        for module in (session_log, creation):
+            ahead.setattr(module, "now", lambda: now() + timedelta(minutes=4))
+        recorded = append(session_id, OWNER, sent, memories=Memories())
+    assert append(session_id, OWNER, sent, memories=stale) == recorded
+
+
+def test_a_request_from_the_future_is_refused_but_a_recorded_one_is_recognised(
+    session_id: str,
+) -> None:
+    sent = entry(now() + timedelta(minutes=10))
+    with pytest.raises(BadRequest, match="in the future"):
+        append(session_id, OWNER, sent)
+    recorded = append(session_id, OWNER, sent._replace(made_at=now()))
+    assert append(session_id, OWNER, sent) == recorded
+
+
+def test_the_chain_holds_from_the_head_to_the_closing(session_id: str) -> None:
+    for _ in range(4):
+        append(session_id, OWNER, entry(now()))
+    append(session_id, OWNER, closing(now()))
+    log = session_log.read(session_id, OWNER, with_content=True)
+    seal = first_seal(session_id, OWNER, log.head.created_at)
+    for record in log.records:
+        seal = seal_after(
+            seal,
+            record.number,
+            record.kind,
+            record.request_id,
+            record.at,
+            record.content,
+            record.totals,
+        )
+        assert record.seal == seal
+
+
+def test_a_clock_that_runs_backwards_does_not_turn_the_log(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = append(session_id, OWNER, entry(now()))
+    monkeypatch.setattr(session_log, "now", lambda: now() - timedelta(seconds=90))
+    assert append(session_id, OWNER, entry(now())).at == first.at
+
+
+def test_who_loses_every_race_is_told_to_come_back(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = dynamodb.create
+
+    def always_late(item: Any) -> None:
+        with monkeypatch.context() as undisturbed:
+            undisturbed.setattr(dynamodb, "create", create)
+            append(session_id, OWNER, entry(now()), memories=Memories())
+        create(item)
+
+    monkeypatch.setattr(dynamodb, "create", always_late)
+    monkeypatch.setattr(attempts, "MAX_ATTEMPTS", 5)
+    loser = entry(now())
+    with pytest.raises(Unavailable, match="Nothing was changed"):
+        append(session_id, OWNER, loser)
+    assert loser.request_id not in {record.request_id for record in read(session_id)}
+
+
+def test_nothing_is_tried_past_the_functions_time(session_id: str) -> None:
+    with attempts.time_limit(0.5), pytest.raises(Unavailable):
+        append(session_id, OWNER, entry(now()))
+
+
+def test_memory_is_bounded(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_log, "MEMORY_SESSIONS", 2)
+    memories = Memories()
+    ids = [open_session() for _ in range(3)]
+    for session_id in ids:
+        append(session_id, OWNER, entry(now()), memories=memories)
+    assert list(memories) == ids[1:]

@@ -1,0 +1,112 @@
+"""Template, code, tests and README agree: an operation can't be half there."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import OPERATIONS, load
+from tests.events import DOORS
+from tests.template import ROOT, resources, template
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+
+
+def camel(operation: str) -> str:
+    return "".join(word.capitalize() for word in operation.split("_"))
+
+
+def test_every_function_folder_is_in_the_template_and_the_reverse() -> None:
+    assert {name: function["CodeUri"] for name, function in FUNCTIONS.items()} == {
+        camel(operation): f"functions/{operation}" for operation in OPERATIONS
+    }
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_folder_operation_route_and_rights_agree(operation: str) -> None:
+    handler, function = load(operation), FUNCTIONS[camel(operation)]
+    assert handler.name == operation
+    routes = [
+        f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}"
+        for event in function["Events"].values()
+        if event["Type"] == "Api"
+    ]
+    assert routes == [handler.route]
+    payload_type: Any = handler.request_type.model_fields["payload"].annotation
+    assert set(re.findall(r"{(\w+)}", handler.route)) <= set(payload_type.model_fields)
+    for policy in function["Policies"]:
+        assert policy["Statement"]["Effect"] == "Allow"
+        assert not any("*" in action for action in policy["Statement"]["Action"])
+        assert "*" not in json.dumps(policy["Statement"]["Resource"])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_operation_has_its_tests_its_events_and_its_row(operation: str) -> None:
+    assert (ROOT / f"tests/operations/test_{operation}.py").is_file()
+    assert {path.stem for path in (ROOT / "tests/events" / operation).iterdir()} == set(DOORS)
+    row = f"| [`{operation}`](functions/{operation}/handler.py) | `{load(operation).route}` |"
+    assert row in (ROOT / "README.md").read_text()
+
+
+def test_every_route_asks_who_is_there() -> None:
+    (api,) = resources("AWS::Serverless::Api").values()
+    assert api["Auth"]["DefaultAuthorizer"] in api["Auth"]["Authorizers"]
+    for function in FUNCTIONS.values():
+        for event in function["Events"].values():
+            assert "Auth" not in event["Properties"]
+
+
+def test_the_table_is_kept_safe() -> None:
+    (table,) = resources("AWS::DynamoDB::Table").values()
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["TimeToLiveSpecification"]["Enabled"] is True
+    assert template()["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_handler_is_a_definition(operation: str) -> None:
+    source = (ROOT / "functions" / operation / "handler.py").read_text()
+    assert not any(isinstance(node, ast.Try) for node in ast.walk(ast.parse(source)))
+    assert {path.name for path in (ROOT / "functions" / operation).glob("*.*")} == {"handler.py"}
+
+
+@pytest.mark.parametrize(
+    ("place", "forbidden"),
+    [
+        ("functions/chat/handler.py", "boto3"),
+        ("functions/chat/handler.py", "botocore.exceptions"),
+        ("functions/chat/handler.py", "os"),
+        ("functions/chat/handler.py", "json"),
+        ("functions/chat/handler.py", "casefile.dynamodb"),
+        ("layers/models/pydantic_models/base/times.py", "casefile.errors"),
+        ("layers/models/pydantic_models/base/times.py", "boto3"),
+        ("layers/models/pydantic_models/base/times.py", "os"),
+        ("layers/models/casefile/sessions.py", "boto3"),
+        ("layers/models/casefile/sessions.py", "functions.chat.handler"),
+    ],
+)
+def test_the_linter_keeps_code_where_it_belongs(place: str, forbidden: str) -> None:
+    linted = subprocess.run(
+        [
+            *(sys.executable, "-m", "ruff", "check", "--select", "TID251"),
+            *("--output-format", "json", "--stdin-filename", str(ROOT / place), "-"),
+        ],
+        input=f"import {forbidden}\n",
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert [found["code"] for found in json.loads(linted.stdout)] == ["TID251"]
+
+
+def test_links_in_the_readme_lead_somewhere() -> None:
+    for link in re.findall(r"\]\((?!https?://)([^)#]+)", (ROOT / "README.md").read_text()):
+        assert Path(ROOT, link).exists(), link
