@@ -17,7 +17,8 @@ def handle(request: GetChatSessionRequest) -> Answer[ChatSessionDataPayload]:
     log = session_log.read(asked.session_id, request.user_id, with_content=asked.include_messages)
     messages = [
         message
-        for record in log.of("chat")
+        for record in log.records
+        if record.kind == "chat"
         for message in transcript.chat_messages(asked.session_id, record)
     ]
     return Answer(

@@ -19,7 +19,7 @@ def handle(request: GetSessionRequest) -> Answer[SessionDataPayload]:
         request.user_id,
         with_content=asked.include_requests or asked.include_events,
     )
-    requests = [transcript.tool_request(asked.session_id, record) for record in log.of("tool")]
+    requests = transcript.tool_requests(asked.session_id, log.records)
     return Answer(
         SessionDataPayload(
             session_id=asked.session_id,
@@ -36,7 +36,7 @@ def handle(request: GetSessionRequest) -> Answer[SessionDataPayload]:
             event_count=log.totals.events,
             request_ids=[str(tool_request.request_id) for tool_request in requests],
             requests=requests if asked.include_requests else [],
-            events=[event for tool_request in requests for event in tool_request.events]
+            events=transcript.tool_events(asked.session_id, log.records, log.by_number)
             if asked.include_events
             else [],
         )

@@ -20,19 +20,10 @@ def handle(request: ToolExecutionRequest) -> Answer[ToolResponsePayload]:
     """One record, whatever the execution brought; without a result it stays pending."""
     session_id = request.payload.session_id
     record = session_log.append(session_id, request.user_id, transcript.tool_entry(request))
-    recorded = transcript.tool_request(session_id, record)
+    (recorded,) = transcript.tool_requests(session_id, [record])
     is_pending = recorded.status is RequestStatus.PENDING
     return Answer(
-        ToolResponsePayload(
-            session_id=session_id,
-            session_request_id=recorded.session_request_id,
-            status=recorded.status,
-            result=recorded.result or {},
-            error_message=recorded.error_message,
-            events=recorded.events,
-            record=recorded.record,
-            recorded_at=recorded.recorded_at,
-        ),
+        transcript.tool_response(session_id, recorded, record),
         at=record.at,
         status=RequestStatus.PENDING if is_pending else RequestStatus.COMPLETED,
     )

@@ -14,7 +14,11 @@ from tests.conftest import Invoke, forget, stored
 @pytest.fixture
 def session_id(invoke: Invoke) -> str:
     session_id = str(invoke("create_session")["payload"]["session_id"])
-    endings: list[dict[str, object]] = [{"result": {}}, {"error_message": "no"}, {}]
+    endings: list[dict[str, object]] = [
+        {"result": {}},
+        {"error_message": "no"},
+        {"result": {"a": 1}},
+    ]
     for end in endings:
         invoke("tool_execution", {"session_id": session_id, "tool_name": "x", **end})
     return session_id
@@ -24,7 +28,7 @@ def test_the_totals_are_exact(invoke: Invoke, session_id: str) -> None:
     asked = invoke("close_session", {"session_id": session_id})
     closed = CloseSessionResponse.model_validate(asked).payload
     read = invoke("get_session", {"session_id": session_id, "include_events": True})["payload"]
-    assert (closed.total_requests, closed.total_events) == (3, 10)
+    assert (closed.total_requests, closed.total_events) == (3, 12)
     assert closed.total_events == len(read["events"]) == read["event_count"]
     assert closed.total_requests == read["request_count"]
     created, ended = (

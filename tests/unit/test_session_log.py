@@ -33,9 +33,16 @@ from hypothesis.stateful import (
 from moto import mock_aws
 
 from casefile import attempts, creation, dynamodb, session_log, sessions
-from casefile.errors import BadRequest, RequestIdReused, SessionClosed, Unavailable
+from casefile.errors import (
+    AlreadyCompleted,
+    BadRequest,
+    NotFound,
+    RequestIdReused,
+    SessionClosed,
+    Unavailable,
+)
 from casefile.session_log import Entry, Memories, append
-from pydantic_models.canonical.record import Record, Totals, first_seal, seal_after
+from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
 from tests.conftest import forget
 from tests.template import create_table
@@ -53,8 +60,19 @@ def entry(made_at: datetime, text: str = "hello", request_id: UUID | None = None
     return Entry("chat", request_id or uuid4(), made_at, content, Totals(events=1, messages=1))
 
 
+def beginning(made_at: datetime) -> Entry:
+    adds = Totals(requests=1, pending=1, events=2)
+    return Entry("request", uuid4(), made_at, '{"tool_name":"t"}', adds)
+
+
+def outcome(made_at: datetime, begun: Entry, result: str) -> Entry:
+    content = json.dumps({"request_id": str(begun.request_id), "result": {"is": result}})
+    adds = Totals(pending=-1, events=2)
+    return Entry("result", uuid4(), made_at, content, adds, completes=begun.request_id)
+
+
 def closing(made_at: datetime) -> Entry:
-    return Entry("closed", uuid4(), made_at, "{}", Totals())
+    return Entry("closed", uuid4(), made_at, "{}", Totals(), forces=True)
 
 
 def read(session_id: str) -> list[Record]:
@@ -65,6 +83,7 @@ class Log(RuleBasedStateMachine):
     """Three instances, one session, small pages and short memories."""
 
     requests = Bundle("requests")
+    begun = Bundle("begun")
     instances = st.integers(min_value=0, max_value=2)
     seconds = st.integers(min_value=0, max_value=400)
 
@@ -141,6 +160,10 @@ class Log(RuleBasedStateMachine):
             assert sent.made_at > self.now + self.skew + creation.CLOCK_ALLOWANCE
             assert sent.request_id not in self._numbers()
             return
+        except NotFound:
+            assert sent.completes is not None
+            assert sent.completes not in self._numbers()
+            return
         except SessionClosed:
             assert self.closed_by is not None
             assert sent.request_id not in self._numbers()
@@ -177,7 +200,7 @@ class Log(RuleBasedStateMachine):
     def borrow_an_id(self, instance: int, sent: Entry) -> None:
         """Another request with an id that is in the log is refused."""
         recorded = {known.request_id for known in self.expected}
-        other = sent._replace(content='{"messages":[]}')
+        other = sent._replace(kind="chat", content='{"messages":[]}', completes=None)
         if sent.request_id in recorded:
             with pytest.raises(RequestIdReused):
                 append(self.session_id, OWNER, other, memories=self.memories[instance])
@@ -217,6 +240,32 @@ class Log(RuleBasedStateMachine):
         with mock.patch.object(dynamodb, "create", overtaken):
             yield
 
+    @rule(target=begun, instance=instances)
+    def begin(self, instance: int) -> Entry:
+        """A tool request whose result is still to come."""
+        sent = beginning(self.now)
+        self._send(instance, sent)
+        return sent
+
+    @rule(target=requests, instance=instances, begun=begun, result=st.sampled_from("ab"))
+    def end(self, instance: int, begun: Entry, result: str) -> Entry:
+        """Its result, which may not be the first one."""
+        sent = outcome(self.now, begun, result)
+        ended = [known for known in self.expected if known.completes == begun.request_id]
+        memories = self.memories[instance]
+        if begun.request_id not in self._numbers():
+            with pytest.raises(NotFound):
+                append(self.session_id, OWNER, sent, memories=memories)
+        elif ended and ended[0].content == sent.content:
+            record = append(self.session_id, OWNER, sent, memories=memories)
+            assert record.request_id == ended[0].request_id
+        elif ended:
+            with pytest.raises(AlreadyCompleted):
+                append(self.session_id, OWNER, sent, memories=memories)
+        else:
+            self._send(instance, sent)
+        return ended[0] if ended else sent
+
     @rule(seconds=seconds)
     def wait(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
@@ -248,8 +297,12 @@ class Log(RuleBasedStateMachine):
         ]
         times = [record.at for record in records]
         assert times == sorted(times)
-        messages = sum(sent.adds.messages for sent in self.expected)
-        assert not records or records[-1].totals.messages == messages
+        totals = Totals()
+        for sent in self.expected:
+            totals = totals.plus(sent.adds)
+        if self.closed_by:
+            totals = totals.plus(Totals(pending=-totals.pending, events=totals.pending))
+        assert not records or records[-1].totals == totals
 
 
 Log.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
@@ -360,15 +413,7 @@ def test_the_chain_holds_from_the_head_to_the_closing(session_id: str) -> None:
     log = session_log.read(session_id, OWNER, with_content=True)
     seal = first_seal(session_id, OWNER, log.head.created_at)
     for record in log.records:
-        seal = seal_after(
-            seal,
-            record.number,
-            record.kind,
-            record.request_id,
-            record.at,
-            record.content,
-            record.totals,
-        )
+        seal = sealed(record, seal).seal
         assert record.seal == seal
 
 

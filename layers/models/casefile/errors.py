@@ -9,7 +9,9 @@
     ├── Conflict              409
     │   ├── RequestIdReused        request_id_reused
     │   ├── SessionClosed          session_closed
-    │   └── AlreadyFiled           session_already_filed
+    │   ├── AlreadyFiled           session_already_filed
+    │   ├── AlreadyCompleted       request_already_completed
+    │   └── PendingRequests        requests_pending
     ├── TooLarge              413  too_large
     └── Unavailable           503  unavailable
 
@@ -100,6 +102,18 @@ class AlreadyFiled(Conflict):
     """The session is in another casefile."""
 
     code = "session_already_filed"
+
+
+class AlreadyCompleted(Conflict):
+    """The tool request has another result already."""
+
+    code = "request_already_completed"
+
+
+class PendingRequests(Conflict):
+    """The session has requests without a result."""
+
+    code = "requests_pending"
 
 
 class TooLarge(CasefileError):

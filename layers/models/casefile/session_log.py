@@ -37,13 +37,23 @@ from uuid import UUID
 
 from pydantic_models.base.json_values import to_canonical_json
 from pydantic_models.base.times import now, text_of, to_milliseconds, to_text
-from pydantic_models.canonical.record import Record, RecordKind, Totals, first_seal, seal_after
+from pydantic_models.canonical.record import Record, RecordKind, Totals, first_seal, sealed
 
 from . import access, dynamodb, sessions
 from .attempts import attempts
 from .creation import CLOCK_ALLOWANCE, check_not_in_future
 from .dynamodb import ConditionFailed, Item, from_attributes, to_attributes
-from .errors import BadRequest, RequestIdReused, SessionClosed, TooLarge, Unavailable
+from .errors import (
+    AlreadyCompleted,
+    BadRequest,
+    CasefileError,
+    NotFound,
+    PendingRequests,
+    RequestIdReused,
+    SessionClosed,
+    TooLarge,
+    Unavailable,
+)
 from .sessions import HEAD, SessionHead, partition
 
 MAX_AGE = timedelta(days=15)
@@ -64,13 +74,19 @@ MAX_READ_CHARACTERS = 6_000_000
 
 
 class Entry(NamedTuple):
-    """What is to be recorded; `made_at` is the time of the request, `adds` what it counts for."""
+    """What is to be recorded; `made_at` is the time of the request, `adds` what it counts for.
+
+    `completes` is the request id of the pending request that a result is for. `forces` lets a
+    closing fail the requests that are pending.
+    """
 
     kind: RecordKind
     request_id: UUID
     made_at: datetime
     content: str
     adds: Totals
+    completes: UUID | None = None
+    forces: bool = False
 
 
 class Closing(NamedTuple):
@@ -103,9 +119,10 @@ class Log:
         """When it was closed, in milliseconds since 1970."""
         return self.tail.at if self.tail and self.tail.kind == "closed" else None
 
-    def of(self, kind: RecordKind) -> list[Record]:
-        """The records of one kind, in order."""
-        return [record for record in self.records if record.kind == kind]
+    @property
+    def by_number(self) -> dict[int, Record]:
+        """The records by their numbers."""
+        return {record.number: record for record in self.records}
 
 
 @dataclass
@@ -116,12 +133,10 @@ class Memory:
     """
 
     head: SessionHead
-    records: deque[Record]
+    records: deque[Record] = field(default_factory=deque)
     numbers: dict[UUID, int] = field(default_factory=dict)
+    completed_by: dict[int, int] = field(default_factory=dict)
     read_at: float = field(default_factory=time.time)
-
-    def __post_init__(self) -> None:
-        self.numbers.update({record.request_id: record.number for record in self.records})
 
     @property
     def low(self) -> int:
@@ -138,21 +153,41 @@ class Memory:
         """The number of the newest record known, 0 if there is none."""
         return self.records[-1].number if self.records else 0
 
+    @property
+    def pending(self) -> list[int]:
+        """The numbers of the requests known to be pending."""
+        return [
+            record.number
+            for record in self.records
+            if record.kind == "request" and record.number not in self.completed_by
+        ]
+
+    def at(self, number: int) -> Record:
+        """A record that is known."""
+        return self.records[number - self.low]
+
     def add_above(self, newer: list[Record]) -> None:
-        """Learn records that follow the tail, in ascending order."""
-        self.records.extend(newer)
-        self.numbers.update({record.request_id: record.number for record in newer})
+        """Learn records that follow the tail, in descending order."""
+        self.records.extend(reversed(newer))
+        self._index(newer)
 
     def add_below(self, older: list[Record]) -> None:
         """Learn records that precede the lowest one known, in descending order."""
         self.records.extendleft(older)
-        self.numbers.update({record.request_id: record.number for record in older})
+        self._index(older)
+
+    def _index(self, records: list[Record]) -> None:
+        for record in records:
+            self.numbers[record.request_id] = record.number
+            self.completed_by.update(dict.fromkeys(record.completes, record.number))
 
     def trim(self) -> None:
         """Forget the oldest records once no request of our time could be among them."""
         recent = to_milliseconds(now() - 2 * CLOCK_ALLOWANCE)
         while len(self.records) > MEMORY_RECORDS and self.records[0].at < recent:
-            self.numbers.pop(self.records.popleft().request_id, None)
+            oldest = self.records.popleft()
+            self.numbers.pop(oldest.request_id, None)
+            self.completed_by.pop(oldest.number, None)
 
 
 class Memories(OrderedDict[str, Memory]):
@@ -193,19 +228,19 @@ def append(
     access.require_session(session_id, memory.head.user_id, user_id)
     is_fresh = False  # Only what a strong read has shown may stand in the way of a put.
     for _ in attempts(f"Session {session_id}"):
-        while memory.low > 1 and memory.records[0].at >= since:
+        while _must_look_further(memory, entry, since):
             memory.add_below(_page_below(session_id, memory.low))
         obstacle = _obstacle(memory, entry)
         if obstacle is None:
-            record = _following(memory, entry)
+            made = _following(memory, entry)
             try:
-                dynamodb.create(_to_item(session_id, record))
+                dynamodb.create(_to_item(session_id, made))
             except ConditionFailed:
                 pass  # The slot is taken, perhaps by this very request: look who has it.
             else:
-                memory.add_above([record._replace(content="")])
+                memory.add_above([made._replace(content="")])
                 memories.keep(session_id, memory)
-                return record
+                return made
         elif is_fresh:
             memories.keep(session_id, memory)
             return _settled(session_id, obstacle, entry)
@@ -219,9 +254,9 @@ def close(session_id: str, user_id: str, entry: Entry) -> Closing:
 
     Raises what `append` raises.
     """
-    record = append(session_id, user_id, entry)
-    head = sessions.mark_closed(session_id, record)
-    return Closing(record, (record.at - head.created_at) // 1000)
+    closing = append(session_id, user_id, entry)
+    head = sessions.mark_closed(session_id, closing)
+    return Closing(closing, (closing.at - head.created_at) // 1000)
 
 
 def read(session_id: str, user_id: str, *, with_content: bool) -> Log:
@@ -252,6 +287,14 @@ def read(session_id: str, user_id: str, *, with_content: bool) -> Log:
     return Log(head, records[0] if records else None, records[::-1] if with_content else [])
 
 
+def record(session_id: str, number: int) -> Record:
+    """Record `number` of a session whose owner is known to ask. Raises NotFound."""
+    item = dynamodb.get(to_attributes({"pk": partition(session_id), "sk": _slot(number)}))
+    if item is None:
+        raise access.missing_session(session_id)
+    return _from_item(item, with_content=True)
+
+
 def _check_age(entry: Entry) -> None:
     if entry.made_at < now() - MAX_AGE:
         raise BadRequest(
@@ -260,13 +303,42 @@ def _check_age(entry: Entry) -> None:
         )
 
 
-def _obstacle(memory: Memory, entry: Entry) -> Record | BadRequest | None:
-    """What stands in the way of recording: this request, recorded; the closing; or its date."""
-    number = memory.numbers.get(entry.request_id)
-    if number is not None:
-        return memory.records[number - memory.low]
+def _must_look_further(memory: Memory, entry: Entry, since: int) -> bool:
+    """Whether the request, or what it completes, may be below what is known."""
+    if memory.low == 1:
+        return False
+    if memory.records[0].at >= since:
+        return True
+    if entry.completes is not None:
+        return entry.completes not in memory.numbers
+    return entry.forces and len(memory.pending) < memory.records[-1].totals.pending
+
+
+def _obstacle(memory: Memory, entry: Entry) -> Record | CasefileError | None:
+    """What stands in the way of recording.
+
+    It is this request, recorded; what it would complete, missing or completed; the closing; what
+    a closing would leave pending; or the request's date.
+    """
+    if entry.request_id in memory.numbers:
+        return memory.at(memory.numbers[entry.request_id])
+    if entry.completes is not None:
+        number = memory.numbers.get(entry.completes)
+        if number is None or memory.at(number).kind not in ("tool", "request"):
+            return NotFound(f"There is no tool request {entry.completes} in this session.")
+        if number in memory.completed_by:
+            return memory.at(memory.completed_by[number])
+        if memory.at(number).kind == "tool":
+            return AlreadyCompleted(
+                f"Tool request {entry.completes} was recorded with its outcome. It has no other."
+            )
     if memory.tail and memory.tail.kind == "closed":
         return memory.tail
+    if entry.kind == "closed" and memory.tail and memory.tail.totals.pending and not entry.forces:
+        return PendingRequests(
+            f"{memory.tail.totals.pending} tool requests have no result yet. Complete them, or "
+            "close with force, which marks them failed."
+        )
     try:
         check_not_in_future(entry.made_at)
     except BadRequest as error:
@@ -274,15 +346,17 @@ def _obstacle(memory: Memory, entry: Entry) -> Record | BadRequest | None:
     return None
 
 
-def _settled(session_id: str, obstacle: Record | BadRequest, entry: Entry) -> Record:
+def _settled(session_id: str, obstacle: Record | CasefileError, entry: Entry) -> Record:
     """The answer to a request that needs no record of its own, or the reason to refuse it."""
-    if isinstance(obstacle, BadRequest):
+    if isinstance(obstacle, CasefileError):
         raise obstacle
-    if obstacle.request_id == entry.request_id:
-        recorded = _record(session_id, obstacle.number)
-        if recorded.kind != entry.kind or not _same_json(recorded.content, entry.content):
+    if obstacle.request_id == entry.request_id or obstacle.kind == "result":
+        recorded = record(session_id, obstacle.number)
+        if recorded.kind == entry.kind and _same_json(recorded.content, entry.content):
+            return recorded
+        if recorded.request_id == entry.request_id:
             raise RequestIdReused(entry.request_id)
-        return recorded
+        raise AlreadyCompleted(f"Tool request {entry.completes} has another result already.")
     if entry.kind != "closed":
         raise SessionClosed(
             f"Session {session_id} was closed at {text_of(obstacle.at)}. "
@@ -300,12 +374,25 @@ def _same_json(one: str, other: str) -> bool:
 def _following(memory: Memory, entry: Entry) -> Record:
     """The record that `entry` becomes in the slot after the tail."""
     tail, head = memory.tail, memory.head
-    before = tail.seal if tail else first_seal(head.session_id, head.user_id, head.created_at)
-    number = memory.high + 1
-    at = max(to_milliseconds(now()), tail.at if tail else head.created_at)
-    totals = (tail.totals if tail else Totals()).plus(entry.adds)
-    seal = seal_after(before, number, entry.kind, entry.request_id, at, entry.content, totals)
-    return Record(number, entry.kind, entry.request_id, at, entry.content, totals, seal)
+    completes: tuple[int, ...] = ()
+    adds = entry.adds
+    if entry.completes is not None:
+        completes = (memory.numbers[entry.completes],)
+    elif entry.kind == "closed":
+        completes = tuple(memory.pending)
+        adds = Totals(pending=-len(completes), events=len(completes))  # Each fails: an event.
+    return sealed(
+        Record(
+            number=memory.high + 1,
+            kind=entry.kind,
+            request_id=entry.request_id,
+            at=max(to_milliseconds(now()), tail.at if tail else head.created_at),
+            content=entry.content,
+            totals=(tail.totals if tail else Totals()).plus(adds),
+            completes=completes,
+        ),
+        tail.seal if tail else first_seal(head.session_id, head.user_id, head.created_at),
+    )
 
 
 def _look(session_id: str) -> Memory:
@@ -313,8 +400,14 @@ def _look(session_id: str) -> Memory:
     for strong in (False, True):
         head, page = _page(session_id, FIRST_PAGE, strong=strong)
         if head and _is_run(page):
-            return Memory(head, deque(reversed(page)))
+            return _remembered(head, page)
     raise access.missing_session(session_id)
+
+
+def _remembered(head: SessionHead, records: list[Record]) -> Memory:
+    memory = Memory(head)
+    memory.add_above(records)
+    return memory
 
 
 def _page_below(session_id: str, low: int) -> list[Record]:
@@ -340,11 +433,11 @@ def _catch_up(session_id: str, memory: Memory, since: int) -> Memory:
         memory.head = head or memory.head
         newer += page
         if not page or page[-1].number == memory.high + 1:
-            memory.add_above(newer[::-1])
+            memory.add_above(newer)
             memory.read_at = time.time()
             return memory
         if page[-1].at < since:
-            return Memory(memory.head, deque(newer[::-1]))
+            return _remembered(memory.head, newer)
         below = page[-1].number
 
 
@@ -379,13 +472,6 @@ def _page(
     return head, [_from_item(item, with_content=with_content) for item in items]
 
 
-def _record(session_id: str, number: int) -> Record:
-    item = dynamodb.get(to_attributes({"pk": partition(session_id), "sk": _slot(number)}))
-    if item is None:
-        raise access.missing_session(session_id)
-    return _from_item(item, with_content=True)
-
-
 def _slot(number: int) -> str:
     return f"{number:012d}"
 
@@ -399,6 +485,7 @@ def _to_item(session_id: str, record: Record) -> Item:
         "request": record.request_id.bytes,
         "at": record.at,
         "totals": list(record.totals),
+        "completes": list(record.completes) or None,
         "seal": record.seal,
         "content": record.content,
     }
@@ -427,5 +514,6 @@ def _from_item(item: Item, *, with_content: bool) -> Record:
         at=item["at"],
         content=content,
         totals=Totals(*item["totals"]),
+        completes=tuple(item.get("completes", ())),
         seal=item["seal"],
     )

@@ -8,41 +8,66 @@ they cost no storage, and their number is known before anything is written.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 from uuid import uuid5
 
 from pydantic_models.base import RequestStatus
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import text_of
 from pydantic_models.canonical import ChatEvent, ChatMessage, ToolEvent, ToolRequest
-from pydantic_models.canonical.record import Record, Totals
+from pydantic_models.canonical.record import Record, RecordKind, Totals
 from pydantic_models.canonical.tool_session import LIFECYCLE_EVENT_TYPES
 from pydantic_models.operations import (
     ChatRequest,
     CloseChatSessionRequest,
+    CloseSessionPayload,
     CloseSessionRequest,
     ToolExecutionRequest,
+    ToolResponsePayload,
+    ToolResultRequest,
 )
 
 from .session_log import Entry
 
 RECEIVED, STARTED, COMPLETED, FAILED, SENT = LIFECYCLE_EVENT_TYPES
 
+BEGINNINGS = ("tool", "request")
+"""The kinds of records with which a tool request begins."""
+
+FORCED = "The session was closed before there was a result."
+"""What is told of requests that a closing failed."""
+
+RecordingRequest: TypeAlias = (
+    "ToolExecutionRequest | ToolResultRequest | ChatRequest"
+    " | CloseSessionRequest | CloseChatSessionRequest"
+)
+
 
 def tool_entry(request: ToolExecutionRequest) -> Entry:
-    """A tool execution as an entry of the log."""
+    """A tool execution, whole or its request alone, as an entry of the log."""
     asked = _content(request)
-    events = _event_types(asked)
+    is_pending = _status(asked) is RequestStatus.PENDING
+    kind: RecordKind = "request" if is_pending else "tool"
     return Entry(
-        kind="tool",
+        kind=kind,
         request_id=request.request_id,
         made_at=request.made_at(),
         content=to_json(asked),
-        adds=Totals(
-            requests=1,
-            pending=int(_status(asked) is RequestStatus.PENDING),
-            events=len(events),
-        ),
+        adds=Totals(requests=1, pending=int(is_pending), events=len(_timeline(kind, asked))),
+    )
+
+
+def result_entry(request: ToolResultRequest) -> Entry:
+    """The outcome of a pending tool request as an entry of the log."""
+    asked = _content(request)
+    return Entry(
+        kind="result",
+        request_id=request.request_id,
+        made_at=request.made_at(),
+        content=to_json(asked),
+        adds=Totals(pending=-1, events=len(_timeline("result", asked))),
+        completes=request.payload.request_id,
     )
 
 
@@ -71,39 +96,95 @@ def closing_entry(request: CloseSessionRequest | CloseChatSessionRequest) -> Ent
         made_at=request.made_at(),
         content=to_json(_content(request)),
         adds=Totals(),
+        forces=isinstance(request.payload, CloseSessionPayload) and request.payload.force,
     )
 
 
-def tool_request(session_id: str, record: Record) -> ToolRequest:
-    """The tool execution that a record holds, with its events."""
-    asked = json.loads(record.content)
-    recorded_at = text_of(record.at)
-    session_request_id = asked.get("session_request_id") or str(record.request_id)
-    events = [
-        event
-        | {
-            "event_id": event["event_id"] or _derived_id("evt", session_id, record, position),
-            "chain_id": event["chain_id"] or str(record.request_id),
-            "session_request_id": session_request_id,
-        }
-        for position, event in enumerate(_events(asked, recorded_at))
+def tool_requests(session_id: str, records: Sequence[Record]) -> list[ToolRequest]:
+    """The tool requests that records begin, in their order, with the outcomes among them."""
+    ends = {number: record for record in records for number in record.completes}
+    return [
+        _tool_request(session_id, record, ends.get(record.number))
+        for record in records
+        if record.kind in BEGINNINGS
     ]
+
+
+def tool_response(session_id: str, recorded: ToolRequest, record: Record) -> ToolResponsePayload:
+    """The answer to who recorded a tool request or, with `record`, its outcome."""
+    return ToolResponsePayload(
+        session_id=session_id,
+        session_request_id=recorded.session_request_id,
+        status=recorded.status,
+        result=recorded.result or {},
+        error_message=recorded.error_message,
+        events=recorded.events,
+        record=record.number,
+        recorded_at=text_of(record.at),
+    )
+
+
+def _tool_request(session_id: str, record: Record, end: Record | None) -> ToolRequest:
+    asked = json.loads(record.content)
+    outcome, events = asked, _events(session_id, record, record)
+    if end is not None:
+        events += _events(session_id, end, record)
+        outcome = json.loads(end.content) if end.kind == "result" else {"error_message": FORCED}
+    ended_at = record.at if record.kind == "tool" else end.at if end else None
     return ToolRequest(
         request_id=record.request_id,
-        session_request_id=session_request_id,
+        session_request_id=_session_request_id(record, asked),
         record=record.number,
-        recorded_at=recorded_at,
-        status=_status(asked),
+        recorded_at=text_of(record.at),
+        completed_at=None if ended_at is None else text_of(ended_at),
+        status=_status(outcome),
         tool_name=asked["tool_name"],
         parameters=asked.get("parameters", {}),
         prompt=asked.get("prompt"),
         casefile_id=asked.get("casefile_id"),
-        result=asked.get("result"),
-        error_message=asked.get("error_message"),
-        duration_ms=asked.get("duration_ms"),
-        metadata=asked.get("metadata", {}),
+        result=outcome.get("result"),
+        error_message=outcome.get("error_message"),
+        duration_ms=outcome.get("duration_ms"),
+        metadata=asked.get("metadata", {}) | outcome.get("metadata", {}),
         events=events,
     )
+
+
+def tool_events(
+    session_id: str, records: Sequence[Record], begun: Mapping[int, Record]
+) -> list[dict[str, Any]]:
+    """The events of records, in their order; `begun` has the requests that they complete."""
+    return [
+        event
+        for record in records
+        if record.kind in BEGINNINGS or record.completes
+        for beginning in ([begun[number] for number in record.completes] or [record])
+        for event in _events(session_id, record, beginning)
+    ]
+
+
+def _events(session_id: str, record: Record, beginning: Record) -> list[dict[str, Any]]:
+    """The events that a record brings to the tool request begun by `beginning`."""
+    said, asked = json.loads(record.content), json.loads(beginning.content)
+    at = text_of(record.at)
+    events = [
+        ToolEvent.model_validate(
+            {"timestamp": at, **own}
+            if own
+            else _lifecycle_event(event_type, asked["tool_name"], said, at)
+        ).model_dump(mode="json")
+        for event_type, own in _timeline(record.kind, said)
+    ]
+    return [
+        event
+        | {
+            "event_id": event["event_id"]
+            or _derived_id("evt", session_id, record, f"{beginning.number}/{position}"),
+            "chain_id": event["chain_id"] or str(beginning.request_id),
+            "session_request_id": _session_request_id(beginning, asked),
+        }
+        for position, event in enumerate(events)
+    ]
 
 
 def chat_messages(session_id: str, record: Record) -> list[ChatMessage]:
@@ -150,14 +231,16 @@ def request_index(messages: list[ChatMessage]) -> dict[str, list[str]]:
     return index
 
 
-def _content(
-    request: ToolExecutionRequest | ChatRequest | CloseSessionRequest | CloseChatSessionRequest,
-) -> dict[str, Any]:
+def _content(request: RecordingRequest) -> dict[str, Any]:
     """What the caller sent and nothing else, so that a retry says the same."""
     asked = request.payload.model_dump(
         mode="json", exclude={"session_id"}, exclude_unset=True, exclude_defaults=True
     )
     return asked | ({"metadata": request.metadata} if request.metadata else {})
+
+
+def _session_request_id(record: Record, asked: dict[str, Any]) -> str:
+    return asked.get("session_request_id") or str(record.request_id)
 
 
 def _status(asked: dict[str, Any]) -> RequestStatus:
@@ -166,46 +249,42 @@ def _status(asked: dict[str, Any]) -> RequestStatus:
     return RequestStatus.PENDING if asked.get("result") is None else RequestStatus.COMPLETED
 
 
-def _event_types(asked: dict[str, Any]) -> list[str]:
-    """The types of all events of a tool execution, in order.
+def _timeline(kind: RecordKind, said: dict[str, Any]) -> list[tuple[str, dict[str, Any] | None]]:
+    """The events that a record brings, in order: their types, and what the caller told of them.
 
-    The caller's own stand between those of its beginning and those of its end; one of a type
-    that the caller reported itself is not added.
+    The caller's own stand between those of the beginning and those of the end; one of a type
+    that the caller reported is not added.
     """
-    own = [event["event_type"] for event in asked.get("events", [])]
-    end = {
-        RequestStatus.PENDING: (),
-        RequestStatus.COMPLETED: (COMPLETED, SENT),
-        RequestStatus.FAILED: (FAILED, SENT),
-    }[_status(asked)]
+    own = [(event["event_type"], event) for event in said.get("events", [])]
+    reported = {event_type for event_type, _ in own}
+    beginning = (RECEIVED, STARTED) if kind in BEGINNINGS else ()
+    end: tuple[str, ...] = ()
+    if kind == "closed":
+        end = (FAILED,)
+    elif kind != "request":
+        end = (FAILED if _status(said) is RequestStatus.FAILED else COMPLETED, SENT)
     return [
-        *(type_ for type_ in (RECEIVED, STARTED) if type_ not in own),
+        *((event_type, None) for event_type in beginning if event_type not in reported),
         *own,
-        *(type_ for type_ in end if type_ not in own),
+        *((event_type, None) for event_type in end if event_type not in reported),
     ]
 
 
-def _events(asked: dict[str, Any], recorded_at: str) -> list[dict[str, Any]]:
-    own = iter(asked.get("events", []))
-    reported = {event["event_type"] for event in asked.get("events", [])}
-    events = []
-    for position, event_type in enumerate(_event_types(asked)):
-        if event_type in reported:
-            event = ToolEvent.model_validate({"timestamp": recorded_at, **next(own)})
-        else:
-            failed = event_type in (FAILED, SENT) and _status(asked) is RequestStatus.FAILED
-            event = ToolEvent(
-                event_type=event_type,
-                tool_name=asked["tool_name"],
-                timestamp=recorded_at,
-                chain_position=position,
-                duration_ms=asked.get("duration_ms") if event_type in (COMPLETED, FAILED) else None,
-                status="error" if failed else "success",
-                error_message=asked.get("error_message") if event_type == FAILED else None,
-            )
-        events.append(event.model_dump(mode="json"))
-    return events
+def _lifecycle_event(
+    event_type: str, tool_name: str, said: dict[str, Any], at: str
+) -> dict[str, Any]:
+    error = said.get("error_message", FORCED) if event_type == FAILED else None
+    is_end = event_type in (COMPLETED, FAILED)
+    failed = event_type == FAILED or (event_type == SENT and "error_message" in said)
+    return {
+        "event_type": event_type,
+        "tool_name": tool_name,
+        "timestamp": at,
+        "duration_ms": said.get("duration_ms") if is_end else None,
+        "status": "error" if failed else "success",
+        "error_message": error,
+    }
 
 
-def _derived_id(prefix: str, session_id: str, record: Record, position: int) -> str:
+def _derived_id(prefix: str, session_id: str, record: Record, position: int | str) -> str:
     return f"{prefix}_{uuid5(record.request_id, f'{session_id}/{prefix}/{position}').hex}"

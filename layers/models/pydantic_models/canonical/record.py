@@ -6,13 +6,14 @@ swaps one breaks every seal after it; the closing record's seal stands for the w
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 from typing import Literal, NamedTuple
 from uuid import UUID
 
 from ..base.json_values import to_canonical_json
 
-RecordKind = Literal["tool", "chat", "closed"]
+RecordKind = Literal["tool", "request", "result", "chat", "closed"]
+"""A tool execution whole, or in two steps: its request, and its result; messages; the end."""
 
 
 class Totals(NamedTuple):
@@ -32,7 +33,8 @@ class Record(NamedTuple):
     """Record `number` of a session: the whole effect of one request.
 
     `at` is in milliseconds since 1970 and never less than that of the record before; `totals`
-    count the session up to here; `content` is JSON text; `seal` has 32 bytes.
+    count the session up to here; `content` is JSON text; `completes` are the numbers of the
+    pending requests that end with this record; `seal` has 32 bytes.
     """
 
     number: int
@@ -41,24 +43,26 @@ class Record(NamedTuple):
     at: int
     content: str
     totals: Totals
-    seal: bytes
+    completes: tuple[int, ...] = ()
+    seal: bytes = b""
 
 
 def first_seal(session_id: str, user_id: str, created_at: int) -> bytes:
     """The seal before the first record: it ties the chain to its session and owner."""
-    return hashlib.sha256(to_canonical_json([session_id, user_id, created_at]).encode()).digest()
+    return sha256(to_canonical_json([session_id, user_id, created_at]).encode()).digest()
 
 
-def seal_after(
-    before: bytes,
-    number: int,
-    kind: RecordKind,
-    request_id: UUID,
-    at: int,
-    content: str,
-    totals: Totals,
-) -> bytes:
-    """The seal of a record that follows the one sealed with `before`."""
-    content_digest = hashlib.sha256(content.encode()).hexdigest()
-    entry = to_canonical_json([number, kind, str(request_id), at, content_digest, list(totals)])
-    return hashlib.sha256(before + entry.encode()).digest()
+def sealed(record: Record, before: bytes) -> Record:
+    """The record with its seal, which covers all of it and `before`, the seal before it."""
+    told = to_canonical_json(
+        [
+            record.number,
+            record.kind,
+            str(record.request_id),
+            record.at,
+            sha256(record.content.encode()).hexdigest(),
+            list(record.totals),
+            list(record.completes),
+        ]
+    )
+    return record._replace(seal=sha256(before + told.encode()).digest())

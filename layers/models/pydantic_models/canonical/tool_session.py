@@ -52,6 +52,7 @@ class ToolRequest(BaseModel):
     session_request_id: str
     record: int = Field(ge=1, description="Number of the record in its session")
     recorded_at: str
+    completed_at: str | None = Field(None, description="When its outcome was recorded")
     status: RequestStatus
     tool_name: str
     parameters: dict[str, Any] = Field(default_factory=dict)

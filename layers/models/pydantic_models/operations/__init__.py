@@ -50,6 +50,9 @@ from .tool_sessions import (
     ToolExecutionResponse,
     ToolRequestPayload,
     ToolResponsePayload,
+    ToolResultPayload,
+    ToolResultRequest,
+    ToolResultResponse,
 )
 
 __all__ = [
@@ -98,4 +101,7 @@ __all__ = [
     "ToolExecutionResponse",
     "ToolRequestPayload",
     "ToolResponsePayload",
+    "ToolResultPayload",
+    "ToolResultRequest",
+    "ToolResultResponse",
 ]

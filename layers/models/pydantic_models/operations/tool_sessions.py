@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import Field, model_validator
 
@@ -130,10 +131,40 @@ class ToolExecutionResponse(BaseResponse[ToolResponsePayload]):
     """Tells where a tool execution was recorded, and its events."""
 
 
+class ToolResultPayload(RequestPayload):
+    """How a pending tool request ended: a result, or an error message."""
+
+    session_id: ToolSessionId
+    request_id: UUID = Field(description="The tool request that ended")
+    result: JsonObject | None = None
+    error_message: ErrorMessage | None = None
+    duration_ms: int | None = Field(None, ge=0, le=10**12)
+    events: list[ToolEvent] = Field(
+        default_factory=list, max_length=100, description="What happened since the request"
+    )
+
+    @model_validator(mode="after")
+    def _ends_one_way(self) -> ToolResultPayload:
+        if (self.result is None) == (self.error_message is None):
+            raise ValueError("give a result or an error_message")
+        return self
+
+
+class ToolResultRequest(BaseRequest[ToolResultPayload]):
+    """Complete a pending tool request, or fail it."""
+
+    operation: Literal["tool_result"] = "tool_result"
+
+
+class ToolResultResponse(BaseResponse[ToolResponsePayload]):
+    """Tells where the outcome was recorded, and all events of the tool execution."""
+
+
 class CloseSessionPayload(RequestPayload):
     """A tool session to close."""
 
     session_id: ToolSessionId
+    force: bool = Field(False, description="Close it with pending requests, which fail with it")
 
 
 class CloseSessionRequest(BaseRequest[CloseSessionPayload]):
