@@ -1,6 +1,6 @@
 """Read a chat session: its head, or the whole record with messages, indexes and events."""
 
-from casefile import session_log, transcript
+from casefile import reading, transcript
 from casefile.entry import Answer, operation
 from pydantic_models.base.times import text_of
 from pydantic_models.operations import (
@@ -14,13 +14,8 @@ from pydantic_models.operations import (
 def handle(request: GetChatSessionRequest) -> Answer[ChatSessionDataPayload]:
     """Counts and state are those of the log's newest record."""
     asked = request.payload
-    log = session_log.read(asked.session_id, request.user_id, with_content=asked.include_messages)
-    messages = [
-        message
-        for record in log.records
-        if record.kind == "chat"
-        for message in transcript.chat_messages(asked.session_id, record)
-    ]
+    log = reading.read(asked.session_id, request.user_id, with_content=asked.include_messages)
+    messages = transcript.chat_messages(asked.session_id, log.records)
     return Answer(
         ChatSessionDataPayload(
             session_id=asked.session_id,
@@ -37,6 +32,6 @@ def handle(request: GetChatSessionRequest) -> Answer[ChatSessionDataPayload]:
             messages=[message.model_dump(mode="json") for message in messages],
             message_index=transcript.message_index(messages),
             request_index=transcript.request_index(messages),
-            events=[transcript.chat_event(message).model_dump(mode="json") for message in messages],
+            events=transcript.chat_events(messages),
         )
     )

@@ -1,6 +1,6 @@
 """Read a tool session, with its requests and their events if they are asked for."""
 
-from casefile import session_log, transcript
+from casefile import reading, transcript
 from casefile.entry import Answer, operation
 from pydantic_models.base.times import text_of
 from pydantic_models.operations import (
@@ -14,7 +14,7 @@ from pydantic_models.operations import (
 def handle(request: GetSessionRequest) -> Answer[SessionDataPayload]:
     """Counts and state are those of the log's newest record."""
     asked = request.payload
-    log = session_log.read(
+    log = reading.read(
         asked.session_id,
         request.user_id,
         with_content=asked.include_requests or asked.include_events,
@@ -36,7 +36,7 @@ def handle(request: GetSessionRequest) -> Answer[SessionDataPayload]:
             event_count=log.totals.events,
             request_ids=[str(tool_request.request_id) for tool_request in requests],
             requests=requests if asked.include_requests else [],
-            events=transcript.tool_events(asked.session_id, log.records, log.by_number)
+            events=transcript.tool_events(asked.session_id, log.records, log.records)
             if asked.include_events
             else [],
         )

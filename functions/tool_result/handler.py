@@ -1,6 +1,6 @@
 """Complete a pending tool request, or fail it: once, however much later."""
 
-from casefile import session_log, transcript
+from casefile import records, session_log, transcript
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     ToolResponsePayload,
@@ -19,6 +19,6 @@ def handle(request: ToolResultRequest) -> Answer[ToolResponsePayload]:
     """The same result again gets the same answer, a different one is refused."""
     session_id = request.payload.session_id
     outcome = session_log.append(session_id, request.user_id, transcript.result_entry(request))
-    beginning = session_log.record(session_id, outcome.completes[0])
+    beginning = records.get(session_id, outcome.completes[0])
     (recorded,) = transcript.tool_requests(session_id, [beginning, outcome])
     return Answer(transcript.tool_response(session_id, recorded, outcome), at=outcome.at)

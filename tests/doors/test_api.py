@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casefile import entry, session_log
+from casefile import entry, reading
 from pydantic_models.base import FailedResponse
 from tests.conftest import OPERATIONS, Context, Invoke, load
 from tests.events import event
@@ -285,7 +285,7 @@ def test_a_bug_is_500_without_its_internals(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("secret plumbing")
 
-    monkeypatch.setattr(session_log, "read", broken)
+    monkeypatch.setattr(reading, "read", broken)
     status, answer = request_("get_session", path={"session_id": session_id})
     assert (status, answer["metadata"]["error_code"]) == (500, "internal_error")
     assert "secret" not in json.dumps(answer)

@@ -14,7 +14,7 @@ def things(aws: None, request: pytest.FixtureRequest) -> None:
     """The sessions, the casefile and the pending request that the events speak of."""
     for creation in ("create_session", "create_chat_session", "create_casefile"):
         load(creation)(event(creation, "direct"), Context())
-    if request.node.callspec.params["operation"] == "tool_result":
+    if request.node.callspec.params["operation"] in ("tool_result", "get_tool_request"):
         load("tool_execution")(event("tool_execution", "eventbridge"), Context())
 
 
@@ -38,7 +38,9 @@ def test_an_operation_answers_with_its_response(things: None, operation: str, do
 
 
 @pytest.mark.parametrize("door", [door for door in DOORS if door != "sqs"])
-@pytest.mark.parametrize("operation", [name for name in OPERATIONS if not name.startswith("get_")])
+@pytest.mark.parametrize(
+    "operation", [name for name in OPERATIONS if not name.startswith(("get_", "list_"))]
+)
 def test_a_repeated_request_gets_the_same_answer(things: None, operation: str, door: str) -> None:
     first, second = (
         answer_of(door, load(operation)(event(operation, door), Context())) for _ in range(2)

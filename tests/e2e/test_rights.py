@@ -19,6 +19,7 @@ FUNCTIONS = {
 KEY = {"pk": {"S": "SESSION#ts_000000_probe"}, "sk": {"S": "HEAD"}}
 CALLS: dict[str, dict[str, Any]] = {
     "GetItem": {"Key": KEY},
+    "BatchGetItem": {},
     "PutItem": {"Item": KEY},
     "DeleteItem": {"Key": KEY},
     "UpdateItem": {
@@ -45,6 +46,7 @@ def physical_id(stack: Stack, name: str) -> str:
 def things(stack: Stack) -> None:
     for creation in ("create_session", "create_chat_session", "create_casefile"):
         invoke(stack, creation, event(creation, "direct"))
+    invoke(stack, "tool_execution", event("tool_execution", "eventbridge"))
 
 
 def invoke(stack: Stack, operation: str, sent: Any) -> tuple[bool, Any]:
@@ -91,9 +93,13 @@ def test_a_functions_role_allows_what_the_template_says_and_no_more(
     }
     assert stated < set(CALLS)
     for action, arguments in CALLS.items():
+        if action == "BatchGetItem":
+            arguments = {"RequestItems": {stack.outputs["TableName"]: {"Keys": [KEY]}}}
+        else:
+            arguments = {"TableName": stack.outputs["TableName"], **arguments}
         call = getattr(dynamodb, "".join(f"_{c.lower()}" if c.isupper() else c for c in action)[1:])
         if action in stated:
-            call(TableName=stack.outputs["TableName"], **arguments)
+            call(**arguments)
         else:
             with pytest.raises(ClientError, match="AccessDenied"):
-                call(TableName=stack.outputs["TableName"], **arguments)
+                call(**arguments)

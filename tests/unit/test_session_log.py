@@ -32,7 +32,7 @@ from hypothesis.stateful import (
 )
 from moto import mock_aws
 
-from casefile import attempts, creation, dynamodb, session_log, sessions
+from casefile import attempts, creation, dynamodb, reading, records, session_log, sessions
 from casefile.errors import (
     AlreadyCompleted,
     BadRequest,
@@ -76,7 +76,7 @@ def closing(made_at: datetime) -> Entry:
 
 
 def read(session_id: str) -> list[Record]:
-    return session_log.read(session_id, OWNER, with_content=True).records
+    return reading.read(session_id, OWNER, with_content=True).records
 
 
 class Log(RuleBasedStateMachine):
@@ -114,7 +114,7 @@ class Log(RuleBasedStateMachine):
             mock.patch.object(sessions, "now", self._clock),
             mock.patch.object(session_log, "time", clock),
             mock.patch("time.sleep"),
-            mock.patch.object(session_log, "_page", self._lagging(session_log._page)),
+            mock.patch.object(records, "query", self._lagging(records.query)),
         ]
         for patch in patches:
             self.patches.enter_context(patch)
@@ -372,13 +372,13 @@ def test_a_first_look_through_a_hole_is_taken_again(
     sent = entry(now())
     recorded = append(session_id, OWNER, sent)
     append(session_id, OWNER, entry(now()))
-    page = session_log._page
+    query = records.query
 
     def lagging(session_id: str, limit: int, *, strong: bool, **bounds: Any) -> Any:
-        head, records = page(session_id, limit, strong=strong, **bounds)
-        return head, [record for record in records if strong or record.number != 2]
+        head, found = query(session_id, limit, strong=strong, **bounds)
+        return head, [record for record in found if strong or record.number != 2]
 
-    monkeypatch.setattr(session_log, "_page", lagging)
+    monkeypatch.setattr(records, "query", lagging)
     assert append(session_id, OWNER, sent, memories=Memories()) == recorded
 
 
@@ -410,7 +410,7 @@ def test_the_chain_holds_from_the_head_to_the_closing(session_id: str) -> None:
     for _ in range(4):
         append(session_id, OWNER, entry(now()))
     append(session_id, OWNER, closing(now()))
-    log = session_log.read(session_id, OWNER, with_content=True)
+    log = reading.read(session_id, OWNER, with_content=True)
     seal = first_seal(session_id, OWNER, log.head.created_at)
     for record in log.records:
         seal = sealed(record, seal).seal

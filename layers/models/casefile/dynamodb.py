@@ -20,6 +20,7 @@ from botocore.exceptions import (
     HTTPClientError,
 )
 
+from .attempts import attempts
 from .config import configuration
 from .errors import Unavailable
 
@@ -36,6 +37,9 @@ MAX_ITEM_BYTES = 400 * 1024
 
 WRITE_UNIT_BYTES = 1024
 """What one write unit pays for."""
+
+MAX_BATCH = 100
+"""Keys of one BatchGetItem."""
 
 CASEFILE_INDEX = "by_casefile"
 
@@ -200,6 +204,22 @@ def get(key: dict[str, Any]) -> Item | None:
     with translated_errors():
         found = client().get_item(TableName=table(), Key=key, ConsistentRead=True).get("Item")
     return from_attributes(found) if found else None
+
+
+def get_many(keys: Sequence[dict[str, Any]]) -> Iterator[Item]:
+    """The items of several keys as they are now, in any order, those that are there."""
+    waiting = list(keys)
+    for _ in attempts("The table"):
+        if not waiting:
+            return
+        chosen, waiting = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
+        with translated_errors():
+            answer = client().batch_get_item(
+                RequestItems={table(): {"Keys": chosen, "ConsistentRead": True}}
+            )
+        yield from (from_attributes(item) for item in answer["Responses"].get(table(), []))
+        unread = answer["UnprocessedKeys"].get(table())
+        waiting += list(unread["Keys"]) if unread else []
 
 
 def creation(item: Mapping[str, Value | None]) -> PutTypeDef:

@@ -18,16 +18,12 @@ What follows:
 
 The guarantee: what was acknowledged is in the log, once, at the number that was told; what was
 not acknowledged is there once or not at all, and sending it again tells which.
-
-    pk SESSION#<session_id>   sk HEAD            see sessions.py
-                              sk 000000000001    record 1, and so on; HEAD sorts after them all
 """
 
 from __future__ import annotations
 
 import json
 import time
-import zlib
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -39,10 +35,10 @@ from pydantic_models.base.json_values import to_canonical_json
 from pydantic_models.base.times import now, text_of, to_milliseconds, to_text
 from pydantic_models.canonical.record import Record, RecordKind, Totals, first_seal, sealed
 
-from . import access, dynamodb, sessions
+from . import access, records, sessions
 from .attempts import attempts
 from .creation import CLOCK_ALLOWANCE, check_not_in_future
-from .dynamodb import ConditionFailed, Item, from_attributes, to_attributes
+from .dynamodb import ConditionFailed
 from .errors import (
     AlreadyCompleted,
     BadRequest,
@@ -51,10 +47,9 @@ from .errors import (
     PendingRequests,
     RequestIdReused,
     SessionClosed,
-    TooLarge,
     Unavailable,
 )
-from .sessions import HEAD, SessionHead, partition
+from .sessions import SessionHead
 
 MAX_AGE = timedelta(days=15)
 """How old a request may be: longer than SQS keeps a message (14 days)."""
@@ -68,9 +63,6 @@ MEMORY_SECONDS = 15 * 60
 MEMORY_SESSIONS = 64
 MEMORY_RECORDS = 256
 """Records of a session remembered beyond those that the clock allowance asks for."""
-
-MAX_READ_CHARACTERS = 6_000_000
-"""Of content read back at once: what a function may answer (AWS Lambda quotas)."""
 
 
 class Entry(NamedTuple):
@@ -94,35 +86,6 @@ class Closing(NamedTuple):
 
     record: Record
     duration_seconds: int
-
-
-@dataclass(frozen=True)
-class Log:
-    """A session as read: its head, its newest record and, if asked for, all in order."""
-
-    head: SessionHead
-    tail: Record | None
-    records: list[Record]
-
-    @property
-    def totals(self) -> Totals:
-        """What the session holds."""
-        return self.tail.totals if self.tail else Totals()
-
-    @property
-    def updated_at(self) -> int:
-        """When something last happened to the session, in milliseconds since 1970."""
-        return max(self.head.updated_at, self.tail.at if self.tail else 0)
-
-    @property
-    def closed_at(self) -> int | None:
-        """When it was closed, in milliseconds since 1970."""
-        return self.tail.at if self.tail and self.tail.kind == "closed" else None
-
-    @property
-    def by_number(self) -> dict[int, Record]:
-        """The records by their numbers."""
-        return {record.number: record for record in self.records}
 
 
 @dataclass
@@ -234,7 +197,7 @@ def append(
         if obstacle is None:
             made = _following(memory, entry)
             try:
-                dynamodb.create(_to_item(session_id, made))
+                records.create(session_id, made)
             except ConditionFailed:
                 pass  # The slot is taken, perhaps by this very request: look who has it.
             else:
@@ -257,42 +220,6 @@ def close(session_id: str, user_id: str, entry: Entry) -> Closing:
     closing = append(session_id, user_id, entry)
     head = sessions.mark_closed(session_id, closing)
     return Closing(closing, (closing.at - head.created_at) // 1000)
-
-
-def read(session_id: str, user_id: str, *, with_content: bool) -> Log:
-    """A session as it is now, with its records if asked for. Reads are strongly consistent.
-
-    Raises NotFound, and TooLarge for more than one answer can carry.
-    """
-    limit = PAGE if with_content else 2  # The head and the tail.
-    head, records = _page(session_id, limit, strong=True, with_content=with_content)
-    if head is None:
-        raise access.missing_session(session_id)
-    access.require_session(session_id, head.user_id, user_id)
-    size = 0
-    page = records
-    while with_content and page:
-        size += sum(len(record.content) for record in page)
-        if size > MAX_READ_CHARACTERS:
-            raise TooLarge(
-                f"Session {session_id} holds more than one answer can carry "
-                f"({MAX_READ_CHARACTERS // 1_000_000} MB)."
-            )
-        if page[-1].number == 1:
-            break
-        _, page = _page(
-            session_id, PAGE, below=page[-1].number, strong=True, with_content=with_content
-        )
-        records += page
-    return Log(head, records[0] if records else None, records[::-1] if with_content else [])
-
-
-def record(session_id: str, number: int) -> Record:
-    """Record `number` of a session whose owner is known to ask. Raises NotFound."""
-    item = dynamodb.get(to_attributes({"pk": partition(session_id), "sk": _slot(number)}))
-    if item is None:
-        raise access.missing_session(session_id)
-    return _from_item(item, with_content=True)
 
 
 def _check_age(entry: Entry) -> None:
@@ -351,7 +278,7 @@ def _settled(session_id: str, obstacle: Record | CasefileError, entry: Entry) ->
     if isinstance(obstacle, CasefileError):
         raise obstacle
     if obstacle.request_id == entry.request_id or obstacle.kind == "result":
-        recorded = record(session_id, obstacle.number)
+        recorded = records.get(session_id, obstacle.number)
         if recorded.kind == entry.kind and _same_json(recorded.content, entry.content):
             return recorded
         if recorded.request_id == entry.request_id:
@@ -398,22 +325,22 @@ def _following(memory: Memory, entry: Entry) -> Record:
 def _look(session_id: str) -> Memory:
     """A first look at a session. A session that isn't seen is looked for strongly, once."""
     for strong in (False, True):
-        head, page = _page(session_id, FIRST_PAGE, strong=strong)
+        head, page = records.query(session_id, FIRST_PAGE, strong=strong)
         if head and _is_run(page):
             return _remembered(head, page)
     raise access.missing_session(session_id)
 
 
-def _remembered(head: SessionHead, records: list[Record]) -> Memory:
+def _remembered(head: SessionHead, newest: list[Record]) -> Memory:
     memory = Memory(head)
-    memory.add_above(records)
+    memory.add_above(newest)
     return memory
 
 
 def _page_below(session_id: str, low: int) -> list[Record]:
     """The next records below `low`, descending and consecutive."""
     for strong in (False, True):
-        _, page = _page(session_id, PAGE, below=low, strong=strong)
+        _, page = records.query(session_id, PAGE, below=low, strong=strong)
         if page and page[0].number == low - 1 and _is_run(page):
             return page
     raise Unavailable(f"Session {session_id} can't be read without a gap now. Try again.")
@@ -427,7 +354,7 @@ def _catch_up(session_id: str, memory: Memory, since: int) -> Memory:
     newer: list[Record] = []
     below: int | None = None
     while True:
-        head, page = _page(session_id, PAGE, below=below, above=memory.high, strong=True)
+        head, page = records.query(session_id, PAGE, below=below, above=memory.high, strong=True)
         if below is None and head is None:
             raise access.missing_session(session_id)
         memory.head = head or memory.head
@@ -443,77 +370,3 @@ def _catch_up(session_id: str, memory: Memory, since: int) -> Memory:
 
 def _is_run(page: list[Record]) -> bool:
     return all(upper.number == lower.number + 1 for upper, lower in pairwise(page))
-
-
-def _page(
-    session_id: str,
-    limit: int,
-    *,
-    below: int | None = None,
-    above: int = 0,
-    strong: bool,
-    with_content: bool = False,
-) -> tuple[SessionHead | None, list[Record]]:
-    """Up to `limit` items between two slots, descending; from the top, the head comes first."""
-    top = _slot(below - 1) if below else HEAD
-    with dynamodb.translated_errors():
-        found = dynamodb.client().query(
-            TableName=dynamodb.table(),
-            KeyConditionExpression="pk = :session AND sk BETWEEN :low AND :top",
-            ExpressionAttributeValues=to_attributes(
-                {":session": partition(session_id), ":low": _slot(above + 1), ":top": top}
-            ),
-            ScanIndexForward=False,
-            Limit=limit,
-            ConsistentRead=strong,
-        )
-    items = [from_attributes(item) for item in found["Items"]]
-    head = sessions.from_item(items.pop(0)) if items and items[0]["sk"] == HEAD else None
-    return head, [_from_item(item, with_content=with_content) for item in items]
-
-
-def _slot(number: int) -> str:
-    return f"{number:012d}"
-
-
-def _to_item(session_id: str, record: Record) -> Item:
-    """The record as it is stored, its content in whichever form costs fewer write units."""
-    item: Item = {
-        "pk": partition(session_id),
-        "sk": _slot(record.number),
-        "kind": record.kind,
-        "request": record.request_id.bytes,
-        "at": record.at,
-        "totals": list(record.totals),
-        "completes": list(record.completes) or None,
-        "seal": record.seal,
-        "content": record.content,
-    }
-    size = dynamodb.item_bytes(item)
-    if size > dynamodb.WRITE_UNIT_BYTES:
-        deflated = zlib.compress(record.content.encode(), level=6, wbits=-zlib.MAX_WBITS)
-        small = dynamodb.item_bytes(item | {"content": deflated})
-        if dynamodb.write_units(small) < dynamodb.write_units(size):
-            item["content"], size = deflated, small
-    if size > dynamodb.MAX_ITEM_BYTES:
-        raise TooLarge(
-            f"This request comes to {size // 1024} KB as it would be stored; "
-            f"one record holds at most {dynamodb.MAX_ITEM_BYTES // 1024} KB. Send less at once."
-        )
-    return item
-
-
-def _from_item(item: Item, *, with_content: bool) -> Record:
-    content = item["content"] if with_content else ""
-    if isinstance(content, bytes):
-        content = zlib.decompress(content, wbits=-zlib.MAX_WBITS).decode()
-    return Record(
-        number=int(item["sk"]),
-        kind=item["kind"],
-        request_id=UUID(bytes=item["request"]),
-        at=item["at"],
-        content=content,
-        totals=Totals(*item["totals"]),
-        completes=tuple(item.get("completes", ())),
-        seal=item["seal"],
-    )

@@ -70,6 +70,12 @@ def from_item(item: Item) -> SessionHead:
     )
 
 
+def find(session_id: str) -> SessionHead | None:
+    """The head of a session as it is now, or None."""
+    item = dynamodb.get(_key(session_id))
+    return from_item(item) if item else None
+
+
 def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionHead:
     """Open a session, filed at once if the request names a casefile.
 

@@ -8,7 +8,7 @@ they cost no storage, and their number is known before anything is written.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 from uuid import uuid5
 
@@ -32,7 +32,7 @@ from .session_log import Entry
 
 RECEIVED, STARTED, COMPLETED, FAILED, SENT = LIFECYCLE_EVENT_TYPES
 
-BEGINNINGS = ("tool", "request")
+BEGINNINGS: tuple[RecordKind, ...] = ("tool", "request")
 """The kinds of records with which a tool request begins."""
 
 FORCED = "The session was closed before there was a result."
@@ -151,16 +151,46 @@ def _tool_request(session_id: str, record: Record, end: Record | None) -> ToolRe
 
 
 def tool_events(
-    session_id: str, records: Sequence[Record], begun: Mapping[int, Record]
+    session_id: str, records: Sequence[Record], begun: Sequence[Record]
 ) -> list[dict[str, Any]]:
-    """The events of records, in their order; `begun` has the requests that they complete."""
+    """The events of records, in their order; among `begun` are the requests that they complete."""
+    known = {record.number: record for record in begun}
     return [
         event
         for record in records
         if record.kind in BEGINNINGS or record.completes
-        for beginning in ([begun[number] for number in record.completes] or [record])
+        for beginning in ([known[number] for number in record.completes] or [record])
         for event in _events(session_id, record, beginning)
     ]
+
+
+def unfinished(records: Sequence[Record]) -> set[int]:
+    """The numbers of the requests among records whose outcome is not among them."""
+    completed = {number for record in records for number in record.completes}
+    return {record.number for record in records if record.kind == "request"} - completed
+
+
+def begun_elsewhere(records: Sequence[Record]) -> set[int]:
+    """The numbers of the requests that records complete and that are not among them."""
+    completed = {number for record in records for number in record.completes}
+    return completed - {record.number for record in records}
+
+
+def request_count(record: Record) -> int:
+    """How many tool requests a record begins."""
+    return int(record.kind in BEGINNINGS)
+
+
+def tool_event_count(record: Record) -> int:
+    """How many events a record of a tool session brings."""
+    if record.kind not in BEGINNINGS and not record.completes:
+        return 0
+    return len(_timeline(record.kind, json.loads(record.content))) * (len(record.completes) or 1)
+
+
+def message_count(record: Record) -> int:
+    """How many messages a record holds."""
+    return len(json.loads(record.content)["messages"]) if record.kind == "chat" else 0
 
 
 def _events(session_id: str, record: Record, beginning: Record) -> list[dict[str, Any]]:
@@ -187,43 +217,53 @@ def _events(session_id: str, record: Record, beginning: Record) -> list[dict[str
     ]
 
 
-def chat_messages(session_id: str, record: Record) -> list[ChatMessage]:
-    """The messages that a record holds, in order."""
-    asked = json.loads(record.content)
-    session_request_id = asked.get("session_request_id") or str(record.request_id)
+def chat_messages(session_id: str, records: Sequence[Record]) -> list[ChatMessage]:
+    """The messages that records hold, in their order."""
     return [
-        ChatMessage(
+        message
+        for record in records
+        if record.kind == "chat"
+        for message in _messages(session_id, record)
+    ]
+
+
+def _messages(session_id: str, record: Record) -> Iterator[ChatMessage]:
+    asked = json.loads(record.content)
+    for position, message in enumerate(asked["messages"]):
+        yield ChatMessage(
             content=message["content"],
             message_type=message["message_type"],
             tool_calls=message.get("tool_calls", []),
-            session_request_id=message.get("session_request_id") or session_request_id,
+            session_request_id=message.get("session_request_id")
+            or _session_request_id(record, asked),
             casefile_id=message.get("casefile_id") or asked.get("casefile_id"),
             metadata=asked.get("metadata", {}) | message.get("metadata", {}),
             message_id=_derived_id("msg", session_id, record, position),
             record=record.number,
             timestamp=text_of(record.at),
         )
-        for position, message in enumerate(asked["messages"])
+
+
+def chat_events(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    """That messages were recorded: one event each."""
+    return [
+        ChatEvent(
+            event_id=message.message_id.replace("msg_", "evt_"),
+            timestamp=message.timestamp,
+            message_id=message.message_id,
+            message_type=message.message_type,
+            session_request_id=message.session_request_id,
+        ).model_dump(mode="json")
+        for message in messages
     ]
 
 
-def chat_event(message: ChatMessage) -> ChatEvent:
-    """That a message was recorded."""
-    return ChatEvent(
-        event_id=message.message_id.replace("msg_", "evt_"),
-        timestamp=message.timestamp,
-        message_id=message.message_id,
-        message_type=message.message_type,
-        session_request_id=message.session_request_id,
-    )
-
-
-def message_index(messages: list[ChatMessage]) -> dict[str, int]:
+def message_index(messages: Sequence[ChatMessage]) -> dict[str, int]:
     """Message ids to positions."""
     return {message.message_id: position for position, message in enumerate(messages)}
 
 
-def request_index(messages: list[ChatMessage]) -> dict[str, list[str]]:
+def request_index(messages: Sequence[ChatMessage]) -> dict[str, list[str]]:
     """Session request ids to the ids of their messages, in order."""
     index: dict[str, list[str]] = {}
     for message in messages:

@@ -83,6 +83,30 @@ class GetSessionResponse(BaseResponse[SessionDataPayload]):
     """Gives a tool session."""
 
 
+class GetToolRequestPayload(RequestPayload):
+    """A tool request to read."""
+
+    session_id: ToolSessionId
+    request_id: UUID
+
+
+class GetToolRequestRequest(BaseRequest[GetToolRequestPayload]):
+    """Read one tool request."""
+
+    operation: Literal["get_tool_request"] = "get_tool_request"
+
+
+class ToolRequestDataPayload(ResponsePayload):
+    """A tool request with its events, and its outcome if there is one by now."""
+
+    session_id: str
+    request: ToolRequest
+
+
+class GetToolRequestResponse(BaseResponse[ToolRequestDataPayload]):
+    """Gives one tool request."""
+
+
 class ToolRequestPayload(RequestPayload):
     """A tool execution to record. Without result or error message it stays pending."""
 

@@ -1,0 +1,24 @@
+"""Read one tool request, with its outcome and events."""
+
+from casefile import reading, transcript
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    GetToolRequestRequest,
+    GetToolRequestResponse,
+    ToolRequestDataPayload,
+)
+
+
+@operation(
+    GetToolRequestRequest,
+    GetToolRequestResponse,
+    "GET /tool-sessions/{session_id}/requests/{request_id}",
+)
+def handle(request: GetToolRequestRequest) -> Answer[ToolRequestDataPayload]:
+    """It is found by its id, however far back."""
+    asked = request.payload
+    begun = reading.find(asked.session_id, request.user_id, asked.request_id, transcript.BEGINNINGS)
+    pending = transcript.unfinished([begun])
+    outcomes = reading.completions(asked.session_id, pending, above=begun.number)
+    (found,) = transcript.tool_requests(asked.session_id, [begun, *outcomes])
+    return Answer(ToolRequestDataPayload(session_id=asked.session_id, request=found))

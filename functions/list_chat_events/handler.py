@@ -1,0 +1,19 @@
+"""Read the events of a chat session in pages."""
+
+from casefile import reading, transcript
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    EventPagePayload,
+    ListChatEventsRequest,
+    ListChatEventsResponse,
+)
+
+
+@operation(ListChatEventsRequest, ListChatEventsResponse, "GET /chat-sessions/{session_id}/events")
+def handle(request: ListChatEventsRequest) -> Answer[EventPagePayload]:
+    """There is one event for each message."""
+    asked = request.payload
+    page = reading.page(asked.session_id, request.user_id, asked, transcript.message_count)
+    messages = transcript.chat_messages(asked.session_id, page.records)
+    events = transcript.chat_events(messages)
+    return Answer(EventPagePayload(events=page.arrange(events), **page.place))

@@ -1,0 +1,20 @@
+"""Read the messages of a chat session in pages."""
+
+from casefile import reading, transcript
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    ChatMessagePagePayload,
+    ListChatMessagesRequest,
+    ListChatMessagesResponse,
+)
+
+
+@operation(
+    ListChatMessagesRequest, ListChatMessagesResponse, "GET /chat-sessions/{session_id}/messages"
+)
+def handle(request: ListChatMessagesRequest) -> Answer[ChatMessagePagePayload]:
+    """The newest twenty of five thousand cost what twenty cost."""
+    asked = request.payload
+    page = reading.page(asked.session_id, request.user_id, asked, transcript.message_count)
+    messages = transcript.chat_messages(asked.session_id, page.records)
+    return Answer(ChatMessagePagePayload(messages=page.arrange(messages), **page.place))

@@ -1,0 +1,19 @@
+"""Read the events of a tool session in pages."""
+
+from casefile import reading, records, transcript
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    EventPagePayload,
+    ListToolEventsRequest,
+    ListToolEventsResponse,
+)
+
+
+@operation(ListToolEventsRequest, ListToolEventsResponse, "GET /tool-sessions/{session_id}/events")
+def handle(request: ListToolEventsRequest) -> Answer[EventPagePayload]:
+    """Events come in the order of the records that brought them."""
+    asked = request.payload
+    page = reading.page(asked.session_id, request.user_id, asked, transcript.tool_event_count)
+    begun = records.get_many(asked.session_id, transcript.begun_elsewhere(page.records))
+    events = transcript.tool_events(asked.session_id, page.records, [*begun, *page.records])
+    return Answer(EventPagePayload(events=page.arrange(events), **page.place))

@@ -1,0 +1,22 @@
+"""Read the requests of a tool session in pages, with their outcomes and events."""
+
+from casefile import reading, transcript
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    ListToolRequestsRequest,
+    ListToolRequestsResponse,
+    ToolRequestPagePayload,
+)
+
+
+@operation(
+    ListToolRequestsRequest, ListToolRequestsResponse, "GET /tool-sessions/{session_id}/requests"
+)
+def handle(request: ListToolRequestsRequest) -> Answer[ToolRequestPagePayload]:
+    """A request shows its outcome, though that may be recorded beyond the page."""
+    asked = request.payload
+    page = reading.page(asked.session_id, request.user_id, asked, transcript.request_count)
+    pending = transcript.unfinished(page.records)
+    outcomes = reading.completions(asked.session_id, pending, above=page.top)
+    requests = transcript.tool_requests(asked.session_id, [*page.records, *outcomes])
+    return Answer(ToolRequestPagePayload(requests=page.arrange(requests), **page.place))

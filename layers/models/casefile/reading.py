@@ -1,0 +1,215 @@
+"""Reading sessions: whole, in pages, or one request.
+
+Records are numbered without a gap and never change, so whatever has been read stays true, and two
+readers agree on every record that both have seen. Reads are strongly consistent: what was
+acknowledged before a read began is in it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic_models.base.times import to_milliseconds, uuid7_time
+from pydantic_models.canonical.record import Record, RecordKind, Totals
+from pydantic_models.operations import PagePayload
+
+from . import access, records, sessions
+from .creation import CLOCK_ALLOWANCE
+from .errors import NotFound, TooLarge
+from .sessions import SessionHead
+
+T = TypeVar("T")
+
+PAGE = 100
+
+MAX_PAGE_CHARACTERS = 2_000_000
+"""Of content in a page: one record more may come on top of it."""
+
+MAX_READ_CHARACTERS = 6_000_000
+"""Of content read back at once: what a function may answer (AWS Lambda quotas)."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """A session as read: its head, its newest record and, if asked for, all in order."""
+
+    head: SessionHead
+    tail: Record | None
+    records: list[Record]
+
+    @property
+    def totals(self) -> Totals:
+        """What the session holds."""
+        return self.tail.totals if self.tail else Totals()
+
+    @property
+    def updated_at(self) -> int:
+        """When something last happened to the session, in milliseconds since 1970."""
+        return max(self.head.updated_at, self.tail.at if self.tail else 0)
+
+    @property
+    def closed_at(self) -> int | None:
+        """When it was closed, in milliseconds since 1970."""
+        return self.tail.at if self.tail and self.tail.kind == "closed" else None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some records of a session in ascending order, and where to go on from them."""
+
+    session_id: str
+    records: list[Record]
+    has_more: bool
+    asked: PagePayload
+
+    @property
+    def top(self) -> int:
+        """The number of its newest record."""
+        return self.records[-1].number if self.records else 0
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The fields of an answer that tell where the page stands."""
+        oldest_first = self.asked.order == "oldest"
+        return {
+            "session_id": self.session_id,
+            "has_more": self.has_more,
+            "next_after": (self.top or self.asked.after) if oldest_first else None,
+            "next_before": None if oldest_first or not self.has_more else self.records[0].number,
+        }
+
+    def arrange(self, things: Iterable[T]) -> list[T]:
+        """Bring what the records tell, in ascending order, into the order asked for."""
+        return list(things) if self.asked.order == "oldest" else list(things)[::-1]
+
+
+def read(session_id: str, user_id: str, *, with_content: bool) -> Log:
+    """A session as it is now, with its records if asked for. Reads are strongly consistent.
+
+    Raises NotFound, and TooLarge for more than one answer can carry.
+    """
+    limit = PAGE if with_content else 2  # The head and the tail.
+    head, found = records.query(session_id, limit, strong=True, with_content=with_content)
+    if head is None:
+        raise access.missing_session(session_id)
+    access.require_session(session_id, head.user_id, user_id)
+    size = 0
+    page = found
+    while with_content and page:
+        size += sum(len(record.content) for record in page)
+        if size > MAX_READ_CHARACTERS:
+            raise TooLarge(
+                f"Session {session_id} holds more than one answer can carry "
+                f"({MAX_READ_CHARACTERS // 1_000_000} MB)."
+            )
+        if page[-1].number == 1:
+            break
+        _, page = records.query(
+            session_id, PAGE, below=page[-1].number, strong=True, with_content=with_content
+        )
+        found += page
+    return Log(head, found[0] if found else None, found[::-1] if with_content else [])
+
+
+def page(session_id: str, user_id: str, asked: PagePayload, count: Callable[[Record], int]) -> Page:
+    """A page of records, as many as it takes until `count` over them reaches `asked.limit`.
+
+    Reads are strongly consistent. Raises NotFound.
+    """
+    newest_first = asked.order == "newest"
+    head: SessionHead | None = None
+    chosen: list[Record] = []
+    above, below = asked.after, asked.before
+    room, size = asked.limit, 0
+    is_end = below is not None and below <= above + 1
+    while not is_end and room > 0 and size < MAX_PAGE_CHARACTERS:
+        # One more than fits tells whether there is more; another may be the head or the closing.
+        found_head, found = records.query(
+            session_id,
+            room + 2,
+            below=below,
+            above=above,
+            strong=True,
+            with_content=True,
+            newest_first=newest_first,
+        )
+        head = head or found_head
+        is_end = True
+        for record in found:
+            if room <= 0 or size >= MAX_PAGE_CHARACTERS:
+                is_end = False
+                break
+            chosen.append(record)
+            room, size = room - count(record), size + len(record.content)
+        if is_end and found:
+            last = found[-1].number
+            above, below = (above, last) if newest_first else (last, below)
+            # Records have no gap: the range ends where its last number was seen, or the head.
+            is_end = last == 1 if newest_first else found_head is not None
+            is_end = is_end or (below is not None and below <= above + 1)
+    head = head or sessions.find(session_id)
+    access.require_session(session_id, head.user_id if head else None, user_id)
+    return Page(session_id, chosen[::-1] if newest_first else chosen, not is_end, asked)
+
+
+def find(session_id: str, user_id: str, request_id: UUID, kinds: Collection[RecordKind]) -> Record:
+    """The record of a request, of one of these kinds.
+
+    A request id that carries its time (UUIDv7) is looked for from that time on, which a few
+    reads find; any other from the newest record back. Raises NotFound.
+    """
+    head, newest = records.query(session_id, 2, strong=True)
+    access.require_session(session_id, head.user_id if head else None, user_id)
+    end = newest[0].number + 1 if newest else 1
+    sent_at = uuid7_time(request_id)
+    if sent_at is None:
+        walk = _walk(session_id, below=end, newest_first=True)
+    else:
+        since = to_milliseconds(sent_at - CLOCK_ALLOWANCE)
+        # The first record that may be it: their times never decrease.
+        first = bisect_left(
+            range(end), since, lo=1, key=lambda number: records.get(session_id, number).at
+        )
+        walk = _walk(session_id, above=first - 1, newest_first=False)
+    for found in walk:
+        if found.request_id == request_id and found.kind in kinds:
+            return found
+    raise NotFound(f"There is no request {request_id} in session {session_id}.")
+
+
+def completions(session_id: str, pending: Collection[int], above: int) -> list[Record]:
+    """The records above a slot that complete requests, by number, as far as there are any."""
+    missing = set(pending)
+    found: list[Record] = []
+    if missing:
+        for later in _walk(session_id, above=above, newest_first=False):
+            if missing.intersection(later.completes):
+                found.append(later)
+                missing.difference_update(later.completes)
+                if not missing:
+                    break
+    return found
+
+
+def _walk(
+    session_id: str, *, above: int = 0, below: int | None = None, newest_first: bool
+) -> Iterator[Record]:
+    """All records between two slots, page after page."""
+    while below is None or below > above + 1:
+        head, found = records.query(
+            session_id,
+            PAGE,
+            above=above,
+            below=below,
+            strong=True,
+            with_content=True,
+            newest_first=newest_first,
+        )
+        yield from found
+        if head or not found:
+            return
+        above, below = (above, found[-1].number) if newest_first else (found[-1].number, below)

@@ -1,0 +1,119 @@
+"""Records as they are stored: one item each, at the slot of its number.
+
+An item is written once, on condition that its slot is free, and never changed. Its content is JSON
+text, deflated where that saves a write unit.
+
+    pk SESSION#<session_id>   sk HEAD            the session's head, see sessions.py
+                              sk 000000000001    record 1, and so on; HEAD sorts after them all
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection
+from uuid import UUID
+
+from pydantic_models.canonical.record import Record, Totals
+
+from . import access, dynamodb, sessions
+from .dynamodb import Item, from_attributes, to_attributes
+from .errors import TooLarge
+from .sessions import HEAD, SessionHead, partition
+
+
+def create(session_id: str, record: Record) -> None:
+    """Put a record in its slot. Raises ConditionFailed if there is one, and TooLarge."""
+    dynamodb.create(_to_item(session_id, record))
+
+
+def get(session_id: str, number: int) -> Record:
+    """Record `number` of a session whose owner is known to ask. Raises NotFound."""
+    item = dynamodb.get(to_attributes({"pk": partition(session_id), "sk": _slot(number)}))
+    if item is None:
+        raise access.missing_session(session_id)
+    return _from_item(item, with_content=True)
+
+
+def get_many(session_id: str, numbers: Collection[int]) -> list[Record]:
+    """Some records of a session whose owner is known to ask."""
+    keys = [to_attributes({"pk": partition(session_id), "sk": _slot(number)}) for number in numbers]
+    return [_from_item(item, with_content=True) for item in dynamodb.get_many(keys)]
+
+
+def query(
+    session_id: str,
+    limit: int,
+    *,
+    below: int | None = None,
+    above: int = 0,
+    strong: bool,
+    with_content: bool = False,
+    newest_first: bool = True,
+) -> tuple[SessionHead | None, list[Record]]:
+    """Up to `limit` items between two slots, in either direction; the head is above them all.
+
+    Content is left empty unless asked for.
+    """
+    top = HEAD if below is None else _slot(below - 1)
+    with dynamodb.translated_errors():
+        found = dynamodb.client().query(
+            TableName=dynamodb.table(),
+            KeyConditionExpression="pk = :session AND sk BETWEEN :low AND :top",
+            ExpressionAttributeValues=to_attributes(
+                {":session": partition(session_id), ":low": _slot(above + 1), ":top": top}
+            ),
+            ScanIndexForward=not newest_first,
+            Limit=limit,
+            ConsistentRead=strong,
+        )
+    items = [from_attributes(item) for item in found["Items"]]
+    place = 0 if newest_first else -1
+    head = sessions.from_item(items.pop(place)) if items and items[place]["sk"] == HEAD else None
+    return head, [_from_item(item, with_content=with_content) for item in items]
+
+
+def _slot(number: int) -> str:
+    return f"{number:012d}"
+
+
+def _to_item(session_id: str, record: Record) -> Item:
+    """The record as it is stored, its content in whichever form costs fewer write units."""
+    item: Item = {
+        "pk": partition(session_id),
+        "sk": _slot(record.number),
+        "kind": record.kind,
+        "request": record.request_id.bytes,
+        "at": record.at,
+        "totals": list(record.totals),
+        "completes": list(record.completes) or None,
+        "seal": record.seal,
+        "content": record.content,
+    }
+    size = dynamodb.item_bytes(item)
+    if size > dynamodb.WRITE_UNIT_BYTES:
+        deflated = zlib.compress(record.content.encode(), level=6, wbits=-zlib.MAX_WBITS)
+        small = dynamodb.item_bytes(item | {"content": deflated})
+        if dynamodb.write_units(small) < dynamodb.write_units(size):
+            item["content"], size = deflated, small
+    if size > dynamodb.MAX_ITEM_BYTES:
+        raise TooLarge(
+            f"This request comes to {size // 1024} KB as it would be stored; "
+            f"one record holds at most {dynamodb.MAX_ITEM_BYTES // 1024} KB. Send less at once."
+        )
+    return item
+
+
+def _from_item(item: Item, *, with_content: bool) -> Record:
+    content = item["content"] if with_content else ""
+    if isinstance(content, bytes):
+        content = zlib.decompress(content, wbits=-zlib.MAX_WBITS).decode()
+    return Record(
+        number=int(item["sk"]),
+        kind=item["kind"],
+        request_id=UUID(bytes=item["request"]),
+        at=item["at"],
+        content=content,
+        totals=Totals(*item["totals"]),
+        completes=tuple(item.get("completes", ())),
+        seal=item["seal"],
+    )

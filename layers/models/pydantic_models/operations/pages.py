@@ -1,0 +1,112 @@
+"""Reading a session in pages, by record number.
+
+Records are numbered 1, 2, 3 … for good, so a page is the same whoever asks, and `after` with the
+last number seen is how a client follows a live session.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
+from ..base.identifiers import ChatSessionId, ToolSessionId
+from ..canonical.chat_session import ChatMessage
+from ..canonical.tool_session import ToolRequest
+
+
+class PagePayload(RequestPayload):
+    """Which records, how many things in them, in which order."""
+
+    after: int = Field(0, ge=0, lt=10**12, description="Only records with a higher number")
+    before: int | None = Field(
+        None, ge=1, lt=10**12, description="Only records with a lower number"
+    )
+    limit: int = Field(
+        50, ge=1, le=100, description="The page ends with the record that brings it to this many"
+    )
+    order: Literal["oldest", "newest"] = Field("oldest", description="Which comes first")
+
+
+class PageOfRecordsPayload(ResponsePayload):
+    """A page, and where to go on."""
+
+    session_id: str
+    has_more: bool = Field(description="Whether there is more in this direction by now")
+    next_after: int | None = Field(
+        None, description="Oldest first: `after` for what follows, once there is more, too"
+    )
+    next_before: int | None = Field(
+        None, description="Newest first: `before` for what precedes; null at the beginning"
+    )
+
+
+class ToolSessionPagePayload(PagePayload):
+    """A page of a tool session."""
+
+    session_id: ToolSessionId
+
+
+class ChatSessionPagePayload(PagePayload):
+    """A page of a chat session."""
+
+    session_id: ChatSessionId
+
+
+class ListToolRequestsRequest(BaseRequest[ToolSessionPagePayload]):
+    """Read the requests of a tool session in pages."""
+
+    operation: Literal["list_tool_requests"] = "list_tool_requests"
+
+
+class ToolRequestPagePayload(PageOfRecordsPayload):
+    """Tool requests, each with its events and its outcome if there is one by now."""
+
+    requests: list[ToolRequest]
+
+
+class ListToolRequestsResponse(BaseResponse[ToolRequestPagePayload]):
+    """Gives a page of tool requests."""
+
+
+class ListToolEventsRequest(BaseRequest[ToolSessionPagePayload]):
+    """Read the events of a tool session in pages."""
+
+    operation: Literal["list_tool_events"] = "list_tool_events"
+
+
+class ListChatEventsRequest(BaseRequest[ChatSessionPagePayload]):
+    """Read the events of a chat session in pages."""
+
+    operation: Literal["list_chat_events"] = "list_chat_events"
+
+
+class EventPagePayload(PageOfRecordsPayload):
+    """Events in the order of the records that brought them."""
+
+    events: list[dict[str, Any]]
+
+
+class ListToolEventsResponse(BaseResponse[EventPagePayload]):
+    """Gives a page of a tool session's events."""
+
+
+class ListChatEventsResponse(BaseResponse[EventPagePayload]):
+    """Gives a page of a chat session's events."""
+
+
+class ListChatMessagesRequest(BaseRequest[ChatSessionPagePayload]):
+    """Read the messages of a chat session in pages."""
+
+    operation: Literal["list_chat_messages"] = "list_chat_messages"
+
+
+class ChatMessagePagePayload(PageOfRecordsPayload):
+    """Messages."""
+
+    messages: list[ChatMessage]
+
+
+class ListChatMessagesResponse(BaseResponse[ChatMessagePagePayload]):
+    """Gives a page of messages."""
