@@ -55,7 +55,7 @@ def _run_locally(command: str, arguments: Sequence[str]) -> None:
 
     options = argparse.ArgumentParser(prog=f"python3 -m dev {command}")
     if command == "start":
-        options.add_argument("--port", type=int, default=local_cloud.DEFAULT_PORT)
+        options.add_argument("--port", type=_port, default=local_cloud.DEFAULT_PORT)
     if command == "token":
         options.add_argument("--email", default=start.DEFAULT_EMAIL)
     chosen = options.parse_args(arguments)
@@ -75,6 +75,12 @@ def _run_locally(command: str, arguments: Sequence[str]) -> None:
             raise Problem("Nothing is running. In another terminal: make start")
         _continue_in_cloud_environment(command, arguments)
         print(start.token(chosen.email, running["port"]))
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is no port; choose one from 1024 to 65535")
+    return int(text)
 
 
 def _continue_in_cloud_environment(command: str, arguments: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -45,6 +46,11 @@ class LocalCloud:
     @property
     def endpoint(self) -> str:
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def _scratch(self) -> Path:
+        """What functions unpack; nothing in it outlives a run."""
+        return self.state / "tmp"
 
     def client(self, service: str) -> Any:
         return client(self.endpoint, service)
@@ -85,6 +91,8 @@ class LocalCloud:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+            _end_workers(self._process.pid)
+            shutil.rmtree(self._scratch, ignore_errors=True)
             self._process = None
         if self._owned is not None:
             os.close(self._owned)
@@ -94,8 +102,8 @@ class LocalCloud:
         return self._process is not None and self._process.poll() is None
 
     def _launch(self, python: Path) -> None:
-        scratch = self.state / "tmp"  # what functions unpack; nothing in it outlives a run
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch = self._scratch
+        _discard(scratch)
         scratch.mkdir(parents=True)
         held = held_file.hold(_cloud(self.state))
         if held is None:
@@ -198,6 +206,7 @@ def end_orphan(state: Path) -> None:
     """Stop a ministack whose own parent was killed. It saves its state as ever."""
     if (orphan := held_file.read(_cloud(state))) is not None:
         _end(orphan["pid"], _cloud(state))
+        _end_workers(orphan["pid"])
 
 
 def free_port() -> int:
@@ -220,6 +229,24 @@ def _end(pid: int, held: Path) -> None:
         os.kill(pid, signal.SIGTERM)
     if not held_file.wait_until_free(held, _SECONDS_TO_SAVE):
         raise Problem(f"Process {pid} has not stopped; try again in a moment, or end it by hand.")
+
+
+def _end_workers(group: int) -> None:
+    """End the functions' processes, which outlive ministack for a while; they hold no state."""
+    deadline = time.monotonic() + _SECONDS_TO_START
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # until none is left
+        while time.monotonic() < deadline:
+            os.killpg(group, signal.SIGKILL)
+            time.sleep(0.05)
+
+
+def _discard(folder: Path) -> None:
+    """Get a folder out of the way; deleting what is in it may take a while, which nobody waits."""
+    if folder.exists():
+        aside = folder.with_name(f"{folder.name}.{os.getpid()}")
+        folder.rename(aside)
+    for left in folder.parent.glob(f"{folder.name}.*"):
+        threading.Thread(target=shutil.rmtree, args=(left, True), daemon=True).start()
 
 
 def _refuse_taken_port(port: int) -> None:

@@ -15,6 +15,7 @@ from casefile import entry, reading
 from pydantic_models.base import FailedResponse
 from tests.conftest import OPERATIONS, Context, Invoke, load
 from tests.events import event
+from tests.json_strategies import OBJECTS, VALUES
 
 Request = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -246,6 +247,33 @@ def test_an_idempotency_key_may_be_any_text(request_: Request) -> None:
     assert UUID(first["request_id"])
 
 
+@pytest.mark.parametrize("key", ["", "  "])
+def test_an_empty_idempotency_key_is_refused(request_: Request, key: str) -> None:
+    assert request_("create_session", headers={"Idempotency-Key": key})[0] == 400
+
+
+def test_a_write_that_was_done_is_answered_however_large(
+    request_: Request, session_id: str
+) -> None:
+    """What can't be answered is refused before it is recorded, not after."""
+    for size, expected in ((950_000, 201), (1_100_000, 413)):
+        for letter in ("a", "é", '"', "🧳"):
+            text = letter * (size // (2 if letter == '"' else 1))
+            body = {"payload": {"tool_name": "x", "result": {"text": text}}}
+            assert request_("tool_execution", body, path={"session_id": session_id})[0] == expected
+
+
+def test_a_function_url_with_iam_names_the_user_in_the_query(invoke: Invoke) -> None:
+    session_id = invoke("create_session", user="svc_indexer")["payload"]["session_id"]
+    asked = event("get_session", "http_api")
+    asked["requestContext"]["authorizer"] = {"iam": {"accountId": "123456789012"}}
+    asked["pathParameters"] = {"session_id": session_id}
+    asked["rawQueryString"] = "user_id=svc_indexer"
+    assert load("get_session")(asked, Context())["statusCode"] == 200
+    asked["rawQueryString"] = "user_id=svc_other"
+    assert load("get_session")(asked, Context())["statusCode"] == 404
+
+
 def test_an_idempotency_key_may_not_contradict_the_body(request_: Request) -> None:
     body = {"payload": {}, "request_id": str(uuid4())}
     assert request_("create_session", body, headers={"Idempotency-Key": str(uuid4())})[0] == 400
@@ -327,44 +355,114 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return lines
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
+STRANGE = st.one_of(
+    VALUES,
+    st.uuids(allow_nil=True).map(str),
+    st.integers(0, 2**128 - 1).map(lambda bits: str(UUID(int=bits, version=None))),
+    st.sampled_from(
+        [
+            "ffffffff-ffff-7fff-8fff-ffffffffffff",
+            "0001-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:59-23:59",
+            "2026-02-30",
+            "x" * 500_000,
+            "\u0000",
+            ["x"] * 200,
+            {"k" * 300_000: 1},
+            10**4000,
+            -1,
+            True,
+        ]
+    ),
 )
-ENVELOPE_FIELDS = st.sampled_from(
-    ["payload", "request_id", "timestamp", "metadata", "user_id", "operation", "session_id"]
-)
+
+
+def mutated(draw: st.DrawFn, value: Any) -> Any:
+    """The value with one thing in it, at any depth, replaced, added or left out."""
+    if isinstance(value, dict) and value and draw(st.booleans()):
+        key = draw(st.sampled_from(sorted(value)))
+        change = draw(st.sampled_from(["into", "into", "drop", "add"]))
+        if change == "into":
+            return value | {key: mutated(draw, value[key])}
+        if change == "drop":
+            return {other: kept for other, kept in value.items() if other != key}
+        return value | {draw(st.text(max_size=5) | st.just("k" * 300_000)): draw(STRANGE)}
+    if isinstance(value, list) and value and draw(st.booleans()):
+        place = draw(st.integers(0, len(value) - 1))
+        return [*value[:place], mutated(draw, value[place]), *value[place + 1 :]]
+    return draw(STRANGE)
+
+
+@st.composite
+def broken_requests(draw: st.DrawFn, operation: str) -> dict[str, Any]:
+    """A request that works, with one thing changed: in its body, its address or its headers."""
+    asked = event(operation, "api")
+    part = draw(st.sampled_from(["body", "pathParameters", "query", "headers", "raw body"]))
+    if part == "body":
+        body = json.loads(asked["body"] or "{}")
+        payload = load(operation).request_type.model_fields["payload"].annotation
+        assert payload is not None
+        body.setdefault("payload", {}).setdefault(
+            draw(st.sampled_from(sorted(payload.model_fields))), None
+        )
+        full = {"request_id": str(uuid4()), "timestamp": "2026-01-01", "metadata": {}, **body}
+        asked["body"] = json.dumps(mutated(draw, full))
+    elif part == "raw body":
+        asked["body"] = draw(st.text())
+        asked["isBase64Encoded"] = draw(st.booleans())
+    elif part == "query":
+        name = draw(st.text(max_size=9) | st.sampled_from(["limit", "after", "session_id"]))
+        asked["multiValueQueryStringParameters"] = {name: draw(st.lists(st.text(), min_size=1))}
+    elif part == "headers":
+        asked["headers"] = {"Idempotency-Key": draw(st.text())}
+    else:
+        names = list(asked[part] or {"session_id": ""})
+        asked[part] = {name: draw(st.text()) for name in names}
+    return asked
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_no_body_header_or_parameter_whatever_is_a_5xx(
-    request_: Request, operation: str, data: st.DataObject
+def test_whatever_is_wrong_with_a_request_it_is_never_a_5xx(
+    things: None, operation: str, data: st.DataObject
 ) -> None:
-    fields = st.sampled_from(
-        list(load(operation).request_type.model_fields["payload"].annotation.model_fields)
+    answer = load(operation)(data.draw(broken_requests(operation)), Context())
+    assert answer["statusCode"] < 500
+    if answer["statusCode"] >= 400:
+        assert len(answer["body"]) < 20_000
+        assert FailedResponse.model_validate_json(answer["body"]).error
+
+
+@pytest.fixture
+def things(aws: None) -> None:
+    """The sessions and the casefile that the events speak of."""
+    for creation in ("create_session", "create_chat_session", "create_casefile"):
+        load(creation)(event(creation, "direct"), Context())
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(parameters=OBJECTS, result=OBJECTS, metadata=OBJECTS)
+def test_any_json_goes_through_http_and_comes_back_identical(
+    things: None,
+    parameters: dict[str, Any],
+    result: dict[str, Any],
+    metadata: dict[str, Any],
+) -> None:
+    path = event("tool_execution", "api")["pathParameters"]
+    payload = {"tool_name": "x", "parameters": parameters, "result": result}
+    status, recorded = send("tool_execution", {"payload": payload, "metadata": metadata}, path=path)
+    assert status == 201
+    after = str(recorded["payload"]["record"] - 1)
+    _, page = send("list_tool_requests", path=path, query={"after": [after]})
+    (kept,) = page["payload"]["requests"]
+    # As text, for 1 == 1.0 == True in Python.
+    assert json.dumps([kept["parameters"], kept["result"], kept["metadata"]]) == json.dumps(
+        [parameters, result, metadata]
     )
-    body = data.draw(
-        st.text()
-        | JSON
-        | st.dictionaries(ENVELOPE_FIELDS, JSON)
-        | st.fixed_dictionaries({"payload": st.dictionaries(fields, JSON)})
-    )
-    if not isinstance(body, str):
-        body = json.dumps(body)
-    status, _ = request_(
-        operation,
-        body,
-        path=data.draw(st.none() | st.dictionaries(fields, st.text(), max_size=2)),
-        query=data.draw(
-            st.none() | st.dictionaries(fields, st.lists(st.text(), min_size=1), max_size=2)
-        ),
-        headers=data.draw(
-            st.none() | st.dictionaries(st.sampled_from(["Idempotency-Key", "X"]), st.text())
-        ),
-    )
-    assert status < 500

@@ -59,6 +59,7 @@ def test_the_full_form_takes_every_type_in_one_record(invoke: Invoke, session_id
         {"messages": [{"content": None, "message_type": "user"}]},
         {"message": "half \udfff"},
         {"message": "a", "session_id": "ts_261121_tool"},
+        {"messages": [{"content": "a", "message_type": "user", "name": "lost"}]},
     ],
 )
 def test_what_is_wrong_is_refused_whole(
@@ -67,6 +68,19 @@ def test_what_is_wrong_is_refused_whole(
     with pytest.raises(BadRequest, match="payload"):
         invoke("chat", {"session_id": session_id, **payload})
     assert len(stored()) == 1
+
+
+def test_metadata_of_the_request_and_of_a_message_are_both_kept(
+    invoke: Invoke, session_id: str
+) -> None:
+    sent = [
+        {"content": "one", "message_type": "user"},
+        {"content": "two", "message_type": "user", "metadata": {"a": 2}},
+    ]
+    invoke("chat", {"session_id": session_id, "messages": sent}, metadata={"a": 1})
+    one, two = messages(invoke, session_id)
+    assert (one["metadata"], one["request_metadata"]) == ({"a": 1}, {})
+    assert (two["metadata"], two["request_metadata"]) == ({"a": 2}, {"a": 1})
 
 
 def test_a_retry_is_recorded_once(invoke: Invoke, session_id: str) -> None:

@@ -25,6 +25,13 @@ def test_a_retry_opens_no_second_casefile(invoke: Invoke) -> None:
         invoke("create_casefile", {"title": "Porto"}, request_id=request_id)
 
 
+def test_metadata_is_kept(invoke: Invoke) -> None:
+    asked = invoke("create_casefile", {"title": "Lisbon"}, metadata={"cost_center": [7, 1.5]})
+    read = invoke("get_casefile", {"casefile_id": asked["payload"]["casefile_id"]})
+    metadata = read["payload"]["casefile"]["metadata"]
+    assert metadata["request_metadata"] == {"cost_center": [7, 1.5]}
+
+
 @pytest.mark.parametrize(
     "payload",
     [

@@ -1,7 +1,7 @@
 """Opening a tool session: once per request, and filed with it or not at all."""
 
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -81,3 +81,15 @@ def test_without_that_casefile_nothing_is_opened(invoke: Invoke, owner: str | No
 def test_a_request_from_the_future_is_refused(invoke: Invoke) -> None:
     with pytest.raises(BadRequest, match="in the future"):
         invoke("create_session", timestamp="2999-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("request_id", ["ffffffff-ffff-7fff-8fff-ffffffffffff", str(UUID(int=0))])
+def test_any_uuid_is_a_request_id(invoke: Invoke, request_id: str) -> None:
+    assert invoke("create_session", request_id=request_id)["request_id"] == request_id
+
+
+def test_metadata_is_of_modest_size(invoke: Invoke) -> None:
+    invoke("create_session", metadata={"v": "x" * 15_900})
+    with pytest.raises(BadRequest, match="metadata: longer than 16000 characters"):
+        invoke("create_session", metadata={"v": "x" * 16_000})
+    assert len(stored()) == 1

@@ -1,12 +1,14 @@
 """Recording a tool execution: once, with the events of its life, exactly as it was sent."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from casefile import creation, session_log
 from casefile.errors import BadRequest, NotFound, RequestIdReused, SessionClosed, TooLarge
 from pydantic_models.operations import ToolExecutionResponse
 from tests.conftest import Invoke, forget, stored
@@ -90,6 +92,77 @@ def test_the_callers_events_stand_inside_and_are_not_doubled(
     assert events[2]["timestamp"] == answer["payload"]["recorded_at"]
     assert events[2]["parameters"] == {"key": "k"}
     assert read(invoke, session_id)["event_count"] == 5
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ([RECEIVED], [RECEIVED, STARTED, COMPLETED, SENT]),
+        (["before", STARTED], [RECEIVED, "before", STARTED, COMPLETED, SENT]),
+        ([RECEIVED, "between"], [RECEIVED, STARTED, "between", COMPLETED, SENT]),
+        (["between", SENT], [RECEIVED, STARTED, "between", COMPLETED, SENT]),
+        ([COMPLETED, "after"], [RECEIVED, STARTED, COMPLETED, "after", SENT]),
+        ([RECEIVED, STARTED, COMPLETED, SENT], [RECEIVED, STARTED, COMPLETED, SENT]),
+    ],
+)
+def test_lifecycle_events_keep_their_order(
+    invoke: Invoke, session_id: str, own: list[str], expected: list[str]
+) -> None:
+    events = [{"event_type": event_type, "tool_name": "x"} for event_type in own]
+    payload = {"session_id": session_id, "tool_name": "x", "result": {}, "events": events}
+    assert types(invoke("tool_execution", payload)) == expected
+
+
+@pytest.mark.parametrize(
+    ("outcome", "event_type"),
+    [({"result": {}}, FAILED), ({"error_message": "no"}, COMPLETED), ({}, COMPLETED), ({}, SENT)],
+)
+def test_an_event_that_contradicts_the_outcome_is_refused(
+    invoke: Invoke, session_id: str, outcome: dict[str, Any], event_type: str
+) -> None:
+    events = [{"event_type": event_type, "tool_name": "x"}]
+    payload = {"session_id": session_id, "tool_name": "x", "events": events, **outcome}
+    with pytest.raises(BadRequest, match="contradicts the outcome"):
+        invoke("tool_execution", payload)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"events": [{"event_type": "e", "tool_name": "x", "detail": "lost"}]},
+        {"duration_ms": "5"},
+        {"duration_ms": True},
+        {"duration_ms": -1},
+        {"tool_name": ""},
+        {"result": [1]},
+        {"parameters": []},
+        {"colour": "red"},
+    ],
+)
+def test_what_would_be_lost_or_guessed_is_refused(
+    invoke: Invoke, session_id: str, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(BadRequest, match=r"payload\."):
+        invoke("tool_execution", {"session_id": session_id, "tool_name": "x", **wrong})
+    assert len(stored()) == 1
+
+
+def test_a_request_recorded_twice_has_ids_of_its_own_each_time(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repetition without a time, after the allowance, is a new request; nothing gets mixed up."""
+    payload = {"session_id": session_id, "tool_name": "x", "result": {}}
+    request_id = str(uuid4())
+    invoke("tool_execution", payload, request_id=request_id)
+    for _ in range(10):
+        invoke("tool_execution", payload)
+    forget()
+    later = datetime.now(UTC) + timedelta(minutes=20)
+    for module in (session_log, creation):
+        monkeypatch.setattr(module, "now", lambda: later)
+    invoke("tool_execution", payload, request_id=request_id, timestamp=later.isoformat())
+    events = read(invoke, session_id)["events"]
+    assert len({event["event_id"] for event in events}) == len(events) == 12 * 4
 
 
 def test_reading_back_gives_what_was_answered(invoke: Invoke, session_id: str) -> None:
@@ -193,16 +266,15 @@ def test_too_old_a_request_is_refused(invoke: Invoke, session_id: str) -> None:
 
 
 def test_more_than_an_item_holds_is_refused_whole(invoke: Invoke, session_id: str) -> None:
-    noise = "".join(str(uuid4()) for _ in range(30_000))
-    with pytest.raises(TooLarge, match="400 KB"):
-        invoke(
-            "tool_execution", {"session_id": session_id, "tool_name": noise[:9], "prompt": noise}
-        )
+    for many, told in ((25_000, "399 KB can be"), (30_000, "at most 1000000")):
+        noise = "".join(str(uuid4()) for _ in range(many))
+        with pytest.raises(TooLarge, match=told):
+            invoke("tool_execution", {"session_id": session_id, "tool_name": "x", "prompt": noise})
     assert len(stored()) == 1
 
 
 def test_a_large_text_that_compresses_is_kept(invoke: Invoke, session_id: str) -> None:
-    result = {"text": "the same again and again " * 40_000}
+    result = {"text": "the same again and again " * 30_000}
     invoke("tool_execution", {"session_id": session_id, "tool_name": "x", "result": result})
     assert read(invoke, session_id)["requests"][0]["result"] == result
 

@@ -18,6 +18,7 @@ from uuid import UUID, uuid5
 from pydantic_core import from_json
 
 from pydantic_models.base import BaseRequest
+from pydantic_models.base.identifiers import lowered
 
 from .errors import (
     BadRequest,
@@ -54,28 +55,32 @@ def to_envelope(event: dict[str, Any], route: str) -> dict[str, Any]:
         unknown = sorted(set(envelope) - set(BaseRequest.model_fields))
         if unknown:
             raise BadRequest(
-                f"The body has no payload, but {', '.join(unknown)}. "
+                f"The body has no payload, but {', '.join(unknown):.200}. "
                 'The fields of an operation go under "payload": {"payload": {…}}.'
             )
         envelope["payload"] = {}
+    query = _query(event)
+    if user_id is None and "user_id" in query:  # IAM let the caller in, who names the user.
+        envelope["user_id"] = _named_once("user_id", envelope.get("user_id"), query.pop("user_id"))
     if isinstance(envelope["payload"], dict):
-        envelope["payload"] = _with_address(envelope["payload"], event, path)
+        address = query | _path_parameters(event, path)
+        envelope["payload"] = _with_address(envelope["payload"], address)
     key = _headers(event).get("idempotency-key")
     if key is not None:
         envelope["request_id"] = _named_once(
             "request_id", envelope.get("request_id"), _key_to_id(key)
         )
     if user_id is None:
-        return envelope  # Let in by IAM, which is trusted to name the user.
+        return envelope
     named = envelope.get("user_id")
-    if named is not None and not (isinstance(named, str) and named.strip().lower() == user_id):
+    if named is not None and not (isinstance(named, str) and lowered(named) == user_id):
         raise Forbidden(f"The envelope names another user than the one who asks, {user_id}.")
     return envelope | {"user_id": user_id}
 
 
 def answer(status: int, body: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
-    """The answer as API Gateway takes it. Raises TooLarge for more than a function may answer."""
-    answered = {
+    """The answer as API Gateway takes it."""
+    return {
         "statusCode": status,
         "headers": {
             "Content-Type": "application/json",
@@ -85,17 +90,26 @@ def answer(status: int, body: str, headers: dict[str, str] | None = None) -> dic
         "body": body,
         "isBase64Encoded": False,
     }
-    if len(body) > MAX_ANSWER_BYTES // 6 and len(json.dumps(answered)) > MAX_ANSWER_BYTES:
+
+
+def check_size(answered: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer, or raise TooLarge if a function may not give it."""
+    size = len(answered["body"])
+    if size > MAX_ANSWER_BYTES // 4:  # Less can't become too much, as UTF-8 in a JSON string.
+        size = len(json.dumps(answered, ensure_ascii=False).encode())
+    if size > MAX_ANSWER_BYTES:
         raise TooLarge(
-            "The answer is larger than a function may give "
-            f"({MAX_ANSWER_BYTES // 1024} KB). Ask for less at once."
+            f"The answer has {size // 1024} KB, more than a function may give "
+            f"({MAX_ANSWER_BYTES // 1024} KB). Read it in pages."
         )
     return answered
 
 
 def _user_id(event: dict[str, Any]) -> str | None:
     """The user whom the authorizer found, or None where IAM let the caller in."""
-    authorizer = event["requestContext"].get("authorizer") or {}
+    authorizer = event["requestContext"].get("authorizer")
+    if not isinstance(authorizer, dict):
+        authorizer = {}
     if authorizer.get("iam"):
         return None
     claims = authorizer.get("claims") or (authorizer.get("jwt") or {}).get("claims") or {}
@@ -103,10 +117,10 @@ def _user_id(event: dict[str, Any]) -> str | None:
     if email:
         if str(claims.get("email_verified")).lower() != "true":
             raise Unauthenticated(f"The e-mail address {email} is not verified yet.")
-        return str(email).strip().lower()
+        return lowered(str(email))
     subject = claims.get("sub")
     if subject and claims.get("client_id") == subject:  # A machine client's own access token.
-        return str(subject).lower()
+        return lowered(str(subject))
     raise Unauthenticated(
         "The token names no user. Send the ID token of a user with a verified e-mail address, "
         "or a machine client's access token."
@@ -140,14 +154,11 @@ def _body(event: dict[str, Any]) -> dict[str, Any]:
     return parsed
 
 
-def _with_address(payload: dict[str, Any], event: dict[str, Any], path: str) -> dict[str, Any]:
+def _with_address(payload: dict[str, Any], address: dict[str, Any]) -> dict[str, Any]:
     """The payload with what the path and the query string say. They must not contradict it."""
-    address = _query(event)
-    for name, value in _path_parameters(event, path).items():
-        address[name] = _named_once(name, address.get(name), value)
-    for name, value in address.items():
-        payload = payload | {name: _named_once(name, payload.get(name), value)}
-    return payload
+    return payload | {
+        name: _named_once(name, payload.get(name), value) for name, value in address.items()
+    }
 
 
 def _query(event: dict[str, Any]) -> dict[str, Any]:
@@ -173,13 +184,15 @@ def _path_parameters(event: dict[str, Any], path: str) -> dict[str, str]:
 def _named_once(name: str, here: Any, there: Any) -> Any:
     if here is None or here == there:
         return there
-    if str(here).strip().lower() == str(there).strip().lower():
+    if lowered(str(here)) == lowered(str(there)):
         return there
     raise BadRequest(f"{name} is given twice, and differently: {here!r:.100} and {there!r:.100}.")
 
 
 def _key_to_id(key: str) -> str:
     """The request id that an Idempotency-Key stands for: itself if it is a UUID."""
+    if not key.strip():
+        raise BadRequest("The Idempotency-Key is empty. Send one per request, or none.")
     try:
         return str(UUID(key))
     except ValueError:

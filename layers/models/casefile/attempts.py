@@ -1,7 +1,7 @@
 """Trying again: bounded in number, spread by jitter, and never past the function's own time.
 
-Whoever loses a race tries again at once-ish; whoever runs out of tries or time is told to come
-back, with nothing half done.
+Whoever loses a race tries again after a short pause; whoever runs out of tries or time is told to
+come back, with nothing half done.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .errors import Unavailable
 MAX_ATTEMPTS = 100
 LONGEST_PAUSE = 0.25
 """Seconds."""
-RESERVE = 1.0
+RESERVE = 2.0
 """Seconds kept back for one more call and for the answer."""
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -33,17 +33,25 @@ def time_limit(seconds: float) -> Iterator[None]:
         _deadline.reset(token)
 
 
+def check_time() -> None:
+    """Raise Unavailable if there is no time left for another call."""
+    deadline = _deadline.get()
+    if deadline is not None and time.monotonic() > deadline - RESERVE:
+        raise Unavailable(
+            "There was no time left to do this. Send the same request again, with the same "
+            "request_id and timestamp: if it did take effect, it won't take effect twice."
+        )
+
+
 def attempts(what: str) -> Iterator[int]:
     """Count attempts from 0, pausing before each but the first.
 
-    Raises Unavailable, naming `what`, when the attempts or the time run out.
+    Raises Unavailable, naming `what`, when the attempts run out, or the time.
     """
-    deadline = _deadline.get()
     for attempt in range(MAX_ATTEMPTS):
         if attempt:
             time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.005 * 2**attempt)))
-        if deadline is not None and time.monotonic() > deadline - RESERVE:
-            break
+        check_time()
         yield attempt
     raise Unavailable(
         f"{what} is being written by many at once, and this request lost each race. "

@@ -9,17 +9,19 @@ exact total.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.canonical import CasefileACL, CasefileMetadata, CasefileModel
 from pydantic_models.operations import CreateCasefileRequest
 
 from . import access, creation, dynamodb
 from .attempts import attempts
-from .dynamodb import ConditionFailed, Item, TransactionFailed, from_attributes, to_attributes
+from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -40,6 +42,7 @@ class CasefileHead:
     created_at: int
     updated_at: int
     session_count: int
+    metadata: dict[str, Any]
 
 
 def _key(casefile_id: str) -> dict[str, Any]:
@@ -56,6 +59,7 @@ def _head(casefile_id: str, item: Item) -> CasefileHead:
         created_at=item["created_at"],
         updated_at=item["updated_at"],
         session_count=item["session_count"],
+        metadata=json.loads(item["metadata"]),
     )
 
 
@@ -73,6 +77,7 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
         "created_at": at,
         "updated_at": at,
         "session_count": 0,
+        "metadata": to_json(request.metadata),
         **creation.origin(request),
     }
     try:
@@ -106,6 +111,7 @@ def read(casefile_id: str, user_id: str) -> CasefileModel:
             created_by=head.user_id,
             created_at=text_of(head.created_at),
             updated_at=text_of(head.updated_at),
+            request_metadata=head.metadata,
         ),
         acl=CasefileACL(owner_id=head.user_id),
         session_ids=_session_ids(casefile_id),
@@ -173,7 +179,7 @@ def _session_ids(casefile_id: str) -> list[str]:
         )
         of_kind: list[str] = []
         for page in pages:
-            of_kind += [from_attributes(item)["pk"].partition("#")[2] for item in page]
+            of_kind += [item["pk"].partition("#")[2] for item in page]
             if len(of_kind) >= LISTED_SESSIONS:
                 break
         newest += of_kind[:LISTED_SESSIONS]

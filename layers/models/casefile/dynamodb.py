@@ -8,32 +8,38 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
-    ConnectionClosedError,
-    EndpointConnectionError,
+    CredentialRetrievalError,
     HTTPClientError,
+    IncompleteReadError,
 )
+from botocore.exceptions import (
+    ConnectionError as NoConnectionError,
+)
+from botocore.parsers import ResponseParserError
 
-from .attempts import attempts
+from .attempts import attempts, check_time
 from .config import configuration
-from .errors import Unavailable
+from .errors import TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef
 
 Value: TypeAlias = "str | int | bool | bytes | list[str] | list[int]"
+Answer = TypeVar("Answer")
+
 Item: TypeAlias = "dict[str, Any]"
 """Attribute names to plain values."""
 
-MAX_ITEM_BYTES = 400 * 1024
-"""DynamoDB's limit for an item, names included."""
+MAX_ITEM_BYTES = 399 * 1024
+"""DynamoDB's limit for an item is 400 KB, names included; our count of its bytes is close to it."""
 
 WRITE_UNIT_BYTES = 1024
 """What one write unit pays for."""
@@ -44,13 +50,14 @@ MAX_BATCH = 100
 CASEFILE_INDEX = "by_casefile"
 
 _COME_BACK_CODES = {
-    "InternalServerError",
     "ProvisionedThroughputExceededException",
+    "ReplicatedWriteConflictException",
     "RequestLimitExceeded",
-    "ServiceUnavailable",
+    "RequestTimeout",
     "ThrottlingException",
     "TransactionInProgressException",
 }
+"""Beside everything with an HTTP status from 500 on."""
 
 
 @functools.cache
@@ -59,8 +66,8 @@ def client() -> DynamoDBClient:
     return boto3.client(
         "dynamodb",
         config=Config(
-            connect_timeout=2,
-            read_timeout=5,
+            connect_timeout=1,
+            read_timeout=2,
             retries={"mode": "standard", "total_max_attempts": 3},
             tcp_keepalive=True,
         ),
@@ -160,36 +167,51 @@ class TransactionFailed(Exception):
 
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
-    """Raise ConditionFailed, TransactionFailed or Unavailable for what AWS says of a call."""
+    """Make a call if there is time, and tell in our words what AWS says of it.
+
+    Raises ConditionFailed, TransactionFailed, TooLarge and Unavailable.
+    """
+    check_time()
     try:
         yield
     except ClientError as error:
-        response = cast("dict[str, Any]", error.response)
-        code = response["Error"]["Code"]
-        if code == "ConditionalCheckFailedException":
-            found = response.get("Item")
-            raise ConditionFailed(from_attributes(found) if found else None) from error
-        if code == "TransactionCanceledException":
-            reasons = response.get("CancellationReasons", [])
-            codes = {reason.get("Code", "None") for reason in reasons}
-            if codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
-                raise TransactionFailed(
-                    [
-                        from_attributes(reason.get("Item", {}))
-                        if reason.get("Code") == "ConditionalCheckFailed"
-                        else None
-                        for reason in reasons
-                    ]
-                ) from error
-            if codes & {"ProvisionedThroughputExceeded", "ThrottlingError"}:
-                raise _come_back() from error
-        if code == "TransactionConflictException":
-            raise TransactionFailed([]) from error
-        if code in _COME_BACK_CODES:
-            raise _come_back() from error
-        raise
-    except (ConnectionClosedError, EndpointConnectionError, HTTPClientError) as error:
+        raise _translated(cast("dict[str, Any]", error.response)) or error from error
+    except (
+        NoConnectionError,
+        CredentialRetrievalError,
+        HTTPClientError,
+        IncompleteReadError,
+        ResponseParserError,
+    ) as error:
         raise _come_back() from error
+
+
+def _translated(response: dict[str, Any]) -> Exception | None:
+    """What an error answer of DynamoDB means to a caller; None if it is a bug of ours."""
+    code, message = response["Error"]["Code"], response["Error"].get("Message", "")
+    if code == "ConditionalCheckFailedException":
+        found = response.get("Item")
+        return ConditionFailed(from_attributes(found) if found else None)
+    if code == "TransactionConflictException":
+        return TransactionFailed([])
+    reasons = response.get("CancellationReasons", [])
+    codes = {reason.get("Code", "None") for reason in reasons}
+    if codes and codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+        return TransactionFailed(
+            [
+                from_attributes(reason.get("Item", {}))
+                if reason.get("Code") == "ConditionalCheckFailed"
+                else None
+                for reason in reasons
+            ]
+        )
+    if "Item size" in message or any("Item size" in why.get("Message", "") for why in reasons):
+        return TooLarge("This is more than one item of the table can hold (400 KB).")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    busy = codes & {"ProvisionedThroughputExceeded", "ThrottlingError"}
+    if busy or code in _COME_BACK_CODES or status >= 500:
+        return _come_back()
+    return None
 
 
 def _come_back() -> Unavailable:
@@ -223,7 +245,13 @@ def get_many(keys: Sequence[dict[str, Any]]) -> Iterator[Item]:
 
 
 def creation(item: Mapping[str, Value | None]) -> PutTypeDef:
-    """The write of an item that must not be there yet."""
+    """The write of an item that must not be there yet. Raises TooLarge."""
+    size = item_bytes(item)
+    if size > MAX_ITEM_BYTES:
+        raise TooLarge(
+            f"This comes to {size // 1024} KB as it would be stored, "
+            f"and at most {MAX_ITEM_BYTES // 1024} KB can be. Send less at once."
+        )
     return {
         "TableName": table(),
         "Item": to_attributes(item),
@@ -234,19 +262,16 @@ def creation(item: Mapping[str, Value | None]) -> PutTypeDef:
 
 def create(item: Mapping[str, Value | None]) -> None:
     """Write an item that must not be there yet. Raises ConditionFailed with the one that is."""
-    with translated_errors():
-        client().put_item(**creation(item))
+    put = creation(item)
+    _undisturbed(lambda: client().put_item(**put))
 
 
 def update(
     key: dict[str, Any], expression: str, *, condition: str, values: Mapping[str, Value]
 ) -> Item:
-    """Change an item and return it as it is then.
-
-    Raises ConditionFailed with the item found, or TransactionFailed if one is under way with it.
-    """
-    with translated_errors():
-        changed = client().update_item(
+    """Change an item and return it as it is then. Raises ConditionFailed with the item found."""
+    changed = _undisturbed(
+        lambda: client().update_item(
             TableName=table(),
             Key=key,
             UpdateExpression=expression,
@@ -255,7 +280,16 @@ def update(
             ReturnValues="ALL_NEW",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
+    )
     return from_attributes(changed["Attributes"])
+
+
+def _undisturbed(write: Callable[[], Answer]) -> Answer:
+    """Write, again if a transaction was under way with the item."""
+    for _ in attempts("An item"):
+        with contextlib.suppress(TransactionFailed), translated_errors():
+            return write()
+    raise AssertionError("attempts() ends by raising")
 
 
 def transact(writes: Sequence[TransactWriteItemTypeDef]) -> None:
@@ -264,8 +298,12 @@ def transact(writes: Sequence[TransactWriteItemTypeDef]) -> None:
         client().transact_write_items(TransactItems=writes)
 
 
-def query_pages(**arguments: Any) -> Iterator[list[dict[str, Any]]]:
-    """The pages of a Query, each a list of items as DynamoDB spells them."""
-    with translated_errors():
-        for page in client().get_paginator("query").paginate(TableName=table(), **arguments):
-            yield page["Items"]
+def query_pages(**arguments: Any) -> Iterator[list[Item]]:
+    """The pages of a Query, each a list of items."""
+    while True:
+        with translated_errors():
+            found = client().query(TableName=table(), **arguments)
+        yield [from_attributes(item) for item in found["Items"]]
+        if "LastEvaluatedKey" not in found:
+            return
+        arguments["ExclusiveStartKey"] = found["LastEvaluatedKey"]

@@ -94,7 +94,7 @@ class Operation(Generic[RequestT, PayloadT]):
             envelope = api.to_envelope(event, self.route)
             request_id = envelope.setdefault("request_id", request_id)
             response = self._respond(envelope)
-            return api.answer(self.status, response.model_dump_json())
+            return api.check_size(api.answer(self.status, response.model_dump_json()))
         except CasefileError as error:
             self._log_refusal(error, request_id)
             return api.answer(error.status, _failed(request_id, error), error.headers)
@@ -117,7 +117,7 @@ class Operation(Generic[RequestT, PayloadT]):
         )
 
         processor: BatchProcessor
-        if event["Records"][0].get("eventSourceARN", "").endswith(".fifo"):
+        if str(event["Records"][0].get("eventSourceARN")).endswith(".fifo"):
             processor = SqsFifoPartialProcessor(skip_group_on_error=True)
         else:
             processor = BatchProcessor(event_type=EventType.SQS)
@@ -187,8 +187,8 @@ class Operation(Generic[RequestT, PayloadT]):
         except ValidationError as error:
             faults = [
                 Fault(
-                    where=".".join(str(step) for step in fault["loc"]) or "the request",
-                    what=fault["msg"].removeprefix("Value error, "),
+                    where=".".join(str(step) for step in fault["loc"])[:200] or "the request",
+                    what=fault["msg"].removeprefix("Value error, ")[:500],
                 )
                 for fault in error.errors(
                     include_url=False, include_context=False, include_input=False

@@ -24,7 +24,8 @@ from .sessions import SessionHead
 
 T = TypeVar("T")
 
-PAGE = 100
+PAGE = 25
+"""Records fetched at once, contents and all."""
 
 MAX_PAGE_CHARACTERS = 2_000_000
 """Of content in a page: one record more may come on top of it."""
@@ -104,7 +105,7 @@ def read(session_id: str, user_id: str, *, with_content: bool) -> Log:
         if size > MAX_READ_CHARACTERS:
             raise TooLarge(
                 f"Session {session_id} holds more than one answer can carry "
-                f"({MAX_READ_CHARACTERS // 1_000_000} MB)."
+                f"({MAX_READ_CHARACTERS // 1_000_000} MB). Read it in pages."
             )
         if page[-1].number == 1:
             break
@@ -130,7 +131,7 @@ def page(session_id: str, user_id: str, asked: PagePayload, count: Callable[[Rec
         # One more than fits tells whether there is more; another may be the head or the closing.
         found_head, found = records.query(
             session_id,
-            room + 2,
+            min(room, PAGE) + 2,
             below=below,
             above=above,
             strong=True,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 from pydantic_models.canonical.record import Record, Totals
@@ -19,6 +20,11 @@ from . import access, dynamodb, sessions
 from .dynamodb import Item, from_attributes, to_attributes
 from .errors import TooLarge
 from .sessions import HEAD, SessionHead, partition
+
+MAX_CONTENT_CHARACTERS = 1_000_000
+"""Of a record's JSON, before compression: an answer that repeats it must still be carried."""
+
+_LEAN = ("pk", "sk", "kind", "request", "at", "totals", "completes", "seal")
 
 
 def create(session_id: str, record: Record) -> None:
@@ -31,13 +37,13 @@ def get(session_id: str, number: int) -> Record:
     item = dynamodb.get(to_attributes({"pk": partition(session_id), "sk": _slot(number)}))
     if item is None:
         raise access.missing_session(session_id)
-    return _from_item(item, with_content=True)
+    return from_item(item, with_content=True)
 
 
 def get_many(session_id: str, numbers: Collection[int]) -> list[Record]:
     """Some records of a session whose owner is known to ask."""
     keys = [to_attributes({"pk": partition(session_id), "sk": _slot(number)}) for number in numbers]
-    return [_from_item(item, with_content=True) for item in dynamodb.get_many(keys)]
+    return [from_item(item, with_content=True) for item in dynamodb.get_many(keys)]
 
 
 def query(
@@ -55,6 +61,10 @@ def query(
     Content is left empty unless asked for.
     """
     top = HEAD if below is None else _slot(below - 1)
+    lean: dict[str, Any] = {}
+    if not with_content:
+        names = {f"#{place}": name for place, name in enumerate(_LEAN + sessions.ATTRIBUTES)}
+        lean = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
     with dynamodb.translated_errors():
         found = dynamodb.client().query(
             TableName=dynamodb.table(),
@@ -65,11 +75,12 @@ def query(
             ScanIndexForward=not newest_first,
             Limit=limit,
             ConsistentRead=strong,
+            **lean,
         )
     items = [from_attributes(item) for item in found["Items"]]
     place = 0 if newest_first else -1
     head = sessions.from_item(items.pop(place)) if items and items[place]["sk"] == HEAD else None
-    return head, [_from_item(item, with_content=with_content) for item in items]
+    return head, [from_item(item, with_content=with_content) for item in items]
 
 
 def _slot(number: int) -> str:
@@ -78,6 +89,12 @@ def _slot(number: int) -> str:
 
 def _to_item(session_id: str, record: Record) -> Item:
     """The record as it is stored, its content in whichever form costs fewer write units."""
+    if len(record.content) > MAX_CONTENT_CHARACTERS:
+        raise TooLarge(
+            f"This request has {len(record.content)} characters of JSON; one record holds "
+            f"at most {MAX_CONTENT_CHARACTERS}, or {dynamodb.MAX_ITEM_BYTES // 1024} KB when "
+            "compressed. Send less at once."
+        )
     item: Item = {
         "pk": partition(session_id),
         "sk": _slot(record.number),
@@ -94,16 +111,12 @@ def _to_item(session_id: str, record: Record) -> Item:
         deflated = zlib.compress(record.content.encode(), level=6, wbits=-zlib.MAX_WBITS)
         small = dynamodb.item_bytes(item | {"content": deflated})
         if dynamodb.write_units(small) < dynamodb.write_units(size):
-            item["content"], size = deflated, small
-    if size > dynamodb.MAX_ITEM_BYTES:
-        raise TooLarge(
-            f"This request comes to {size // 1024} KB as it would be stored; "
-            f"one record holds at most {dynamodb.MAX_ITEM_BYTES // 1024} KB. Send less at once."
-        )
+            item["content"] = deflated
     return item
 
 
-def _from_item(item: Item, *, with_content: bool) -> Record:
+def from_item(item: Item, *, with_content: bool) -> Record:
+    """Read a stored record; one written by a later version may count more than we know."""
     content = item["content"] if with_content else ""
     if isinstance(content, bytes):
         content = zlib.decompress(content, wbits=-zlib.MAX_WBITS).decode()
@@ -113,7 +126,7 @@ def _from_item(item: Item, *, with_content: bool) -> Record:
         request_id=UUID(bytes=item["request"]),
         at=item["at"],
         content=content,
-        totals=Totals(*item["totals"]),
+        totals=Totals(*item["totals"][: len(Totals._fields)]),
         completes=tuple(item.get("completes", ())),
         seal=item["seal"],
     )

@@ -22,6 +22,7 @@ not acknowledged is there once or not at all, and sending it again tells which.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import OrderedDict, deque
@@ -60,8 +61,8 @@ FIRST_PAGE = 8
 PAGE = 100
 
 MEMORY_SECONDS = 15 * 60
-MEMORY_SESSIONS = 64
-MEMORY_RECORDS = 256
+MEMORY_SESSIONS = 32
+MEMORY_RECORDS = 4000
 """Records of a session remembered beyond those that the clock allowance asks for."""
 
 
@@ -164,13 +165,13 @@ class Memories(OrderedDict[str, Memory]):
         self.move_to_end(session_id)
         return memory
 
-    def keep(self, session_id: str, memory: Memory) -> None:
-        """Remember a session."""
-        memory.trim()
+    def keep(self, session_id: str, memory: Memory) -> Memory:
+        """Remember a session, and return its memory."""
         self[session_id] = memory
         self.move_to_end(session_id)
         while len(self) > MEMORY_SESSIONS:
             self.popitem(last=False)
+        return memory
 
 
 _memories = Memories()
@@ -182,12 +183,29 @@ def append(
     """Record `entry` in a session, once, and return the record.
 
     A repeated request, or a second closing, is answered with the record that is there. Raises
-    NotFound, RequestIdReused, SessionClosed, BadRequest (dated too early or too late), TooLarge
-    and Unavailable.
+    NotFound, RequestIdReused, SessionClosed, AlreadyCompleted, PendingRequests, BadRequest (dated
+    too early or too late), TooLarge and Unavailable.
     """
+    return _append(session_id, user_id, entry, memories)[1]
+
+
+def close(session_id: str, user_id: str, entry: Entry) -> Closing:
+    """Close a session, and return its closing: the first one, whoever asks how often.
+
+    Raises what `append` raises.
+    """
+    head, closing = _append(session_id, user_id, entry, _memories)
+    with contextlib.suppress(Unavailable):  # The log is closed; the next closing tells the head.
+        sessions.mark_closed(session_id, closing)
+    return Closing(closing, (closing.at - head.created_at) // 1000)
+
+
+def _append(
+    session_id: str, user_id: str, entry: Entry, memories: Memories
+) -> tuple[SessionHead, Record]:
     _check_age(entry)
     since = to_milliseconds(entry.made_at - CLOCK_ALLOWANCE)
-    memory = memories.recall(session_id) or _look(session_id)
+    memory = memories.recall(session_id) or memories.keep(session_id, _look(session_id))
     access.require_session(session_id, memory.head.user_id, user_id)
     is_fresh = False  # Only what a strong read has shown may stand in the way of a put.
     for _ in attempts(f"Session {session_id}"):
@@ -198,28 +216,19 @@ def append(
             made = _following(memory, entry)
             try:
                 records.create(session_id, made)
-            except ConditionFailed:
-                pass  # The slot is taken, perhaps by this very request: look who has it.
+            except ConditionFailed as taken:
+                occupant = records.from_item(taken.item or {}, with_content=True)
+                if occupant.request_id == entry.request_id:  # It was this very request.
+                    return memory.head, _same(occupant, entry)
             else:
                 memory.add_above([made._replace(content="")])
-                memories.keep(session_id, memory)
-                return made
+                memory.trim()
+                return memory.head, made
         elif is_fresh:
-            memories.keep(session_id, memory)
-            return _settled(session_id, obstacle, entry)
-        memory = _catch_up(session_id, memory, since)
+            return memory.head, _settled(session_id, obstacle, entry)
+        memory = memories.keep(session_id, _catch_up(session_id, memory, since))
         is_fresh = True
     raise AssertionError("attempts() ends by raising")
-
-
-def close(session_id: str, user_id: str, entry: Entry) -> Closing:
-    """Close a session, and return its closing: the first one, whoever asks how often.
-
-    Raises what `append` raises.
-    """
-    closing = append(session_id, user_id, entry)
-    head = sessions.mark_closed(session_id, closing)
-    return Closing(closing, (closing.at - head.created_at) // 1000)
 
 
 def _check_age(entry: Entry) -> None:
@@ -277,19 +286,26 @@ def _settled(session_id: str, obstacle: Record | CasefileError, entry: Entry) ->
     """The answer to a request that needs no record of its own, or the reason to refuse it."""
     if isinstance(obstacle, CasefileError):
         raise obstacle
-    if obstacle.request_id == entry.request_id or obstacle.kind == "result":
-        recorded = records.get(session_id, obstacle.number)
-        if recorded.kind == entry.kind and _same_json(recorded.content, entry.content):
-            return recorded
-        if recorded.request_id == entry.request_id:
-            raise RequestIdReused(entry.request_id)
-        raise AlreadyCompleted(f"Tool request {entry.completes} has another result already.")
+    if obstacle.request_id == entry.request_id:
+        return _same(records.get(session_id, obstacle.number), entry)
+    if obstacle.kind == "result":
+        result = records.get(session_id, obstacle.number)
+        if not _same_json(result.content, entry.content):
+            raise AlreadyCompleted(f"Tool request {entry.completes} has another result already.")
+        return result
     if entry.kind != "closed":
         raise SessionClosed(
             f"Session {session_id} was closed at {text_of(obstacle.at)}. "
             "A closed session takes no more records; open a new one."
         )
     return obstacle
+
+
+def _same(recorded: Record, entry: Entry) -> Record:
+    """The record if it is of this very request, not of another with the same id."""
+    if recorded.kind != entry.kind or not _same_json(recorded.content, entry.content):
+        raise RequestIdReused(entry.request_id)
+    return recorded
 
 
 def _same_json(one: str, other: str) -> bool:

@@ -8,22 +8,27 @@ been recorded is told by the log's own tail. So appends don't meet each other he
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_models.base import kind_of
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, to_milliseconds
 from pydantic_models.canonical.record import Record
 from pydantic_models.operations import CreateChatSessionRequest, CreateSessionRequest
 
 from . import access, casefiles, creation, dynamodb
-from .attempts import attempts
-from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
+from .dynamodb import ConditionFailed, Item, to_attributes
 from .errors import AlreadyFiled, NotFound
 
 HEAD = "HEAD"
 """The slot of the head: it sorts after every record's."""
+
+
+ATTRIBUTES = ("user_id", "title", "casefile_id", "created_at", "updated_at", "metadata")
+"""What a head holds that a SessionHead shows."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def from_item(item: Item) -> SessionHead:
         casefile_id=item.get("casefile_id"),
         created_at=item["created_at"],
         updated_at=item["updated_at"],
-        metadata=json.loads(item.get("metadata") or "{}"),
+        metadata=json.loads(item["metadata"]),
     )
 
 
@@ -88,12 +93,13 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
     item: Item = {
         "pk": partition(session_id),
         "sk": HEAD,
+        "kind": kind_of(session_id),
         "user_id": request.user_id,
         "title": request.payload.title,
         "created_at": at,
         "updated_at": at,
         "active": True,
-        "metadata": to_json(request.metadata) if request.metadata else None,
+        "metadata": to_json(request.metadata),
         **creation.origin(request),
     }
     try:
@@ -156,25 +162,12 @@ def file(session_id: str, casefile_id: str, user_id: str) -> Filing:
         return Filing(casefile_id, found["total_sessions"], found["filed_at"])
 
 
-def mark_closed(session_id: str, closing: Record) -> SessionHead:
-    """Show in the head that the log is closed, and return it.
-
-    The log decides; this may be repeated.
-    """
-    for _ in attempts(f"Session {session_id}"):
-        try:
-            return from_item(
-                dynamodb.update(
-                    _key(session_id),
-                    "SET active = :no, closed_at = :at, updated_at = :at, totals = :totals",
-                    condition="attribute_exists(pk) AND attribute_not_exists(closed_at)",
-                    values={":no": False, ":at": closing.at, ":totals": list(closing.totals)},
-                )
-            )
-        except ConditionFailed as found:
-            if found.item is None:
-                raise access.missing_session(session_id) from found
-            return from_item(found.item)
-        except TransactionFailed:
-            continue  # It is being filed at this moment.
-    raise AssertionError("attempts() ends by raising")
+def mark_closed(session_id: str, closing: Record) -> None:
+    """Show in the head that the log is closed. The log decides; this may be repeated."""
+    with contextlib.suppress(ConditionFailed):  # It is shown already.
+        dynamodb.update(
+            _key(session_id),
+            "SET active = :no, closed_at = :at, updated_at = :at, totals = :totals",
+            condition="attribute_exists(pk) AND attribute_not_exists(closed_at)",
+            values={":no": False, ":at": closing.at, ":totals": list(closing.totals)},
+        )

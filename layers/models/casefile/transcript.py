@@ -145,7 +145,8 @@ def _tool_request(session_id: str, record: Record, end: Record | None) -> ToolRe
         result=outcome.get("result"),
         error_message=outcome.get("error_message"),
         duration_ms=outcome.get("duration_ms"),
-        metadata=asked.get("metadata", {}) | outcome.get("metadata", {}),
+        metadata=asked.get("metadata", {}),
+        result_metadata=outcome.get("metadata", {}) if end else {},
         events=events,
     )
 
@@ -237,7 +238,8 @@ def _messages(session_id: str, record: Record) -> Iterator[ChatMessage]:
             session_request_id=message.get("session_request_id")
             or _session_request_id(record, asked),
             casefile_id=message.get("casefile_id") or asked.get("casefile_id"),
-            metadata=asked.get("metadata", {}) | message.get("metadata", {}),
+            metadata=message.get("metadata") or asked.get("metadata", {}),
+            request_metadata=asked.get("metadata", {}) if message.get("metadata") else {},
             message_id=_derived_id("msg", session_id, record, position),
             record=record.number,
             timestamp=text_of(record.at),
@@ -292,22 +294,31 @@ def _status(asked: dict[str, Any]) -> RequestStatus:
 def _timeline(kind: RecordKind, said: dict[str, Any]) -> list[tuple[str, dict[str, Any] | None]]:
     """The events that a record brings, in order: their types, and what the caller told of them.
 
-    The caller's own stand between those of the beginning and those of the end; one of a type
-    that the caller reported is not added.
+    The caller's own stand between those of the beginning and those of the end; one of a
+    lifecycle's types that the caller reported is not added, and the others keep their order to it.
     """
-    own = [(event["event_type"], event) for event in said.get("events", [])]
-    reported = {event_type for event_type, _ in own}
-    beginning = (RECEIVED, STARTED) if kind in BEGINNINGS else ()
-    end: tuple[str, ...] = ()
-    if kind == "closed":
-        end = (FAILED,)
-    elif kind != "request":
-        end = (FAILED if _status(said) is RequestStatus.FAILED else COMPLETED, SENT)
-    return [
-        *((event_type, None) for event_type in beginning if event_type not in reported),
-        *own,
-        *((event_type, None) for event_type in end if event_type not in reported),
+    told: list[tuple[str, dict[str, Any] | None]] = [
+        (event["event_type"], event) for event in said.get("events", [])
     ]
+
+    def place(event_type: str) -> int:
+        """Where an event of this type is, or the end if there is none."""
+        return next((at for at, (type_, _) in enumerate(told) if type_ == event_type), len(told))
+
+    if kind in BEGINNINGS:
+        if place(RECEIVED) == len(told):
+            told.insert(0, (RECEIVED, None))
+        if place(STARTED) == len(told):
+            told.insert(place(RECEIVED) + 1, (STARTED, None))
+    if kind == "closed":
+        return [(FAILED, None)]
+    if kind != "request":
+        end = FAILED if _status(said) is RequestStatus.FAILED else COMPLETED
+        if place(end) == len(told):
+            told.insert(place(SENT), (end, None))
+        if place(SENT) == len(told):
+            told.append((SENT, None))
+    return told
 
 
 def _lifecycle_event(
@@ -327,4 +338,6 @@ def _lifecycle_event(
 
 
 def _derived_id(prefix: str, session_id: str, record: Record, position: int | str) -> str:
-    return f"{prefix}_{uuid5(record.request_id, f'{session_id}/{prefix}/{position}').hex}"
+    """An id that is the same at each reading, and another for every place in every log."""
+    place = f"{session_id}/{record.number}/{position}"
+    return f"{prefix}_{uuid5(record.request_id, place).hex}"

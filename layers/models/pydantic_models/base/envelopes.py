@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .identifiers import UserId
-from .json_values import JsonObject, to_canonical_json
+from .json_values import JsonObject, Metadata, to_canonical_json
 from .times import Timestamp, from_text, now_text, uuid7_time
 
 
@@ -61,7 +61,7 @@ class BaseRequest(BaseModel, Generic[RequestPayloadT]):
         default_factory=now_text,
         description="When the request was first made (ISO 8601); a retry repeats it",
     )
-    metadata: JsonObject = Field(
+    metadata: Metadata = Field(
         default_factory=dict, description="Anything the caller wants kept with what it records"
     )
     context_requirements: list[str] = Field(

@@ -5,13 +5,24 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase, ascii_uppercase
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, StringConstraints
 
+_ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+def lowered(identifier: str) -> str:
+    """An identifier as it is compared.
+
+    Letters of ASCII only: elsewhere, two different letters may share one in lower case.
+    """
+    return identifier.strip().translate(_ASCII_LOWER)
+
 
 def _lower(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
+    return lowered(value) if isinstance(value, str) else value
 
 
 _Lower = BeforeValidator(_lower)

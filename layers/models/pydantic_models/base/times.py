@@ -59,8 +59,14 @@ def now_text() -> str:
 
 
 def uuid7_time(identifier: UUID) -> datetime | None:
-    """The time that a version 7 UUID carries in its first 48 bits (RFC 9562, 5.7), else None."""
-    return from_milliseconds(identifier.int >> 80) if identifier.version == 7 else None
+    """The time that a version 7 UUID carries in its first 48 bits (RFC 9562, 5.7), else None.
+
+    Some of those bits name years past 9999, which no calendar here holds: None, too.
+    """
+    try:
+        return from_milliseconds(identifier.int >> 80) if identifier.version == 7 else None
+    except OverflowError:
+        return None
 
 
 Timestamp = Annotated[str, AfterValidator(lambda text: to_text(from_text(text)))]

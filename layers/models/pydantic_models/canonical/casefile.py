@@ -33,6 +33,9 @@ class CasefileMetadata(BaseModel):
     created_by: str
     created_at: str = Field(default_factory=now_text)
     updated_at: str = Field(default_factory=now_text)
+    request_metadata: dict[str, Any] = Field(
+        default_factory=dict, description="What the caller kept with it at creation"
+    )
 
 
 class PermissionEntry(BaseModel):

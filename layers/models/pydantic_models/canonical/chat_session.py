@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..base.identifiers import CasefileId
-from ..base.json_values import JsonObject, Text
+from ..base.json_values import JsonObject, Metadata, Text
 from ..base.times import now_text
 
 
@@ -25,18 +25,28 @@ class MessageType(str, Enum):
 class ChatMessagePayload(BaseModel):
     """One message as it is sent."""
 
+    model_config = ConfigDict(extra="forbid")
+
     content: Text
     message_type: MessageType
     tool_calls: list[JsonObject] = Field(default_factory=list, max_length=1000)
     session_request_id: str | None = Field(None, min_length=1, max_length=200)
-    casefile_id: CasefileId | None = None
-    metadata: JsonObject = Field(default_factory=dict)
+    casefile_id: CasefileId | None = Field(None, description="A label; it gives nobody access")
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class ChatMessage(ChatMessagePayload):
     """One message as it was recorded."""
 
+    model_config = ConfigDict(extra="ignore")
+
     message_id: str
+    metadata: Metadata = Field(
+        default_factory=dict, description="Its own or, if it had none, that of its request"
+    )
+    request_metadata: Metadata = Field(
+        default_factory=dict, description="That of its request, if it had metadata of its own"
+    )
     record: int = Field(ge=1, description="Number of the record in its session")
     timestamp: str
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ..base.envelopes import RequestStatus
 from ..base.json_values import JsonObject, Text
@@ -34,7 +34,7 @@ class ToolEvent(BaseModel):
     timestamp: Timestamp = Field(default_factory=now_text)
     parameters: JsonObject = Field(default_factory=dict)
     result_summary: JsonObject | None = None
-    duration_ms: int | None = Field(None, ge=0)
+    duration_ms: int | None = Field(None, ge=0, strict=True)
     status: Literal["success", "error", "pending"] | None = None
     error_message: ErrorMessage | None = None
     initiator: str = Field("user", max_length=200)
@@ -43,6 +43,12 @@ class ToolEvent(BaseModel):
     reasoning: str | None = Field(None, max_length=2000)
     source_message_id: str | None = Field(None, max_length=200)
     related_events: list[Text] = Field(default_factory=list, max_length=100)
+
+
+class ToolEventPayload(ToolEvent):
+    """An event as the caller reports it."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class ToolRequest(BaseModel):
@@ -62,6 +68,9 @@ class ToolRequest(BaseModel):
     error_message: str | None = None
     duration_ms: int | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+    result_metadata: dict[str, Any] = Field(
+        default_factory=dict, description="That of the request that brought its outcome"
+    )
     events: list[dict[str, Any]] = Field(default_factory=list)
 
 

@@ -77,7 +77,7 @@ class ChatRequestPayload(RequestPayload):
     message: Text | None = Field(None, description="Short form: one message of the user")
     messages: list[ChatMessagePayload] | None = Field(None, min_length=1, max_length=100)
     session_id: ChatSessionId
-    casefile_id: CasefileId | None = None
+    casefile_id: CasefileId | None = Field(None, description="A label; it gives nobody access")
     session_request_id: str | None = Field(
         None, min_length=1, max_length=200, description="Your own name for it; else its request id"
     )

@@ -17,7 +17,12 @@ from ..base.envelopes import (
 from ..base.identifiers import CasefileId, ToolSessionId
 from ..base.json_values import JsonObject, Text
 from ..canonical.casefile import Title
-from ..canonical.tool_session import ErrorMessage, ToolEvent, ToolName, ToolRequest
+from ..canonical.tool_session import (
+    ErrorMessage,
+    ToolEventPayload,
+    ToolName,
+    ToolRequest,
+)
 
 
 class CreateSessionPayload(RequestPayload):
@@ -114,14 +119,14 @@ class ToolRequestPayload(RequestPayload):
     tool_name: ToolName
     parameters: JsonObject = Field(default_factory=dict)
     prompt: Text | None = None
-    casefile_id: CasefileId | None = None
+    casefile_id: CasefileId | None = Field(None, description="A label; it gives nobody access")
     session_request_id: str | None = Field(
         None, min_length=1, max_length=200, description="Your own name for it; else its request id"
     )
     result: JsonObject | None = None
     error_message: ErrorMessage | None = None
-    duration_ms: int | None = Field(None, ge=0, le=10**12)
-    events: list[ToolEvent] = Field(
+    duration_ms: int | None = Field(None, ge=0, le=10**12, strict=True)
+    events: list[ToolEventPayload] = Field(
         default_factory=list, max_length=100, description="What happened inside the execution"
     )
 
@@ -129,7 +134,20 @@ class ToolRequestPayload(RequestPayload):
     def _ends_one_way(self) -> ToolRequestPayload:
         if self.result is not None and self.error_message is not None:
             raise ValueError("give a result or an error_message, not both")
+        _check_events(self)
         return self
+
+
+def _check_events(payload: ToolRequestPayload | ToolResultPayload) -> None:
+    """Raise ValueError for an event that can't have happened with this outcome, or without one."""
+    impossible = {"tool_execution_failed", "tool_execution_completed", "tool_response_sent"}
+    if payload.result is not None:
+        impossible = {"tool_execution_failed"}
+    elif payload.error_message is not None:
+        impossible = {"tool_execution_completed"}
+    for event in payload.events:
+        if event.event_type in impossible:
+            raise ValueError(f"an event {event.event_type} contradicts the outcome given")
 
 
 class ToolExecutionRequest(BaseRequest[ToolRequestPayload]):
@@ -162,8 +180,8 @@ class ToolResultPayload(RequestPayload):
     request_id: UUID = Field(description="The tool request that ended")
     result: JsonObject | None = None
     error_message: ErrorMessage | None = None
-    duration_ms: int | None = Field(None, ge=0, le=10**12)
-    events: list[ToolEvent] = Field(
+    duration_ms: int | None = Field(None, ge=0, le=10**12, strict=True)
+    events: list[ToolEventPayload] = Field(
         default_factory=list, max_length=100, description="What happened since the request"
     )
 
@@ -171,6 +189,7 @@ class ToolResultPayload(RequestPayload):
     def _ends_one_way(self) -> ToolResultPayload:
         if (self.result is None) == (self.error_message is None):
             raise ValueError("give a result or an error_message")
+        _check_events(self)
         return self
 
 
