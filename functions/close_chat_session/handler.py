@@ -26,4 +26,5 @@ def handle(request: CloseChatSessionRequest) -> Answer[ChatSessionClosedPayload]
             duration_seconds=closing.duration_seconds,
         ),
         at=closing.record.at,
+        metadata={"seal": closing.record.seal.hex()},
     )

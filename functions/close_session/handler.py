@@ -24,4 +24,5 @@ def handle(request: CloseSessionRequest) -> Answer[SessionClosedPayload]:
             duration_seconds=closing.duration_seconds,
         ),
         at=closing.record.at,
+        metadata={"seal": closing.record.seal.hex()},
     )

@@ -29,6 +29,7 @@ def handle(request: GetSessionRequest) -> Answer[SessionDataPayload]:
             updated_at=text_of(log.updated_at),
             active=log.closed_at is None,
             closed_at=None if log.closed_at is None else text_of(log.closed_at),
+            seal=log.seal,
             title=log.head.title,
             metadata=log.head.metadata,
             request_count=log.totals.requests,

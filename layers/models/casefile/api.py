@@ -19,6 +19,7 @@ from pydantic_core import from_json
 
 from pydantic_models.base import BaseRequest
 from pydantic_models.base.identifiers import lowered
+from pydantic_models.operations import ExportPayload
 
 from .errors import (
     BadRequest,
@@ -90,6 +91,14 @@ def answer(status: int, body: str, headers: dict[str, str] | None = None) -> dic
         "body": body,
         "isBase64Encoded": False,
     }
+
+
+def lines(export: ExportPayload) -> dict[str, Any]:
+    """Lines of an export as API Gateway takes them; a header tells where they go on, if they do."""
+    headers = {"Content-Type": "application/x-ndjson"}
+    if export.next_after is not None:
+        headers["Casefile-Next-After"] = str(export.next_after)
+    return answer(200, export.lines, headers)
 
 
 def check_size(answered: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ its operation, and what a failure means at each door is decided here alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4, uuid5
 
@@ -31,6 +31,7 @@ from pydantic_models.base import (
     ResponsePayload,
 )
 from pydantic_models.base.times import from_milliseconds, now, text_of, to_text
+from pydantic_models.operations import ExportPayload
 
 from . import api, dynamodb
 from .attempts import time_limit
@@ -53,12 +54,14 @@ _DOOR_IDS = UUID("2b4f2ac8-9d5e-4a57-8a5f-6f1d2d0f4a11")
 class Answer(Generic[PayloadT]):
     """What an operation answers, and when it took effect: for a retry, when the first try did.
 
-    `at` is in milliseconds since 1970; without it, the answer is of now.
+    `at` is in milliseconds since 1970; without it, the answer is of now. `metadata` goes with the
+    response envelope.
     """
 
     payload: PayloadT
     at: int | None = None
     status: RequestStatus = RequestStatus.COMPLETED
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Operation(Generic[RequestT, PayloadT]):
             envelope = api.to_envelope(event, self.route)
             request_id = envelope.setdefault("request_id", request_id)
             response = self._respond(envelope)
-            return api.check_size(api.answer(self.status, response.model_dump_json()))
+            return api.check_size(_http_answer(self.status, response))
         except CasefileError as error:
             self._log_refusal(error, request_id)
             return api.answer(error.status, _failed(request_id, error), error.headers)
@@ -179,6 +182,7 @@ class Operation(Generic[RequestT, PayloadT]):
             status=answer.status,
             payload=answer.payload,
             timestamp=to_text(now() if answer.at is None else from_milliseconds(answer.at)),
+            metadata=answer.metadata,
         )
 
     def _request(self, envelope: dict[str, Any]) -> RequestT:
@@ -242,6 +246,13 @@ def _as_uuid(identifier: Any) -> str:
         return str(UUID(identifier))
     except (ValueError, TypeError, AttributeError):
         return str(uuid5(_DOOR_IDS, str(identifier)))
+
+
+def _http_answer(status: int, response: BaseResponse[Any]) -> dict[str, Any]:
+    """A response envelope as HTTP; lines of an export are a body of their own."""
+    if isinstance(response.payload, ExportPayload):
+        return api.lines(response.payload)
+    return api.answer(status, response.model_dump_json())
 
 
 def _failed(request_id: Any, error: CasefileError | None) -> str:

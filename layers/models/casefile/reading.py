@@ -15,7 +15,8 @@ from uuid import UUID
 
 from pydantic_models.base.times import to_milliseconds, uuid7_time
 from pydantic_models.canonical.record import Record, RecordKind, Totals
-from pydantic_models.operations import PagePayload
+from pydantic_models.export import head_line, record_line
+from pydantic_models.operations import ExportPayload, PagePayload
 
 from . import access, records, sessions
 from .creation import CLOCK_ALLOWANCE
@@ -46,6 +47,11 @@ class Log:
     def totals(self) -> Totals:
         """What the session holds."""
         return self.tail.totals if self.tail else Totals()
+
+    @property
+    def seal(self) -> str | None:
+        """The seal of a closed session."""
+        return self.tail.seal.hex() if self.tail and self.tail.kind == "closed" else None
 
     @property
     def updated_at(self) -> int:
@@ -194,6 +200,26 @@ def completions(session_id: str, pending: Collection[int], above: int) -> list[R
                 if not missing:
                     break
     return found
+
+
+def export(session_id: str, user_id: str, after: int) -> ExportPayload:
+    """The session as JSON Lines from a record on, as far as one answer carries. Raises NotFound."""
+    head = sessions.find(session_id)
+    if head is None:
+        raise access.missing_session(session_id)
+    access.require_session(session_id, head.user_id, user_id)
+    lines = [] if after else [head_line(session_id, head.user_id, head.created_at)]
+    size, last = 0, after
+    for record in _walk(session_id, above=after, newest_first=False):
+        if size > MAX_PAGE_CHARACTERS:
+            break
+        lines.append(record_line(record))
+        size, last = size + len(lines[-1]), record.number
+    else:
+        last = 0
+    return ExportPayload(
+        session_id=session_id, lines="\n".join([*lines, ""]), next_after=last or None
+    )
 
 
 def _walk(

@@ -65,6 +65,7 @@ class ChatSessionDataPayload(ChatSession, ResponsePayload):
     event_count: int = Field(0, ge=0)
     title: str | None = Field(None, min_length=1, max_length=200)
     closed_at: str | None = None
+    seal: str | None = Field(None, description="Of a closed session: stands for all its records")
 
 
 class GetChatSessionResponse(BaseResponse[ChatSessionDataPayload]):

@@ -96,6 +96,51 @@ class ListChatEventsResponse(BaseResponse[EventPagePayload]):
     """Gives a page of a chat session's events."""
 
 
+class ExportSessionPayload(RequestPayload):
+    """A tool session to export, from a record on."""
+
+    session_id: ToolSessionId
+    after: int = Field(0, ge=0, lt=10**12, description="Where the export before this one ended")
+
+
+class ExportChatSessionPayload(RequestPayload):
+    """A chat session to export, from a record on."""
+
+    session_id: ChatSessionId
+    after: int = Field(0, ge=0, lt=10**12, description="Where the export before this one ended")
+
+
+class ExportSessionRequest(BaseRequest[ExportSessionPayload]):
+    """Export a tool session as JSON Lines."""
+
+    operation: Literal["export_session"] = "export_session"
+
+
+class ExportChatSessionRequest(BaseRequest[ExportChatSessionPayload]):
+    """Export a chat session as JSON Lines."""
+
+    operation: Literal["export_chat_session"] = "export_chat_session"
+
+
+class ExportPayload(ResponsePayload):
+    """JSON Lines as `pydantic_models.export` reads them; over HTTP they are the body.
+
+    `next_after` is null at the end. Otherwise ask again with `after`, and append the lines.
+    """
+
+    session_id: str
+    lines: str
+    next_after: int | None = None
+
+
+class ExportSessionResponse(BaseResponse[ExportPayload]):
+    """Gives a tool session with its chain of seals."""
+
+
+class ExportChatSessionResponse(BaseResponse[ExportPayload]):
+    """Gives a chat session with its chain of seals."""
+
+
 class ListChatMessagesRequest(BaseRequest[ChatSessionPagePayload]):
     """Read the messages of a chat session in pages."""
 

@@ -78,6 +78,7 @@ class SessionDataPayload(ResponsePayload):
     event_count: int = Field(0, ge=0)
     pending_count: int = Field(0, ge=0, description="Requests that have no result yet")
     closed_at: str | None = None
+    seal: str | None = Field(None, description="Of a closed session: stands for all its records")
     metadata: dict[str, Any] = Field(default_factory=dict)
     request_ids: list[str] = Field(default_factory=list)
     requests: list[ToolRequest] = Field(default_factory=list)

@@ -1,0 +1,18 @@
+"""Export a chat session as JSON Lines, with the chain of its seals."""
+
+from casefile import reading
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    ExportChatSessionRequest,
+    ExportChatSessionResponse,
+    ExportPayload,
+)
+
+
+@operation(
+    ExportChatSessionRequest, ExportChatSessionResponse, "GET /chat-sessions/{session_id}/export"
+)
+def handle(request: ExportChatSessionRequest) -> Answer[ExportPayload]:
+    """Whoever holds the lines can verify them without us."""
+    asked = request.payload
+    return Answer(reading.export(asked.session_id, request.user_id, asked.after))

@@ -1,0 +1,16 @@
+"""Export a tool session as JSON Lines, with the chain of its seals."""
+
+from casefile import reading
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    ExportPayload,
+    ExportSessionRequest,
+    ExportSessionResponse,
+)
+
+
+@operation(ExportSessionRequest, ExportSessionResponse, "GET /tool-sessions/{session_id}/export")
+def handle(request: ExportSessionRequest) -> Answer[ExportPayload]:
+    """Whoever holds the lines can verify them without us."""
+    asked = request.payload
+    return Answer(reading.export(asked.session_id, request.user_id, asked.after))

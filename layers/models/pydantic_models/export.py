@@ -1,0 +1,104 @@
+"""An export is a session as JSON Lines: one line for its head, then one for each record.
+
+Content travels as the very text that was sealed, so whoever holds an export can check it without
+us: a record that was changed, dropped, added or moved breaks its own seal or the next one. What an
+export can't show alone is that its end is missing: a closed session's seal, kept elsewhere, does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+from .base.json_values import to_json
+from .canonical.record import Record, Totals, first_seal, sealed
+
+FORMAT = "casefile export 1"
+
+
+class Verified(NamedTuple):
+    """What an export that holds tells: its session, how many records, and the newest seal."""
+
+    session_id: str
+    records: int
+    is_closed: bool
+    seal: str
+
+
+class BrokenExport(ValueError):
+    """An export that doesn't hold. `number` is the first record that doesn't; 0 is the head."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(f"record {number}: {reason}" if number else f"head: {reason}")
+        self.number = number
+
+
+def head_line(session_id: str, user_id: str, created_at: int) -> str:
+    """The first line; `created_at` is in milliseconds since 1970."""
+    head = {"session_id": session_id, "user_id": user_id, "created_at": created_at}
+    return to_json({"format": FORMAT, **head})
+
+
+def record_line(record: Record) -> str:
+    """The line of a record."""
+    told = record._asdict() | {
+        "request_id": str(record.request_id),
+        "totals": record.totals._asdict(),
+        "seal": record.seal.hex(),
+    }
+    return to_json(told)
+
+
+def verify(lines: Iterable[str], seal: str | None = None) -> Verified:
+    """Check an export against itself and, if given, against the seal that closing told.
+
+    Raises BrokenExport, which names the first record that doesn't hold.
+    """
+    told = (line for line in lines if line.strip())
+    session_id, before = _read_head(next(told, ""))
+    number, kind = 0, ""
+    for record in _read_records(told):
+        number += 1
+        if kind == "closed":
+            raise BrokenExport(number, "it follows the closing, which is the last record")
+        if record.number != number:
+            raise BrokenExport(number, f"it is missing; {record.number} stands in its place")
+        if sealed(record, before).seal != record.seal:
+            raise BrokenExport(number, "its seal does not fit its content and the seal before it")
+        before, kind = record.seal, record.kind
+    if seal is not None and seal.lower() != before.hex():
+        raise BrokenExport(number, f"the export ends with seal {before.hex()}, not with {seal}")
+    return Verified(session_id, number, kind == "closed", before.hex())
+
+
+def _read_head(line: str) -> tuple[str, bytes]:
+    try:
+        head = json.loads(line)
+        if head["format"] != FORMAT:
+            raise BrokenExport(0, f"this is no {FORMAT}")
+        session_id = str(head["session_id"])
+        return session_id, first_seal(session_id, head["user_id"], head["created_at"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise error if isinstance(error, BrokenExport) else BrokenExport(0, "unreadable") from None
+
+
+def _read_records(lines: Iterator[str]) -> Iterator[Record]:
+    for number, line in enumerate(lines, 1):
+        try:
+            told = json.loads(line)
+            record = Record(
+                number=told["number"],
+                kind=told["kind"],
+                request_id=UUID(told["request_id"]),
+                at=told["at"],
+                content=told["content"],
+                totals=Totals(**told["totals"]),
+                completes=tuple(told["completes"]),
+                seal=bytes.fromhex(told["seal"]),
+            )
+            record.content.encode()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BrokenExport(number, f"unreadable ({type(error).__name__})") from None
+        yield record
