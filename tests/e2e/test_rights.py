@@ -20,6 +20,7 @@ KEY = {"pk": {"S": "SESSION#ts_000000_probe"}, "sk": {"S": "HEAD"}}
 CALLS: dict[str, dict[str, Any]] = {
     "GetItem": {"Key": KEY},
     "BatchGetItem": {},
+    "BatchWriteItem": {},
     "PutItem": {"Item": KEY},
     "DeleteItem": {"Key": KEY},
     "UpdateItem": {
@@ -58,7 +59,11 @@ def invoke(stack: Stack, operation: str, sent: Any) -> tuple[bool, Any]:
 
 
 @pytest.mark.parametrize(
-    "operation", sorted(OPERATIONS, key=lambda name: str(name).startswith("close_"))
+    "operation",
+    sorted(
+        OPERATIONS,
+        key=lambda name: (str(name).startswith("delete_"), str(name).startswith("close_")),
+    ),
 )
 def test_a_function_can_do_its_work(stack: Stack, things: None, operation: str) -> None:
     failed, answer = invoke(stack, operation, event(operation, "direct"))
@@ -96,6 +101,9 @@ def test_a_functions_role_allows_what_the_template_says_and_no_more(
     for action, arguments in CALLS.items():
         if action == "BatchGetItem":
             arguments = {"RequestItems": {stack.outputs["TableName"]: {"Keys": [KEY]}}}
+        elif action == "BatchWriteItem":
+            puts = [{"PutRequest": {"Item": KEY}}]
+            arguments = {"RequestItems": {stack.outputs["TableName"]: puts}}
         else:
             arguments = {"TableName": stack.outputs["TableName"], **arguments}
         call = getattr(dynamodb, "".join(f"_{c.lower()}" if c.isupper() else c for c in action)[1:])

@@ -17,7 +17,16 @@ from tests.conftest import OPERATIONS, Context, forget, load, stored
 from tests.events import event
 
 WRITING = [name for name in OPERATIONS if not name.startswith(("get_", "list_", "export_"))]
-OF_ITS_TIME = {"at", "closed_at", "created_at", "filed_at", "seal", "updated_at"}
+OF_ITS_TIME = {
+    "at",
+    "closed_at",
+    "created_at",
+    "deleted_at",
+    "filed_at",
+    "seal",
+    "ttl",
+    "updated_at",
+}
 
 
 class Faulty:

@@ -145,7 +145,22 @@ def file_session(
     raise AssertionError("attempts() ends by raising")
 
 
-def _count(casefile: CasefileHead) -> TransactWriteItemTypeDef:
+def release_session(casefile_id: str, write: TransactWriteItemTypeDef) -> None:
+    """Do `write` on a session filed here and count one session less, both or neither.
+
+    Raises TransactionFailed if the condition of `write` did not hold.
+    """
+    for _ in attempts(f"Casefile {casefile_id}"):
+        casefile = _head(casefile_id, dynamodb.get(_key(casefile_id)) or {})
+        try:
+            dynamodb.transact([write, _count(casefile, -1)])
+            return
+        except TransactionFailed as failed:
+            if failed.found and failed.found[0] is not None:
+                raise
+
+
+def _count(casefile: CasefileHead, more: int = 1) -> TransactWriteItemTypeDef:
     return {
         "Update": {
             "TableName": dynamodb.table(),
@@ -155,7 +170,7 @@ def _count(casefile: CasefileHead) -> TransactWriteItemTypeDef:
             "ExpressionAttributeValues": to_attributes(
                 {
                     ":count": casefile.session_count,
-                    ":more": casefile.session_count + 1,
+                    ":more": casefile.session_count + more,
                     ":now": to_milliseconds(now()),
                     ":owner": casefile.user_id,
                 }

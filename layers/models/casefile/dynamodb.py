@@ -44,6 +44,9 @@ MAX_ITEM_BYTES = 399 * 1024
 WRITE_UNIT_BYTES = 1024
 """What one write unit pays for."""
 
+MAX_WRITES = 25
+"""Items of one BatchWriteItem."""
+
 MAX_BATCH = 100
 """Keys of one BatchGetItem."""
 
@@ -262,8 +265,7 @@ def creation(item: Mapping[str, Value | None]) -> PutTypeDef:
 
 def create(item: Mapping[str, Value | None]) -> None:
     """Write an item that must not be there yet. Raises ConditionFailed with the one that is."""
-    put = creation(item)
-    _undisturbed(lambda: client().put_item(**put))
+    put(creation(item))
 
 
 def update(
@@ -290,6 +292,24 @@ def _undisturbed(write: Callable[[], Answer]) -> Answer:
         with contextlib.suppress(TransactionFailed), translated_errors():
             return write()
     raise AssertionError("attempts() ends by raising")
+
+
+def put(arguments: PutTypeDef) -> None:
+    """PutItem. Raises ConditionFailed."""
+    _undisturbed(lambda: client().put_item(**arguments))
+
+
+def put_many(items: Sequence[Mapping[str, Value | None]]) -> None:
+    """Write items, whatever is there, each by itself."""
+    waiting: list[Any] = [{"PutRequest": {"Item": to_attributes(item)}} for item in items]
+    while waiting:
+        chosen, waiting = waiting[:MAX_WRITES], waiting[MAX_WRITES:]
+        for _ in attempts("The table"):
+            with translated_errors():
+                answer = client().batch_write_item(RequestItems={table(): chosen})
+            chosen = list(answer["UnprocessedItems"].get(table(), []))
+            if not chosen:
+                break
 
 
 def transact(writes: Sequence[TransactWriteItemTypeDef]) -> None:

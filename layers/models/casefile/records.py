@@ -10,7 +10,7 @@ text, deflated where that saves a write unit.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,43 @@ MAX_CONTENT_CHARACTERS = 1_000_000
 _LEAN = ("pk", "sk", "kind", "request", "at", "totals", "completes", "seal")
 
 
+DEAD = "dead"
+"""The kind of a stub that is left of a record when its session is deleted."""
+
+
+def slot_key(session_id: str, number: int) -> Item:
+    """The key of a record."""
+    return {"pk": partition(session_id), "sk": _slot(number)}
+
+
+def top(session_id: str) -> tuple[Item | None, Item | None]:
+    """The items of the head and of the newest record as they are now, dead or alive."""
+    with dynamodb.translated_errors():
+        found = dynamodb.client().query(
+            TableName=dynamodb.table(),
+            KeyConditionExpression="pk = :session",
+            ExpressionAttributeValues=to_attributes({":session": partition(session_id)}),
+            ScanIndexForward=False,
+            Limit=2,
+            ConsistentRead=True,
+        )
+    items = {item["sk"]: item for item in map(from_attributes, found["Items"])}
+    head = items.pop(HEAD, None)
+    return head, next(iter(items.values()), None)
+
+
+def slots(session_id: str) -> Iterator[list[tuple[int, bool]]]:
+    """The numbers of all records, page by page, each with whether it is dead."""
+    pages = dynamodb.query_pages(
+        KeyConditionExpression="pk = :session AND sk < :head",
+        ExpressionAttributeValues=to_attributes({":session": partition(session_id), ":head": HEAD}),
+        ProjectionExpression="sk, kind",
+        ConsistentRead=True,
+    )
+    for page in pages:
+        yield [(int(item["sk"]), item["kind"] == DEAD) for item in page]
+
+
 def create(session_id: str, record: Record) -> None:
     """Put a record in its slot. Raises ConditionFailed if there is one, and TooLarge."""
     dynamodb.create(_to_item(session_id, record))
@@ -34,7 +71,7 @@ def create(session_id: str, record: Record) -> None:
 
 def get(session_id: str, number: int) -> Record:
     """Record `number` of a session whose owner is known to ask. Raises NotFound."""
-    item = dynamodb.get(to_attributes({"pk": partition(session_id), "sk": _slot(number)}))
+    item = dynamodb.get(to_attributes(slot_key(session_id, number)))
     if item is None:
         raise access.missing_session(session_id)
     return from_item(item, with_content=True)
@@ -42,7 +79,7 @@ def get(session_id: str, number: int) -> Record:
 
 def get_many(session_id: str, numbers: Collection[int]) -> list[Record]:
     """Some records of a session whose owner is known to ask."""
-    keys = [to_attributes({"pk": partition(session_id), "sk": _slot(number)}) for number in numbers]
+    keys = [to_attributes(slot_key(session_id, number)) for number in numbers]
     return [from_item(item, with_content=True) for item in dynamodb.get_many(keys)]
 
 
@@ -96,8 +133,7 @@ def _to_item(session_id: str, record: Record) -> Item:
             "compressed. Send less at once."
         )
     item: Item = {
-        "pk": partition(session_id),
-        "sk": _slot(record.number),
+        **slot_key(session_id, record.number),
         "kind": record.kind,
         "request": record.request_id.bytes,
         "at": record.at,
@@ -116,7 +152,12 @@ def _to_item(session_id: str, record: Record) -> Item:
 
 
 def from_item(item: Item, *, with_content: bool) -> Record:
-    """Read a stored record; one written by a later version may count more than we know."""
+    """Read a stored record; one written by a later version may count more than we know.
+
+    Raises NotFound for a dead stub: it says that the session was deleted.
+    """
+    if item["kind"] == DEAD:
+        raise access.missing_session(item["pk"].partition("#")[2])
     content = item["content"] if with_content else ""
     if isinstance(content, bytes):
         content = zlib.decompress(content, wbits=-zlib.MAX_WBITS).decode()

@@ -27,7 +27,15 @@ HEAD = "HEAD"
 """The slot of the head: it sorts after every record's."""
 
 
-ATTRIBUTES = ("user_id", "title", "casefile_id", "created_at", "updated_at", "metadata")
+ATTRIBUTES = (
+    "deleted_at",
+    "user_id",
+    "title",
+    "casefile_id",
+    "created_at",
+    "updated_at",
+    "metadata",
+)
 """What a head holds that a SessionHead shows."""
 
 
@@ -62,8 +70,12 @@ def _key(session_id: str) -> dict[str, Any]:
     return to_attributes({"pk": partition(session_id), "sk": HEAD})
 
 
-def from_item(item: Item) -> SessionHead:
-    """Read a stored head."""
+def from_item(item: Item) -> SessionHead | None:
+    """Read a stored head; None for the tombstone of a deleted session."""
+    return None if "deleted_at" in item else _head(item)
+
+
+def _head(item: Item) -> SessionHead:
     return SessionHead(
         session_id=item["pk"].partition("#")[2],
         user_id=item["user_id"],
@@ -114,15 +126,21 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
             )
     except ConditionFailed as taken:
         item = taken.item or item
-        creation.check_origin(item, request)
+        _check_origin(item, request)
     except NotFound:
         # The casefile may have gone since the first try filed the session in it.
         existing = dynamodb.get(_key(session_id))
         if existing is None:
             raise
         item = existing
-        creation.check_origin(item, request)
-    return from_item(item | {"casefile_id": casefile_id})
+        _check_origin(item, request)
+    return _head(item | {"casefile_id": casefile_id})
+
+
+def _check_origin(item: Item, request: CreateSessionRequest | CreateChatSessionRequest) -> None:
+    if "deleted_at" in item:
+        raise NotFound("The session that this request created was deleted. It stays deleted.")
+    creation.check_origin(item, request)
 
 
 def file(session_id: str, casefile_id: str, user_id: str) -> Filing:
@@ -168,6 +186,6 @@ def mark_closed(session_id: str, closing: Record) -> None:
         dynamodb.update(
             _key(session_id),
             "SET active = :no, closed_at = :at, updated_at = :at, totals = :totals",
-            condition="attribute_exists(pk) AND attribute_not_exists(closed_at)",
+            condition="attribute_exists(user_id) AND attribute_not_exists(closed_at)",
             values={":no": False, ":at": closing.at, ":totals": list(closing.totals)},
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
 from ..base.identifiers import CasefileId, ChatSessionId
 from ..base.json_values import Text
 from ..canonical.casefile import Title
 from ..canonical.chat_session import ChatMessage, ChatMessagePayload, ChatSession, MessageType
+from .tool_sessions import SessionDeletedPayload
 
 
 class CreateChatSessionPayload(RequestPayload):
@@ -145,3 +146,25 @@ class ChatSessionClosedPayload(ResponsePayload):
 
 class CloseChatSessionResponse(BaseResponse[ChatSessionClosedPayload]):
     """Tells the totals of a closed chat session."""
+
+
+class DeleteChatSessionPayload(RequestPayload):
+    """A chat session to delete for good."""
+
+    session_id: ChatSessionId
+    confirm: Literal[True] = Field(description="That it is meant: nothing brings it back")
+
+    @field_validator("confirm", mode="before")
+    @classmethod
+    def _from_query(cls, value: Any) -> Any:
+        return True if value == "true" else value
+
+
+class DeleteChatSessionRequest(BaseRequest[DeleteChatSessionPayload]):
+    """Delete a chat session, its records included."""
+
+    operation: Literal["delete_chat_session"] = "delete_chat_session"
+
+
+class DeleteChatSessionResponse(BaseResponse[SessionDeletedPayload]):
+    """Tells that a chat session is gone."""

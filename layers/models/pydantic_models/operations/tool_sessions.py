@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..base.envelopes import (
     BaseRequest,
@@ -231,3 +231,32 @@ class SessionClosedPayload(ResponsePayload):
 
 class CloseSessionResponse(BaseResponse[SessionClosedPayload]):
     """Tells the totals of a closed tool session."""
+
+
+class DeleteSessionPayload(RequestPayload):
+    """A tool session to delete for good."""
+
+    session_id: ToolSessionId
+    confirm: Literal[True] = Field(description="That it is meant: nothing brings it back")
+
+    @field_validator("confirm", mode="before")
+    @classmethod
+    def _from_query(cls, value: Any) -> Any:
+        return True if value == "true" else value
+
+
+class DeleteSessionRequest(BaseRequest[DeleteSessionPayload]):
+    """Delete a tool session, its records included."""
+
+    operation: Literal["delete_session"] = "delete_session"
+
+
+class SessionDeletedPayload(ResponsePayload):
+    """The session that is gone."""
+
+    session_id: str
+    deleted_at: str
+
+
+class DeleteSessionResponse(BaseResponse[SessionDeletedPayload]):
+    """Tells that a tool session is gone."""

@@ -1,0 +1,21 @@
+"""Delete a chat session for good, whatever its state."""
+
+from casefile import deletion
+from casefile.entry import Answer, operation
+from pydantic_models.base.times import text_of
+from pydantic_models.operations import (
+    DeleteChatSessionRequest,
+    DeleteChatSessionResponse,
+    SessionDeletedPayload,
+)
+
+
+@operation(
+    DeleteChatSessionRequest, DeleteChatSessionResponse, "DELETE /chat-sessions/{session_id}"
+)
+def handle(request: DeleteChatSessionRequest) -> Answer[SessionDeletedPayload]:
+    """Interrupted, it goes on when sent again; done, it gives its first answer again."""
+    session_id = request.payload.session_id
+    deleted_at = deletion.delete(session_id, request.user_id)
+    deleted = SessionDeletedPayload(session_id=session_id, deleted_at=text_of(deleted_at))
+    return Answer(deleted, at=deleted_at)
