@@ -2,7 +2,6 @@
 
 from casefile import reading, transcript
 from casefile.entry import Answer, operation
-from pydantic_models.base.times import text_of
 from pydantic_models.operations import (
     GetSessionRequest,
     GetSessionResponse,
@@ -22,16 +21,7 @@ def handle(request: GetSessionRequest) -> Answer[SessionDataPayload]:
     requests = transcript.tool_requests(asked.session_id, log.records)
     return Answer(
         SessionDataPayload(
-            session_id=asked.session_id,
-            user_id=log.head.user_id,
-            casefile_id=log.head.casefile_id,
-            created_at=text_of(log.head.created_at),
-            updated_at=text_of(log.updated_at),
-            active=log.closed_at is None,
-            closed_at=None if log.closed_at is None else text_of(log.closed_at),
-            seal=log.seal,
-            title=log.head.title,
-            metadata=log.head.metadata,
+            **log.about,
             request_count=log.totals.requests,
             pending_count=log.totals.pending,
             event_count=log.totals.events,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from pydantic_models.base.times import to_milliseconds, uuid7_time
+from pydantic_models.base.times import text_of, to_milliseconds, uuid7_time
 from pydantic_models.canonical.record import Record, RecordKind, Totals
 from pydantic_models.export import head_line, record_line
 from pydantic_models.operations import ExportPayload, PagePayload
@@ -49,19 +49,22 @@ class Log:
         return self.tail.totals if self.tail else Totals()
 
     @property
-    def seal(self) -> str | None:
-        """The seal of a closed session."""
-        return self.tail.seal.hex() if self.tail and self.tail.kind == "closed" else None
-
-    @property
-    def updated_at(self) -> int:
-        """When something last happened to the session, in milliseconds since 1970."""
-        return max(self.head.updated_at, self.tail.at if self.tail else 0)
-
-    @property
-    def closed_at(self) -> int | None:
-        """When it was closed, in milliseconds since 1970."""
-        return self.tail.at if self.tail and self.tail.kind == "closed" else None
+    def about(self) -> dict[str, Any]:
+        """The fields of an answer that tell of the session itself."""
+        head, tail = self.head, self.tail
+        closing = tail if tail and tail.kind == "closed" else None
+        return {
+            "session_id": head.session_id,
+            "user_id": head.user_id,
+            "casefile_id": head.casefile_id,
+            "title": head.title,
+            "metadata": head.metadata,
+            "created_at": text_of(head.created_at),
+            "updated_at": text_of(max(head.updated_at, tail.at if tail else 0)),
+            "active": closing is None,
+            "closed_at": text_of(closing.at) if closing else None,
+            "seal": closing.seal.hex() if closing else None,
+        }
 
 
 @dataclass(frozen=True)
