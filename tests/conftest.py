@@ -48,6 +48,15 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget()
 
 
+@pytest.fixture
+def calls(aws: None) -> list[str]:
+    """The names of the calls that are made to DynamoDB, until `forget`."""
+    made: list[str] = []
+    events = dynamodb.client().meta.events
+    events.register("before-call.dynamodb", lambda model, **_: made.append(model.name))
+    return made
+
+
 def forget() -> None:
     """Become a new execution environment: nothing is remembered."""
     config.configuration.cache_clear()

@@ -1,5 +1,8 @@
 """Filing: both must be there, both the caller's; once, in one casefile, with an exact total."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from casefile import casefiles, dynamodb
@@ -18,7 +21,7 @@ def session_id(invoke: Invoke) -> str:
     return str(invoke("create_session")["payload"]["session_id"])
 
 
-def file(invoke: Invoke, casefile_id: str, session_id: str, **more: str) -> dict[str, object]:
+def file(invoke: Invoke, casefile_id: str, session_id: str, **more: str) -> dict[str, Any]:
     payload = {
         "casefile_id": casefile_id,
         "session_id": session_id,
@@ -109,13 +112,13 @@ def test_losing_a_race_is_tried_again_from_what_came_back(
     transact = dynamodb.transact
     rivals = [invoke("create_session")["payload"]["session_id"] for _ in range(3)]
 
-    def overtaken(writes: object) -> None:
+    def overtaken(writes: Any) -> None:
         if rivals:
             file(invoke, casefile_id, rivals.pop())
-        transact(writes)  # type: ignore[arg-type]
+        transact(writes)
 
     monkeypatch.setattr(dynamodb, "transact", overtaken)
-    assert file(invoke, casefile_id, session_id)["payload"]["total_sessions"] == 4  # type: ignore[index]
+    assert file(invoke, casefile_id, session_id)["payload"]["total_sessions"] == 4
 
 
 def test_losing_every_race_is_unavailable_and_changes_nothing(
@@ -132,6 +135,6 @@ def test_losing_every_race_is_unavailable_and_changes_nothing(
     assert stored() == before
 
 
-def _two_attempts(what: str):  # type: ignore[no-untyped-def]
+def _two_attempts(what: str) -> Iterator[int]:
     yield from range(2)
     raise Unavailable(what)

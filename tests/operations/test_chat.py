@@ -36,8 +36,10 @@ def test_the_short_form_is_one_message_of_the_user(invoke: Invoke, session_id: s
 
 def test_the_full_form_takes_every_type_in_one_record(invoke: Invoke, session_id: str) -> None:
     kinds = ["system", "user", "assistant", "tool", "error"]
-    sent = [{"content": f"I am {kind}", "message_type": kind} for kind in kinds]
-    sent[2]["tool_calls"] = [{"id": "call_1", "arguments": {"n": 1e-7}}]  # type: ignore[assignment]
+    sent: list[dict[str, Any]] = [
+        {"content": f"I am {kind}", "message_type": kind} for kind in kinds
+    ]
+    sent[2]["tool_calls"] = [{"id": "call_1", "arguments": {"n": 1e-7}}]
     answer = invoke("chat", {"session_id": session_id, "messages": sent})["payload"]
     recorded = [answer["message"], *answer["related_messages"]]
     assert recorded == messages(invoke, session_id)

@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from casefile import dynamodb
 from casefile.errors import NotFound
 from tests.conftest import Invoke
 
@@ -45,7 +44,7 @@ def test_it_is_found_with_its_outcome(invoke: Invoke, session_id: str, make: Any
 
 
 def test_an_id_that_carries_its_time_needs_no_walk(
-    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+    invoke: Invoke, session_id: str, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("casefile.reading.CLOCK_ALLOWANCE", timedelta(0))
     monkeypatch.setattr("casefile.reading.PAGE", 10)
@@ -54,14 +53,7 @@ def test_an_id_that_carries_its_time_needs_no_walk(
         request_id = uuid7()
         begin(invoke, session_id, request_id, result={})
         wanted = request_id if number == 40 else wanted
-    calls: list[str] = []
-    original = dynamodb.client()._make_api_call  # type: ignore[attr-defined]
-
-    def counted(operation: str, arguments: Any) -> Any:
-        calls.append(operation)
-        return original(operation, arguments)
-
-    monkeypatch.setattr(dynamodb.client(), "_make_api_call", counted)
+    calls.clear()
     asked = {"session_id": session_id, "request_id": wanted}
     assert invoke("get_tool_request", asked)["payload"]["request"]["record"] == 41
     assert calls.count("Query") == 2

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from casefile import dynamodb, reading
+from casefile import reading
 from casefile.errors import BadRequest, NotFound
 from tests.conftest import Invoke
 
@@ -80,17 +80,10 @@ def test_bounds_on_either_side(invoke: Invoke, session_id: str) -> None:
 
 
 def test_the_newest_of_many_cost_one_query(
-    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+    invoke: Invoke, session_id: str, calls: list[str]
 ) -> None:
     write(invoke, session_id, 120)
-    calls: list[str] = []
-    original = dynamodb.client()._make_api_call  # type: ignore[attr-defined]
-
-    def counted(operation: str, arguments: Any) -> Any:
-        calls.append(operation)
-        return original(operation, arguments)
-
-    monkeypatch.setattr(dynamodb.client(), "_make_api_call", counted)
+    calls.clear()
     page = read(invoke, session_id, order="newest", limit=20)
     assert contents(page) == [f"{number}" for number in range(120, 100, -1)]
     assert calls == ["Query"]

@@ -318,18 +318,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def test_a_known_session_costs_one_call_per_append(
-    session_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_known_session_costs_one_call_per_append(session_id: str, calls: list[str]) -> None:
     append(session_id, OWNER, entry(now()))
-    calls: list[str] = []
-    original = dynamodb.client()._make_api_call  # type: ignore[attr-defined]
-
-    def counted(operation: str, arguments: Any) -> Any:
-        calls.append(operation)
-        return original(operation, arguments)
-
-    monkeypatch.setattr(dynamodb.client(), "_make_api_call", counted)
+    calls.clear()
     for _ in range(5):
         append(session_id, OWNER, entry(now()))
     assert calls == ["PutItem"] * 5
