@@ -211,6 +211,9 @@ def test_the_path_fills_the_payload_and_may_not_be_contradicted(
     status, answer = request_("tool_execution", body, path=path)
     assert status == 400
     assert "given twice" in answer["error"]
+    status, answer = request_("get_session", path=path, query={"session_id": ["ts_261121_other"]})
+    assert status == 400
+    assert "given twice" in answer["error"]
     body = {"session_id": "ts_261121_other", "payload": {"tool_name": "x"}}
     assert request_("tool_execution", body, path=path)[0] == 400
 

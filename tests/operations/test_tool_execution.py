@@ -10,17 +10,12 @@ from hypothesis import HealthCheck, given, settings
 
 from casefile import creation, session_log
 from casefile.errors import BadRequest, NotFound, RequestIdReused, SessionClosed, TooLarge
+from pydantic_models.canonical.tool_session import LIFECYCLE_EVENT_TYPES
 from pydantic_models.operations import ToolExecutionResponse
 from tests.conftest import Invoke, forget, stored
 from tests.json_strategies import OBJECTS
 
-RECEIVED, STARTED, COMPLETED, FAILED, SENT = (
-    "tool_request_received",
-    "tool_execution_started",
-    "tool_execution_completed",
-    "tool_execution_failed",
-    "tool_response_sent",
-)
+RECEIVED, STARTED, COMPLETED, FAILED, SENT = LIFECYCLE_EVENT_TYPES
 
 
 @pytest.fixture

@@ -13,16 +13,11 @@ from casefile.errors import (
     RequestIdReused,
     SessionClosed,
 )
+from pydantic_models.canonical.tool_session import LIFECYCLE_EVENT_TYPES
 from pydantic_models.operations import ToolResultResponse
 from tests.conftest import Invoke, forget, stored
 
-RECEIVED, STARTED, COMPLETED, FAILED, SENT = (
-    "tool_request_received",
-    "tool_execution_started",
-    "tool_execution_completed",
-    "tool_execution_failed",
-    "tool_response_sent",
-)
+RECEIVED, STARTED, COMPLETED, FAILED, SENT = LIFECYCLE_EVENT_TYPES
 
 
 @pytest.fixture

@@ -64,8 +64,8 @@ def to_envelope(event: dict[str, Any], route: str) -> dict[str, Any]:
     if user_id is None and "user_id" in query:  # IAM let the caller in, who names the user.
         envelope["user_id"] = _named_once("user_id", envelope.get("user_id"), query.pop("user_id"))
     if isinstance(envelope["payload"], dict):
-        address = query | _path_parameters(event, path)
-        envelope["payload"] = _with_address(envelope["payload"], address)
+        addressed = _joined(query, _path_parameters(event, path))
+        envelope["payload"] = _joined(envelope["payload"], addressed)
     key = _headers(event).get("idempotency-key")
     if key is not None:
         envelope["request_id"] = _named_once(
@@ -163,10 +163,10 @@ def _body(event: dict[str, Any]) -> dict[str, Any]:
     return parsed
 
 
-def _with_address(payload: dict[str, Any], address: dict[str, Any]) -> dict[str, Any]:
-    """The payload with what the path and the query string say. They must not contradict it."""
-    return payload | {
-        name: _named_once(name, payload.get(name), value) for name, value in address.items()
+def _joined(said: dict[str, Any], address: dict[str, Any]) -> dict[str, Any]:
+    """What was said, with what the address says. Neither may contradict the other."""
+    return said | {
+        name: _named_once(name, said.get(name), value) for name, value in address.items()
     }
 
 
