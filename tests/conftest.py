@@ -10,11 +10,23 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from casefile import config, dynamodb, session_log
+from casefile import config, contents, dynamodb, session_log
 from casefile.entry import Operation
 from tests.template import ROOT, create_table
 
+BUCKET = "casefile-test"
 OPERATIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+
+
+WRITING = [
+    name
+    for name in OPERATIONS
+    if not name.startswith(("get_", "list_", "export_")) and name != "create_upload"
+]
+"""The operations that store something."""
+
+RECORDING = ["chat", "tool_execution", "tool_result"]
+"""Those that record content."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +50,13 @@ def load(name: str) -> Operation[Any, Any]:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty table of an AWS that lives in this process, and a fresh execution environment."""
     monkeypatch.setenv("TABLE_NAME", "casefile-test")
+    monkeypatch.setenv("BUCKET_NAME", BUCKET)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
         create_table(boto3.client("dynamodb"), "casefile-test")
+        boto3.client("s3").create_bucket(Bucket=BUCKET)
         forget()
         yield
     forget()
@@ -61,6 +75,7 @@ def forget() -> None:
     """Become a new execution environment: nothing is remembered."""
     config.configuration.cache_clear()
     dynamodb.client.cache_clear()
+    contents.client.cache_clear()
     session_log._memories.clear()
 
 
@@ -83,6 +98,12 @@ def invoke(aws: None) -> Invoke:
         return answer
 
     return invoke_directly
+
+
+def objects() -> list[str]:
+    """The keys of everything in the bucket."""
+    found = boto3.client("s3").list_objects_v2(Bucket=BUCKET)
+    return sorted(content["Key"] for content in found.get("Contents", []))
 
 
 def stored() -> list[dict[str, Any]]:

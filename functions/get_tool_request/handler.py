@@ -18,7 +18,6 @@ def handle(request: GetToolRequestRequest) -> Answer[ToolRequestDataPayload]:
     """It is found by its id, however far back."""
     asked = request.payload
     begun = reading.find(asked.session_id, request.user_id, asked.request_id, transcript.BEGINNINGS)
-    pending = transcript.unfinished([begun])
-    outcomes = reading.completions(asked.session_id, pending, above=begun.number)
-    (found,) = transcript.tool_requests(asked.session_id, [begun, *outcomes])
+    outcome = reading.outcome(asked.session_id, begun) if transcript.unfinished([begun]) else []
+    (found,) = transcript.tool_requests(asked.session_id, [begun, *outcome])
     return Answer(ToolRequestDataPayload(session_id=asked.session_id, request=found))

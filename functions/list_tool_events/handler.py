@@ -1,5 +1,7 @@
 """Read the events of a tool session in pages."""
 
+from itertools import chain
+
 from casefile import reading, records, transcript
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
@@ -15,5 +17,5 @@ def handle(request: ListToolEventsRequest) -> Answer[EventPagePayload]:
     asked = request.payload
     page = reading.page(asked.session_id, request.user_id, asked, transcript.tool_event_count)
     begun = records.get_many(asked.session_id, transcript.begun_elsewhere(page.records))
-    events = transcript.tool_events(asked.session_id, page.records, [*begun, *page.records])
+    events = transcript.tool_events(asked.session_id, page.records, chain(begun, page.records))
     return Answer(EventPagePayload(events=page.arrange(events), **page.place))

@@ -17,6 +17,6 @@ def handle(request: ListToolRequestsRequest) -> Answer[ToolRequestPagePayload]:
     asked = request.payload
     page = reading.page(asked.session_id, request.user_id, asked, transcript.request_count)
     pending = transcript.unfinished(page.records)
-    outcomes = reading.completions(asked.session_id, pending, above=page.top)
+    page, outcomes = reading.with_outcomes(page, pending)
     requests = transcript.tool_requests(asked.session_id, [*page.records, *outcomes])
     return Answer(ToolRequestPagePayload(requests=page.arrange(requests), **page.place))

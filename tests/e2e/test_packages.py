@@ -73,7 +73,7 @@ def test_a_function_starts_with_the_layer_and_boto3_alone(
             check=False,
         )
 
-    started = start(TABLE_NAME="table")
+    started = start(TABLE_NAME="table", BUCKET_NAME="bucket")
     assert started.returncode == 0, started.stderr
     assert started.stdout.strip() == operation
     unconfigured = start()

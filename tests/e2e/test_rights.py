@@ -80,23 +80,36 @@ def test_a_direct_caller_is_told_by_an_error(stack: Stack) -> None:
     assert "it isn't yours" in answer["errorMessage"]
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_functions_role_allows_what_the_template_says_and_no_more(
-    stack: Stack, operation: str
-) -> None:
-    name, properties = FUNCTIONS[operation]
-    role = physical_id(stack, f"{name}Role")
-    assumed = stack.client("sts").assume_role(
+def statements(properties: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        statement
+        for policy in properties["Policies"]
+        for statement in (
+            policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
+        )
+    ]
+
+
+def assumed(stack: Stack, operation: str, service: str) -> Any:
+    """A client with the rights of a function's role."""
+    role = physical_id(stack, f"{FUNCTIONS[operation][0]}Role")
+    credentials = stack.client("sts").assume_role(
         RoleArn=f"arn:aws:iam::000000000000:role/{role}", RoleSessionName="probe"
     )["Credentials"]
-    dynamodb = local_cloud.client(stack.endpoint, "dynamodb", assumed)
+    return local_cloud.client(stack.endpoint, service, credentials)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_functions_role_may_do_with_the_table_what_the_template_says_and_no_more(
+    stack: Stack, operation: str
+) -> None:
+    dynamodb = assumed(stack, operation, "dynamodb")
     stated = {
         action.removeprefix("dynamodb:")
-        for policy in properties["Policies"]
-        if policy["Statement"]["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}
-        for action in policy["Statement"]["Action"]
+        for statement in statements(FUNCTIONS[operation][1])
+        if statement["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}
+        for action in statement["Action"]
     }
-    assert stated
     assert stated < set(CALLS)
     for action, arguments in CALLS.items():
         if action == "BatchGetItem":
@@ -112,3 +125,31 @@ def test_a_functions_role_allows_what_the_template_says_and_no_more(
         else:
             with pytest.raises(ClientError, match="AccessDenied"):
                 call(**arguments)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_functions_role_may_do_with_the_bucket_what_the_template_says_and_no_more(
+    stack: Stack, operation: str
+) -> None:
+    s3, bucket = assumed(stack, operation, "s3"), physical_id(stack, "Contents")
+    stated = {
+        (action.removeprefix("s3:"), place)
+        for statement in statements(FUNCTIONS[operation][1])
+        for place in ("content", "incoming", "other")
+        if f"/{place}/" in str(statement["Resource"])
+        for action in statement["Action"]
+    }
+    for place in ("content", "incoming", "other"):
+        key = {"Bucket": bucket, "Key": f"{place}/probe/probe"}
+        stack.client("s3").put_object(**key, Body=b"")
+        for action, method, more in (
+            ("GetObject", s3.get_object, {}),
+            ("PutObject", s3.put_object, {"Body": b""}),
+            ("DeleteObject", s3.delete_object, {}),
+        ):
+            if (action, place) in stated:
+                method(**key, **more)
+            else:
+                with pytest.raises(ClientError, match="AccessDenied"):
+                    method(**key, **more)
+        stack.client("s3").delete_object(**key)

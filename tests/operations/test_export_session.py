@@ -42,7 +42,7 @@ def test_a_closed_session_holds_against_its_seal(invoke: Invoke, session_id: str
     seal = closed["metadata"]["seal"]
     assert invoke("get_session", {"session_id": session_id})["payload"]["seal"] == seal
     lines = export(invoke, session_id)
-    assert verify(lines, seal) == Verified(session_id, 5, True, seal)
+    assert verify(lines, seal) == Verified(session_id, 5, True, seal, {})
     with pytest.raises(BrokenExport, match="record 4: the export ends with seal"):
         verify(lines[:-1], seal)
 

@@ -44,7 +44,7 @@ from casefile.errors import (
 from casefile.session_log import Entry, Memories, append
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
-from tests.conftest import forget
+from tests.conftest import BUCKET, forget
 from tests.template import create_table
 
 OWNER = "ann@example.com"
@@ -100,6 +100,7 @@ class Log(RuleBasedStateMachine):
         variables = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         environment = dict.fromkeys(variables, "test") | {
             "TABLE_NAME": "casefile-test",
+            "BUCKET_NAME": BUCKET,
             "AWS_DEFAULT_REGION": "us-east-1",
         }
         clock = SimpleNamespace(time=lambda: self.now.timestamp())
@@ -120,6 +121,7 @@ class Log(RuleBasedStateMachine):
             self.patches.enter_context(patch)
         forget()
         create_table(boto3.client("dynamodb"), "casefile-test")
+        boto3.client("s3").create_bucket(Bucket=BUCKET)
         self.session_id = open_session()
 
     def _clock(self) -> datetime:

@@ -22,6 +22,7 @@ from pydantic_models.base.identifiers import lowered
 from pydantic_models.operations import ExportPayload
 
 from .errors import (
+    AnswerTooLarge,
     BadRequest,
     Forbidden,
     MethodNotAllowed,
@@ -29,8 +30,8 @@ from .errors import (
     Unauthenticated,
 )
 
-MAX_ANSWER_BYTES = 6 * 1024 * 1024 - 64 * 1024
-"""What a function may answer (AWS Lambda quotas: 6 MB), less room for its wrapping."""
+MAX_CARRIED_BYTES = 6 * 1024 * 1024 - 64 * 1024
+"""What a function may be sent, or answer (AWS Lambda quotas: 6 MB), less room for its wrapping."""
 
 _IDEMPOTENCY_KEYS = UUID("5a4cf5b4-6a49-4d0c-a9f7-0f6d7f6f2a53")
 """Namespace of request ids derived from idempotency keys that are no UUIDs."""
@@ -102,16 +103,18 @@ def lines(export: ExportPayload) -> dict[str, Any]:
 
 
 def check_size(answered: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer, or raise TooLarge if a function may not give it."""
-    size = len(answered["body"])
-    if size > MAX_ANSWER_BYTES // 4:  # Less can't become too much, as UTF-8 in a JSON string.
-        size = len(json.dumps(answered, ensure_ascii=False).encode())
-    if size > MAX_ANSWER_BYTES:
-        raise TooLarge(
+    """Return an answer, or raise AnswerTooLarge if a function may not give it."""
+    size = _carried_bytes(answered)
+    if size > MAX_CARRIED_BYTES:
+        raise AnswerTooLarge(
             f"The answer has {size // 1024} KB, more than a function may give "
-            f"({MAX_ANSWER_BYTES // 1024} KB). Read it in pages."
+            f"({MAX_CARRIED_BYTES // 1024} KB). Read it in pages, or fewer at once."
         )
     return answered
+
+
+def _carried_bytes(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))
 
 
 def _user_id(event: dict[str, Any]) -> str | None:
@@ -148,6 +151,12 @@ def _headers(event: dict[str, Any]) -> dict[str, str]:
 
 def _body(event: dict[str, Any]) -> dict[str, Any]:
     body = event.get("body")
+    if body and len(body) > MAX_CARRIED_BYTES // 6 and _carried_bytes(body) > MAX_CARRIED_BYTES:
+        raise TooLarge(
+            f"The body has {_carried_bytes(body) // 1024} KB as a function is sent it, and at most "
+            f"{MAX_CARRIED_BYTES // 1024} KB can be carried. Upload what is large (POST /uploads), "
+            "and refer to it in attachments."
+        )
     try:
         if event.get("isBase64Encoded") and body:
             body = base64.b64decode(body, validate=True).decode()

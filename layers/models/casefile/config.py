@@ -16,13 +16,16 @@ class Configuration:
     """What the template tells a function."""
 
     table_name: str
+    bucket_name: str
 
 
 @functools.cache
 def configuration() -> Configuration:
     """The configuration; raises MissingConfiguration naming the variable that is not set."""
     try:
-        return Configuration(table_name=os.environ["TABLE_NAME"])
+        return Configuration(
+            table_name=os.environ["TABLE_NAME"], bucket_name=os.environ["BUCKET_NAME"]
+        )
     except KeyError as missing:
         raise MissingConfiguration(
             f"the environment variable {missing} is not set; template.yaml sets it"

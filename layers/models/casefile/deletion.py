@@ -3,6 +3,7 @@
 1. The slot after the newest record gets a dead stub, so no append can win it.
 2. The head becomes a tombstone, and the casefile that it was filed in counts one session less.
 3. Every record is overwritten by a dead stub; the stubs expire a day later.
+4. What the records pointed at in the bucket is deleted.
 
 Overwriting costs what deleting would, and leaves no slot free that an instance with an old memory
 could win: whoever meets a stub or the tombstone learns that there is no such session. The
@@ -18,7 +19,7 @@ from typing import Any
 
 from pydantic_models.base.times import now, to_milliseconds
 
-from . import access, casefiles, dynamodb, records, sessions
+from . import access, casefiles, contents, dynamodb, records, sessions
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed
 
@@ -35,6 +36,7 @@ def delete(session_id: str, user_id: str) -> int:
     deleted_at = _bury(session_id, user_id)
     for page in records.slots(session_id):
         dynamodb.put_many([_stub(session_id, number) for number, is_dead in page if not is_dead])
+    contents.delete_all(session_id)
     return deleted_at
 
 

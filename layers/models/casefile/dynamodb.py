@@ -12,21 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import (
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    IncompleteReadError,
-)
-from botocore.exceptions import (
-    ConnectionError as NoConnectionError,
-)
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
-from .attempts import attempts, check_time
+from . import aws
+from .attempts import attempts
 from .config import configuration
-from .errors import TooLarge, Unavailable
+from .errors import TooLarge
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -52,29 +43,11 @@ MAX_BATCH = 100
 
 CASEFILE_INDEX = "by_casefile"
 
-_COME_BACK_CODES = {
-    "ProvisionedThroughputExceededException",
-    "ReplicatedWriteConflictException",
-    "RequestLimitExceeded",
-    "RequestTimeout",
-    "ThrottlingException",
-    "TransactionInProgressException",
-}
-"""Beside everything with an HTTP status from 500 on."""
-
 
 @functools.cache
 def client() -> DynamoDBClient:
-    """The one client of this execution environment. It retries what is safe to repeat."""
-    return boto3.client(
-        "dynamodb",
-        config=Config(
-            connect_timeout=1,
-            read_timeout=2,
-            retries={"mode": "standard", "total_max_attempts": 3},
-            tcp_keepalive=True,
-        ),
-    )
+    """The one client of this execution environment."""
+    return boto3.client("dynamodb", config=aws.PATIENCE)
 
 
 def table() -> str:
@@ -170,27 +143,19 @@ class TransactionFailed(Exception):
 
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
-    """Make a call if there is time, and tell in our words what AWS says of it.
+    """Make a call if there is time, and tell in our words what DynamoDB says of it.
 
     Raises ConditionFailed, TransactionFailed, TooLarge and Unavailable.
     """
-    check_time()
-    try:
-        yield
-    except ClientError as error:
-        raise _translated(cast("dict[str, Any]", error.response)) or error from error
-    except (
-        NoConnectionError,
-        CredentialRetrievalError,
-        HTTPClientError,
-        IncompleteReadError,
-        ResponseParserError,
-    ) as error:
-        raise _come_back() from error
+    with aws.calling():
+        try:
+            yield
+        except ClientError as error:
+            raise _translated(cast("dict[str, Any]", error.response)) or error from error
 
 
 def _translated(response: dict[str, Any]) -> Exception | None:
-    """What an error answer of DynamoDB means to a caller; None if it is a bug of ours."""
+    """What an error answer of DynamoDB's own means to a caller; None for any other."""
     code, message = response["Error"]["Code"], response["Error"].get("Message", "")
     if code == "ConditionalCheckFailedException":
         found = response.get("Item")
@@ -210,18 +175,9 @@ def _translated(response: dict[str, Any]) -> Exception | None:
         )
     if "Item size" in message or any("Item size" in why.get("Message", "") for why in reasons):
         return TooLarge("This is more than one item of the table can hold (400 KB).")
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    busy = codes & {"ProvisionedThroughputExceeded", "ThrottlingError"}
-    if busy or code in _COME_BACK_CODES or status >= 500:
-        return _come_back()
+    if codes & {"ProvisionedThroughputExceeded", "ThrottlingError"}:
+        return aws.come_back()
     return None
-
-
-def _come_back() -> Unavailable:
-    return Unavailable(
-        "The database did not answer in time. Send the same request again, with the same "
-        "request_id and timestamp: if it did take effect, it won't take effect twice."
-    )
 
 
 def get(key: dict[str, Any]) -> Item | None:

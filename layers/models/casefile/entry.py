@@ -33,10 +33,10 @@ from pydantic_models.base import (
 from pydantic_models.base.times import from_milliseconds, now, text_of, to_text
 from pydantic_models.operations import ExportPayload
 
-from . import api, dynamodb
+from . import api, contents, dynamodb
 from .attempts import time_limit
 from .config import configuration, is_lambda
-from .errors import BadRequest, CasefileError, Fault
+from .errors import AnswerTooLarge, BadRequest, CasefileError, Fault
 
 RequestT = TypeVar("RequestT", bound="BaseRequest[Any]")
 PayloadT = TypeVar("PayloadT", bound=ResponsePayload)
@@ -96,8 +96,7 @@ class Operation(Generic[RequestT, PayloadT]):
         try:
             envelope = api.to_envelope(event, self.route)
             request_id = envelope.setdefault("request_id", request_id)
-            response = self._respond(envelope)
-            return api.check_size(_http_answer(self.status, response))
+            return self._respond(envelope, lambda response: _http_answer(self.status, response))
         except CasefileError as error:
             self._log_refusal(error, request_id)
             return api.answer(error.status, _failed(request_id, error), error.headers)
@@ -161,13 +160,27 @@ class Operation(Generic[RequestT, PayloadT]):
             {"timestamp": timestamp} if timestamp else {}
         )
         try:
-            return self._respond(given | envelope).model_dump(mode="json")
+            return self._respond(
+                given | envelope, lambda response: response.model_dump(mode="json")
+            )
         except CasefileError as error:
             self._log_refusal(error, envelope.get("request_id", given["request_id"]))
             raise
 
-    def _respond(self, envelope: dict[str, Any]) -> BaseResponse[PayloadT]:
+    def _respond(
+        self,
+        envelope: dict[str, Any],
+        carry: Callable[[BaseResponse[PayloadT]], dict[str, Any]],
+    ) -> dict[str, Any]:
+        """The answer as a door gives it: with contents whole or, if that is too much, by links."""
         request = self._request(envelope)
+        try:
+            return api.check_size(carry(self._answer(request)))
+        except AnswerTooLarge:
+            with contents.linked():
+                return api.check_size(carry(self._answer(request)))
+
+    def _answer(self, request: RequestT) -> BaseResponse[PayloadT]:
         answer = self.run(request)
         logger.info(
             "done",

@@ -2,6 +2,7 @@
 
     CasefileError
     ├── BadRequest            400  invalid_request
+    │   └── ContentMissing         content_missing
     ├── Unauthenticated       401  unauthenticated
     ├── Forbidden             403  forbidden
     ├── NotFound              404  not_found
@@ -47,6 +48,12 @@ class BadRequest(CasefileError):
     def __init__(self, message: str, faults: list[Fault] | None = None) -> None:
         super().__init__(message)
         self.faults = faults or []
+
+
+class ContentMissing(BadRequest):
+    """What a request refers to was not uploaded, or is something else."""
+
+    code = "content_missing"
 
 
 class Unauthenticated(CasefileError):
@@ -120,6 +127,10 @@ class TooLarge(CasefileError):
     """More than can be stored or carried at once."""
 
     status, code = 413, "too_large"
+
+
+class AnswerTooLarge(TooLarge):
+    """It was done, but the answer is more than a function may give."""
 
 
 class Unavailable(CasefileError):

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic_models.base.times import text_of, to_milliseconds, uuid7_time
+from pydantic_models.canonical.content import RecordLink
 from pydantic_models.canonical.record import Record, RecordKind, Totals
-from pydantic_models.export import head_line, record_line
+from pydantic_models.export import head_line, linked_line, record_line
 from pydantic_models.operations import ExportPayload, PagePayload
 
-from . import access, records, sessions
+from . import access, contents, records, sessions
 from .creation import CLOCK_ALLOWANCE
 from .errors import NotFound, TooLarge
 from .sessions import SessionHead
@@ -26,10 +28,12 @@ from .sessions import SessionHead
 T = TypeVar("T")
 
 PAGE = 25
-"""Records fetched at once, contents and all."""
+LEAN_PAGE = 100
+"""Records fetched at once, contents and all, or without."""
 
 MAX_PAGE_CHARACTERS = 2_000_000
-"""Of content in a page: one record more may come on top of it."""
+MAX_LINKED_PAGE_CHARACTERS = 250_000
+"""Of content in a page, also if large contents are told by links; a first record may have more."""
 
 MAX_READ_CHARACTERS = 6_000_000
 """Of content read back at once: what a function may answer (AWS Lambda quotas)."""
@@ -136,7 +140,7 @@ def page(session_id: str, user_id: str, asked: PagePayload, count: Callable[[Rec
     above, below = asked.after, asked.before
     room, size = asked.limit, 0
     is_end = below is not None and below <= above + 1
-    while not is_end and room > 0 and size < MAX_PAGE_CHARACTERS:
+    while not is_end and room > 0 and size < _page_size():
         # One more than fits tells whether there is more; another may be the head or the closing.
         found_head, found = records.query(
             session_id,
@@ -150,8 +154,8 @@ def page(session_id: str, user_id: str, asked: PagePayload, count: Callable[[Rec
         head = head or found_head
         is_end = True
         for record in found:
-            if room <= 0 or size >= MAX_PAGE_CHARACTERS:
-                is_end = False
+            if room <= 0 or (chosen and size + len(record.content) > _page_size()):
+                is_end, room = False, 0
                 break
             chosen.append(record)
             room, size = room - count(record), size + len(record.content)
@@ -182,27 +186,59 @@ def find(session_id: str, user_id: str, request_id: UUID, kinds: Collection[Reco
         since = to_milliseconds(sent_at - CLOCK_ALLOWANCE)
         # The first record that may be it: their times never decrease.
         first = bisect_left(
-            range(end), since, lo=1, key=lambda number: records.get(session_id, number).at
+            range(end),
+            since,
+            lo=1,
+            key=lambda number: records.get(session_id, number, with_content=False).at,
         )
         walk = _walk(session_id, above=first - 1, newest_first=False)
     for found in walk:
         if found.request_id == request_id and found.kind in kinds:
-            return found
+            return records.get(session_id, found.number)
     raise NotFound(f"There is no request {request_id} in session {session_id}.")
 
 
-def completions(session_id: str, pending: Collection[int], above: int) -> list[Record]:
-    """The records above a slot that complete requests, by number, as far as there are any."""
-    missing = set(pending)
-    found: list[Record] = []
-    if missing:
+def outcome(session_id: str, begun: Record) -> list[Record]:
+    """The record that completes a request, if there is one by now."""
+    ends = _endings(session_id, {begun.number}, above=begun.number)
+    return [records.get(session_id, number) for number in ends.values()]
+
+
+def with_outcomes(page: Page, pending: Collection[int]) -> tuple[Page, list[Record]]:
+    """A page of requests, and the records above it that complete those of them that are `pending`.
+
+    With large outcomes, the page ends before the first request whose outcome is too much.
+    """
+    is_newest_first = page.asked.order == "newest"
+    ends = _endings(page.session_id, set(pending), above=page.top)
+    in_order = sorted(ends, reverse=is_newest_first)
+    size = sum(len(record.content) for record in page.records)
+    found: dict[int, Record] = {}
+    for record in records.get_many(page.session_id, dict.fromkeys(ends[n] for n in in_order)):
+        size += len(record.content)
+        if found and size > _page_size():
+            cut = next(number for number in in_order if ends[number] not in found)
+            kept = [
+                r for r in page.records if (r.number > cut if is_newest_first else r.number < cut)
+            ]
+            return replace(page, records=kept, has_more=True), list(found.values())
+        found[record.number] = record
+    return page, list(found.values())
+
+
+def _endings(session_id: str, pending: set[int], above: int) -> dict[int, int]:
+    """The numbers of requests, each to that of the record above a slot that completes it."""
+    found: dict[int, int] = {}
+    if pending:
         for later in _walk(session_id, above=above, newest_first=False):
-            if missing.intersection(later.completes):
-                found.append(later)
-                missing.difference_update(later.completes)
-                if not missing:
-                    break
+            found.update(dict.fromkeys(pending.intersection(later.completes), later.number))
+            if len(found) == len(pending):
+                break
     return found
+
+
+def _page_size() -> int:
+    return MAX_LINKED_PAGE_CHARACTERS if contents.are_linked() else MAX_PAGE_CHARACTERS
 
 
 def export(session_id: str, user_id: str, after: int) -> ExportPayload:
@@ -213,10 +249,11 @@ def export(session_id: str, user_id: str, after: int) -> ExportPayload:
     access.require_session(session_id, head.user_id, user_id)
     lines = [] if after else [head_line(session_id, head.user_id, head.created_at)]
     size, last = 0, after
-    for record in _walk(session_id, above=after, newest_first=False):
-        if size > MAX_PAGE_CHARACTERS:
+    for record in _walk(session_id, above=after, newest_first=False, with_content=True):
+        if size and size + len(record.content) > _page_size():
             break
-        lines.append(record_line(record))
+        link = record_link(session_id, record)
+        lines.append(record_line(record) if link is None else linked_line(record, link))
         size, last = size + len(lines[-1]), record.number
     else:
         last = 0
@@ -225,18 +262,32 @@ def export(session_id: str, user_id: str, after: int) -> ExportPayload:
     )
 
 
+def record_link(session_id: str, record: Record) -> RecordLink | None:
+    """The link that stands for a record's content where that is too large to tell."""
+    if not (contents.are_linked() and records.is_large(record)):
+        return None
+    content = record.content.encode()
+    link = contents.link(session_id, sha256(content).hexdigest(), len(content))
+    return RecordLink(record=record.number, **link.model_dump())
+
+
 def _walk(
-    session_id: str, *, above: int = 0, below: int | None = None, newest_first: bool
+    session_id: str,
+    *,
+    above: int = 0,
+    below: int | None = None,
+    newest_first: bool,
+    with_content: bool = False,
 ) -> Iterator[Record]:
-    """All records between two slots, page after page."""
+    """All records between two slots, page after page, their content left empty or not."""
     while below is None or below > above + 1:
         head, found = records.query(
             session_id,
-            PAGE,
+            PAGE if with_content else LEAN_PAGE,
             above=above,
             below=below,
             strong=True,
-            with_content=True,
+            with_content=with_content,
             newest_first=newest_first,
         )
         yield from found

@@ -1,7 +1,8 @@
 """Records as they are stored: one item each, at the slot of its number.
 
 An item is written once, on condition that its slot is free, and never changed. Its content is JSON
-text, deflated where that saves a write unit.
+text, deflated where that saves a write unit; what is too large for that lies in the bucket, and
+the item names it by its SHA-256.
 
     pk SESSION#<session_id>   sk HEAD            the session's head, see sessions.py
                               sk 000000000001    record 1, and so on; HEAD sorts after them all
@@ -10,25 +11,40 @@ text, deflated where that saves a write unit.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from pydantic_models.canonical.record import Record, Totals
 
-from . import access, dynamodb, sessions
+from . import access, contents, dynamodb, sessions
 from .dynamodb import Item, from_attributes, to_attributes
 from .errors import TooLarge
 from .sessions import HEAD, SessionHead, partition
 
-MAX_CONTENT_CHARACTERS = 1_000_000
-"""Of a record's JSON, before compression: an answer that repeats it must still be carried."""
+MAX_CONTENT_BYTES = 6 * 1024 * 1024
+"""Of a record's JSON: what a function can be sent at once (AWS Lambda quotas)."""
+
+MAX_TEXT_BYTES = 256 * 1024
+MAX_STORED_BYTES = 32 * 1024
+"""Content with more text, or more bytes when deflated, lies in the bucket.
+
+An S3 PUT costs as much as eight write units, a GET as much as three read units; the table's room
+costs eleven times the bucket's. And 25 records of 32 KB are what one query reads.
+"""
+
+MAX_LOADED_BYTES = 8 * 1024 * 1024
+"""Of content read at once: a query ends with the record that brings it to this."""
+
+DEAD = "dead"
+"""The kind of a stub that is left of a record when its session is deleted."""
 
 _LEAN = ("pk", "sk", "kind", "request", "at", "totals", "completes", "seal")
 
 
-DEAD = "dead"
-"""The kind of a stub that is left of a record when its session is deleted."""
+def _slot(number: int) -> str:
+    return f"{number:012}"
 
 
 def slot_key(session_id: str, number: int) -> Item:
@@ -64,23 +80,91 @@ def slots(session_id: str) -> Iterator[list[tuple[int, bool]]]:
         yield [(int(item["sk"]), item["kind"] == DEAD) for item in page]
 
 
-def create(session_id: str, record: Record) -> None:
-    """Put a record in its slot. Raises ConditionFailed if there is one, and TooLarge."""
-    dynamodb.create(_to_item(session_id, record))
+def pack(session_id: str, content: str) -> Item:
+    """The attributes that hold a record's content, or name it. Raises TooLarge.
+
+    What `is_packed_away` must be put in the bucket before a record may name it.
+    """
+    text = content.encode()
+    if len(text) > MAX_CONTENT_BYTES:
+        raise TooLarge(
+            f"This comes to {len(text) // 1024} KB as JSON, and one request holds up to "
+            f"{MAX_CONTENT_BYTES // 1024} KB. Upload what is large (POST /uploads), and refer to "
+            "it in attachments."
+        )
+    beside = _bytes_beside(session_id)
+    plain = beside + len(text)
+    if plain <= dynamodb.WRITE_UNIT_BYTES:
+        return {"content": content}
+    if len(text) <= MAX_TEXT_BYTES:
+        deflated = zlib.compress(text, level=6, wbits=-zlib.MAX_WBITS)
+        small = beside + len(deflated)
+        if dynamodb.write_units(small) < dynamodb.write_units(plain):
+            if small <= MAX_STORED_BYTES:
+                return {"content": deflated}
+        elif plain <= MAX_STORED_BYTES:
+            return {"content": content}
+    return {"digest": sha256(text).digest(), "size": len(text)}
 
 
-def get(session_id: str, number: int) -> Record:
+def _bytes_beside(session_id: str) -> int:
+    """The bytes of a record's item without its content, about: with a million of everything."""
+    million = 999_999
+    return dynamodb.item_bytes(
+        {
+            **slot_key(session_id, million),
+            "kind": "request",
+            "request": bytes(16),
+            "at": 1_999_999_999_999,
+            "totals": [million] * len(Totals._fields),
+            "completes": [million],
+            "seal": bytes(32),
+            "content": "",
+        }
+    )
+
+
+def is_large(record: Record) -> bool:
+    """Whether a record's content is so large that an answer may name it instead of telling it."""
+    return len(record.content.encode()) > MAX_TEXT_BYTES
+
+
+def is_packed_away(packed: Item) -> bool:
+    """Whether an item, or its packed content, names content that lies in the bucket."""
+    return "digest" in packed
+
+
+def create(session_id: str, record: Record, packed: Item) -> None:
+    """Put a record in its slot, with its content packed. Raises ConditionFailed and TooLarge."""
+    dynamodb.create(
+        {
+            **slot_key(session_id, record.number),
+            "kind": record.kind,
+            "request": record.request_id.bytes,
+            "at": record.at,
+            "totals": list(record.totals),
+            "completes": list(record.completes) or None,
+            "seal": record.seal,
+            **packed,
+        }
+    )
+
+
+def get(session_id: str, number: int, *, with_content: bool = True) -> Record:
     """Record `number` of a session whose owner is known to ask. Raises NotFound."""
     item = dynamodb.get(to_attributes(slot_key(session_id, number)))
     if item is None:
         raise access.missing_session(session_id)
-    return from_item(item, with_content=True)
+    return whole(session_id, item) if with_content else from_item(item)
 
 
-def get_many(session_id: str, numbers: Collection[int]) -> list[Record]:
-    """Some records of a session whose owner is known to ask."""
+def get_many(session_id: str, numbers: Iterable[int]) -> Iterator[Record]:
+    """Some records of a session whose owner is known to ask, in this order, each loaded in turn."""
     keys = [to_attributes(slot_key(session_id, number)) for number in numbers]
-    return [from_item(item, with_content=True) for item in dynamodb.get_many(keys)]
+    found = {item["sk"]: item for item in dynamodb.get_many(keys)}
+    for key in keys:
+        if (item := found.get(key["sk"]["S"])) is not None:
+            yield whole(session_id, item)
 
 
 def query(
@@ -95,7 +179,7 @@ def query(
 ) -> tuple[SessionHead | None, list[Record]]:
     """Up to `limit` items between two slots, in either direction; the head is above them all.
 
-    Content is left empty unless asked for.
+    Content is left empty unless asked for; with it, fewer come if they are large.
     """
     top = HEAD if below is None else _slot(below - 1)
     lean: dict[str, Any] = {}
@@ -115,58 +199,60 @@ def query(
             **lean,
         )
     items = [from_attributes(item) for item in found["Items"]]
+    if with_content:
+        items = _as_many_as_fit(items)
     place = 0 if newest_first else -1
     head = sessions.from_item(items.pop(place)) if items and items[place]["sk"] == HEAD else None
-    return head, [from_item(item, with_content=with_content) for item in items]
+    if with_content:
+        return head, _with_contents(session_id, items)
+    return head, [from_item(item) for item in items]
 
 
-def _slot(number: int) -> str:
-    return f"{number:012d}"
+def _as_many_as_fit(items: list[Item]) -> list[Item]:
+    size = 0
+    for place, item in enumerate(items):
+        size += item.get("size", 0)
+        if size > MAX_LOADED_BYTES and place:
+            return items[:place]
+    return items
 
 
-def _to_item(session_id: str, record: Record) -> Item:
-    """The record as it is stored, its content in whichever form costs fewer write units."""
-    if len(record.content) > MAX_CONTENT_CHARACTERS:
-        raise TooLarge(
-            f"This request has {len(record.content)} characters of JSON; one record holds "
-            f"at most {MAX_CONTENT_CHARACTERS}, or {dynamodb.MAX_ITEM_BYTES // 1024} KB when "
-            "compressed. Send less at once."
-        )
-    item: Item = {
-        **slot_key(session_id, record.number),
-        "kind": record.kind,
-        "request": record.request_id.bytes,
-        "at": record.at,
-        "totals": list(record.totals),
-        "completes": list(record.completes) or None,
-        "seal": record.seal,
-        "content": record.content,
-    }
-    size = dynamodb.item_bytes(item)
-    if size > dynamodb.WRITE_UNIT_BYTES:
-        deflated = zlib.compress(record.content.encode(), level=6, wbits=-zlib.MAX_WBITS)
-        small = dynamodb.item_bytes(item | {"content": deflated})
-        if dynamodb.write_units(small) < dynamodb.write_units(size):
-            item["content"] = deflated
-    return item
+def whole(session_id: str, item: Item) -> Record:
+    """A stored record with its content. Raises NotFound for a dead stub."""
+    (record,) = _with_contents(session_id, [item])
+    return record
 
 
-def from_item(item: Item, *, with_content: bool) -> Record:
-    """Read a stored record; one written by a later version may count more than we know.
+def _with_contents(session_id: str, items: Sequence[Item]) -> list[Record]:
+    found = [from_item(item) for item in items]
+    away = [item["digest"].hex() for item in items if is_packed_away(item)]
+    loaded = iter(contents.get_many(session_id, away))
+    return [
+        record._replace(content=next(loaded) if is_packed_away(item) else _unpacked(item))
+        for item, record in zip(items, found, strict=True)
+    ]
+
+
+def _unpacked(item: Item) -> str:
+    content: str | bytes = item["content"]
+    if isinstance(content, bytes):
+        return zlib.decompress(content, wbits=-zlib.MAX_WBITS).decode()
+    return content
+
+
+def from_item(item: Item) -> Record:
+    """Read a stored record, its content left empty; later versions may count more than we know.
 
     Raises NotFound for a dead stub: it says that the session was deleted.
     """
     if item["kind"] == DEAD:
         raise access.missing_session(item["pk"].partition("#")[2])
-    content = item["content"] if with_content else ""
-    if isinstance(content, bytes):
-        content = zlib.decompress(content, wbits=-zlib.MAX_WBITS).decode()
     return Record(
         number=int(item["sk"]),
         kind=item["kind"],
         request_id=UUID(bytes=item["request"]),
         at=item["at"],
-        content=content,
+        content="",
         totals=Totals(*item["totals"][: len(Totals._fields)]),
         completes=tuple(item.get("completes", ())),
         seal=item["seal"],

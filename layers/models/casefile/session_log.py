@@ -15,6 +15,7 @@ What follows:
 - Closing is a record like any other: it can't share a slot with an append, and nothing is put
   after it, because no writer puts above a closing record that it has seen.
 - Each record carries the totals up to it, so the newest one tells them all.
+- Content too large for an item is in the bucket, under its own digest, before its record is put.
 
 The guarantee: what was acknowledged is in the log, once, at the number that was told; what was
 not acknowledged is there once or not at all, and sending it again tells which.
@@ -34,12 +35,13 @@ from uuid import UUID
 
 from pydantic_models.base.json_values import to_canonical_json
 from pydantic_models.base.times import now, text_of, to_milliseconds, to_text
+from pydantic_models.canonical.content import AttachmentPayload
 from pydantic_models.canonical.record import Record, RecordKind, Totals, first_seal, sealed
 
-from . import access, records, sessions
+from . import access, contents, records, sessions
 from .attempts import attempts
 from .creation import CLOCK_ALLOWANCE, check_not_in_future
-from .dynamodb import ConditionFailed
+from .dynamodb import ConditionFailed, Item
 from .errors import (
     AlreadyCompleted,
     BadRequest,
@@ -70,7 +72,7 @@ class Entry(NamedTuple):
     """What is to be recorded; `made_at` is the time of the request, `adds` what it counts for.
 
     `completes` is the request id of the pending request that a result is for. `forces` lets a
-    closing fail the requests that are pending.
+    closing fail the requests that are pending. `attachments` are what it refers to.
     """
 
     kind: RecordKind
@@ -80,6 +82,7 @@ class Entry(NamedTuple):
     adds: Totals
     completes: UUID | None = None
     forces: bool = False
+    attachments: tuple[AttachmentPayload, ...] = ()
 
 
 class Closing(NamedTuple):
@@ -184,7 +187,7 @@ def append(
 
     A repeated request, or a second closing, is answered with the record that is there. Raises
     NotFound, RequestIdReused, SessionClosed, AlreadyCompleted, PendingRequests, BadRequest (dated
-    too early or too late), TooLarge and Unavailable.
+    too early or too late), ContentMissing, TooLarge and Unavailable.
     """
     return _append(session_id, user_id, entry, memories)[1]
 
@@ -207,28 +210,43 @@ def _append(
     since = to_milliseconds(entry.made_at - CLOCK_ALLOWANCE)
     memory = memories.recall(session_id) or memories.keep(session_id, _look(session_id))
     access.require_session(session_id, memory.head.user_id, user_id)
+    packed = records.pack(session_id, entry.content)
+    is_placed = not (records.is_packed_away(packed) or entry.attachments)
     is_fresh = False  # Only what a strong read has shown may stand in the way of a put.
     for _ in attempts(f"Session {session_id}"):
         while _must_look_further(memory, entry, since):
             memory.add_below(_page_below(session_id, memory.low))
         obstacle = _obstacle(memory, entry)
-        if obstacle is None:
+        if obstacle is None and not is_placed and is_fresh:
+            _place(session_id, user_id, entry, packed)
+            is_placed = True
+        if obstacle is None and is_placed:
             made = _following(memory, entry)
             try:
-                records.create(session_id, made)
+                records.create(session_id, made, packed)
             except ConditionFailed as taken:
-                occupant = records.from_item(taken.item or {}, with_content=True)
+                occupant = records.from_item(taken.item or {})
                 if occupant.request_id == entry.request_id:  # It was this very request.
-                    return memory.head, _same(occupant, entry)
+                    return memory.head, _same(records.whole(session_id, taken.item or {}), entry)
             else:
                 memory.add_above([made._replace(content="")])
                 memory.trim()
                 return memory.head, made
-        elif is_fresh:
+        elif obstacle is not None and is_fresh:
             return memory.head, _settled(session_id, obstacle, entry)
         memory = memories.keep(session_id, _catch_up(session_id, memory, since))
         is_fresh = True
     raise AssertionError("attempts() ends by raising")
+
+
+def _place(session_id: str, user_id: str, entry: Entry, packed: Item) -> None:
+    """Put in the bucket what the record will point at, so that it never points at nothing.
+
+    It is only done for a session that was just seen alive: what a deletion swept stays swept.
+    """
+    contents.take_over(session_id, user_id, entry.attachments)
+    if records.is_packed_away(packed):
+        contents.put(session_id, entry.content)
 
 
 def _check_age(entry: Entry) -> None:

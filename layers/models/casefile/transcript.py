@@ -2,20 +2,22 @@
 
 A record keeps what the caller sent and nothing that follows from it: message ids, event ids and
 the events of a tool execution's life are told anew, the same each time, whenever it is read. So
-they cost no storage, and their number is known before anything is written.
+they cost no storage, and their number is known before anything is written. What is too large to be
+told (see `contents.linked`) is left out, and a link says where it is.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
-from uuid import uuid5
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID, uuid5
 
 from pydantic_models.base import RequestStatus
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import text_of
 from pydantic_models.canonical import ChatEvent, ChatMessage, ToolEvent, ToolRequest
+from pydantic_models.canonical.content import Attachment, AttachmentPayload, RecordLink
 from pydantic_models.canonical.record import Record, RecordKind, Totals
 from pydantic_models.canonical.tool_session import LIFECYCLE_EVENT_TYPES
 from pydantic_models.operations import (
@@ -28,6 +30,7 @@ from pydantic_models.operations import (
     ToolResultRequest,
 )
 
+from . import contents, reading
 from .session_log import Entry
 
 RECEIVED, STARTED, COMPLETED, FAILED, SENT = LIFECYCLE_EVENT_TYPES
@@ -37,6 +40,17 @@ BEGINNINGS: tuple[RecordKind, ...] = ("tool", "request")
 
 FORCED = "The session was closed before there was a result."
 """What is told of requests that a closing failed."""
+
+_EMPTY: dict[str, Any] = {
+    "parameters": {},
+    "result": {},
+    "result_summary": {},
+    "content": "",
+    "tool_calls": [],
+    "metadata": {},
+    "related_events": [],
+}
+"""What stands in place of that which is left out, wherever it is in a record."""
 
 RecordingRequest: TypeAlias = (
     "ToolExecutionRequest | ToolResultRequest | ChatRequest"
@@ -55,6 +69,7 @@ def tool_entry(request: ToolExecutionRequest) -> Entry:
         made_at=request.made_at(),
         content=to_json(asked),
         adds=Totals(requests=1, pending=int(is_pending), events=len(_timeline(kind, asked))),
+        attachments=tuple(request.payload.attachments),
     )
 
 
@@ -68,6 +83,7 @@ def result_entry(request: ToolResultRequest) -> Entry:
         content=to_json(asked),
         adds=Totals(pending=-1, events=len(_timeline("result", asked))),
         completes=request.payload.request_id,
+        attachments=tuple(request.payload.attachments),
     )
 
 
@@ -85,6 +101,11 @@ def chat_entry(request: ChatRequest) -> Entry:
         made_at=request.made_at(),
         content=to_json(asked),
         adds=Totals(events=len(messages), messages=len(messages)),
+        attachments=tuple(
+            attachment
+            for message in request.payload.all_messages()
+            for attachment in message.attachments
+        ),
     )
 
 
@@ -121,24 +142,29 @@ def tool_response(session_id: str, recorded: ToolRequest, record: Record) -> Too
         events=recorded.events,
         record=record.number,
         recorded_at=text_of(record.at),
+        left_out=recorded.left_out,
     )
 
 
 def _tool_request(session_id: str, record: Record, end: Record | None) -> ToolRequest:
-    asked = json.loads(record.content)
-    outcome, events = asked, _events(session_id, record, record)
+    asked, left_out = _told(session_id, record)
+    begun = _begun(record)
+    outcome, events = asked, _events(session_id, record, begun)
     if end is not None:
-        events += _events(session_id, end, record)
-        outcome = json.loads(end.content) if end.kind == "result" else {"error_message": FORCED}
+        events += _events(session_id, end, begun)
+        outcome, left_out_too = _told(session_id, end)
+        left_out += left_out_too
+        if end.kind == "closed":
+            outcome = {"error_message": FORCED}
     ended_at = record.at if record.kind == "tool" else end.at if end else None
     return ToolRequest(
         request_id=record.request_id,
-        session_request_id=_session_request_id(record, asked),
+        session_request_id=begun.session_request_id,
         record=record.number,
         recorded_at=text_of(record.at),
         completed_at=None if ended_at is None else text_of(ended_at),
         status=_status(outcome),
-        tool_name=asked["tool_name"],
+        tool_name=begun.tool_name,
         parameters=asked.get("parameters", {}),
         prompt=asked.get("prompt"),
         casefile_id=asked.get("casefile_id"),
@@ -148,20 +174,23 @@ def _tool_request(session_id: str, record: Record, end: Record | None) -> ToolRe
         metadata=asked.get("metadata", {}),
         result_metadata=outcome.get("metadata", {}) if end else {},
         events=events,
+        attachments=_attachments(session_id, asked),
+        result_attachments=_attachments(session_id, outcome) if end else [],
+        left_out=left_out,
     )
 
 
 def tool_events(
-    session_id: str, records: Sequence[Record], begun: Sequence[Record]
+    session_id: str, records: Sequence[Record], begun: Iterable[Record]
 ) -> list[dict[str, Any]]:
     """The events of records, in their order; among `begun` are the requests that they complete."""
-    known = {record.number: record for record in begun}
+    known = {record.number: _begun(record) for record in begun if record.kind in BEGINNINGS}
     return [
         event
         for record in records
         if record.kind in BEGINNINGS or record.completes
-        for beginning in ([known[number] for number in record.completes] or [record])
-        for event in _events(session_id, record, beginning)
+        for number in record.completes or (record.number,)
+        for event in _events(session_id, record, known[number])
     ]
 
 
@@ -194,15 +223,30 @@ def message_count(record: Record) -> int:
     return len(json.loads(record.content)["messages"]) if record.kind == "chat" else 0
 
 
-def _events(session_id: str, record: Record, beginning: Record) -> list[dict[str, Any]]:
-    """The events that a record brings to the tool request begun by `beginning`."""
-    said, asked = json.loads(record.content), json.loads(beginning.content)
+class Begun(NamedTuple):
+    """What a tool request's events say of it."""
+
+    number: int
+    request_id: UUID
+    session_request_id: str
+    tool_name: str
+
+
+def _begun(record: Record) -> Begun:
+    asked = json.loads(record.content)
+    session_request_id = _session_request_id(record, asked)
+    return Begun(record.number, record.request_id, session_request_id, asked["tool_name"])
+
+
+def _events(session_id: str, record: Record, begun: Begun) -> list[dict[str, Any]]:
+    """The events that a record brings to a tool request."""
+    said, _ = _told(session_id, record)
     at = text_of(record.at)
     events = [
         ToolEvent.model_validate(
             {"timestamp": at, **own}
             if own
-            else _lifecycle_event(event_type, asked["tool_name"], said, at)
+            else _lifecycle_event(event_type, begun.tool_name, said, at)
         ).model_dump(mode="json")
         for event_type, own in _timeline(record.kind, said)
     ]
@@ -210,9 +254,9 @@ def _events(session_id: str, record: Record, beginning: Record) -> list[dict[str
         event
         | {
             "event_id": event["event_id"]
-            or _derived_id("evt", session_id, record, f"{beginning.number}/{position}"),
-            "chain_id": event["chain_id"] or str(beginning.request_id),
-            "session_request_id": _session_request_id(beginning, asked),
+            or _derived_id("evt", session_id, record, f"{begun.number}/{position}"),
+            "chain_id": event["chain_id"] or str(begun.request_id),
+            "session_request_id": begun.session_request_id,
         }
         for position, event in enumerate(events)
     ]
@@ -229,7 +273,7 @@ def chat_messages(session_id: str, records: Sequence[Record]) -> list[ChatMessag
 
 
 def _messages(session_id: str, record: Record) -> Iterator[ChatMessage]:
-    asked = json.loads(record.content)
+    asked, left_out = _told(session_id, record)
     for position, message in enumerate(asked["messages"]):
         yield ChatMessage(
             content=message["content"],
@@ -243,6 +287,8 @@ def _messages(session_id: str, record: Record) -> Iterator[ChatMessage]:
             message_id=_derived_id("msg", session_id, record, position),
             record=record.number,
             timestamp=text_of(record.at),
+            attachments=_attachments(session_id, message),
+            left_out=left_out,
         )
 
 
@@ -279,6 +325,36 @@ def _content(request: RecordingRequest) -> dict[str, Any]:
         mode="json", exclude={"session_id"}, exclude_unset=True, exclude_defaults=True
     )
     return asked | ({"metadata": request.metadata} if request.metadata else {})
+
+
+def _told(session_id: str, record: Record) -> tuple[dict[str, Any], list[RecordLink]]:
+    """What a record says, and a link to it in place of all that is too large to tell."""
+    said: dict[str, Any] = json.loads(record.content)
+    link = reading.record_link(session_id, record)
+    if link is None:
+        return said, []
+    said.pop("prompt", None)
+    for part in [said, *said.get("messages", []), *said.get("events", [])]:
+        part.update({name: empty for name, empty in _EMPTY.items() if name in part})
+    return said, [link]
+
+
+def _attachments(session_id: str, said: dict[str, Any]) -> list[Attachment]:
+    told = [AttachmentPayload.model_validate(each) for each in said.get("attachments", [])]
+    return [
+        Attachment(
+            name=attachment.name,
+            content_type=attachment.content_type,
+            **contents.link(
+                session_id,
+                attachment.sha256,
+                attachment.size,
+                content_type=attachment.content_type,
+                name=attachment.name,
+            ).model_dump(),
+        )
+        for attachment in told
+    ]
 
 
 def _session_request_id(record: Record, asked: dict[str, Any]) -> str:

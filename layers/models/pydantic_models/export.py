@@ -3,28 +3,35 @@
 Content travels as the very text that was sealed, so whoever holds an export can check it without
 us: a record that was changed, dropped, added or moved breaks its own seal or the next one. What an
 export can't show alone is that its end is missing: a closed session's seal, kept elsewhere, does.
+Content too large for an export's answer is named by its digest, which the seal covers, and a link.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
 from .base.json_values import to_json
-from .canonical.record import Record, Totals, first_seal, sealed
+from .canonical.content import RecordLink
+from .canonical.record import Record, Totals, first_seal, seal_of
 
 FORMAT = "casefile export 1"
 
 
 class Verified(NamedTuple):
-    """What an export that holds tells: its session, how many records, and the newest seal."""
+    """What an export that holds tells: its session, how many records, and the newest seal.
+
+    `linked` are the SHA-256 of contents that are not in the export, by their records' numbers.
+    """
 
     session_id: str
     records: int
     is_closed: bool
     seal: str
+    linked: dict[int, str]
 
 
 class BrokenExport(ValueError):
@@ -51,6 +58,13 @@ def record_line(record: Record) -> str:
     return to_json(told)
 
 
+def linked_line(record: Record, link: RecordLink) -> str:
+    """The line of a record whose content is to be fetched from a link."""
+    told = json.loads(record_line(record._replace(content="")))
+    told["content"] = None
+    return to_json(told | {"content_sha256": link.sha256, "content_url": link.url})
+
+
 def verify(lines: Iterable[str], seal: str | None = None) -> Verified:
     """Check an export against itself and, if given, against the seal that closing told.
 
@@ -59,18 +73,22 @@ def verify(lines: Iterable[str], seal: str | None = None) -> Verified:
     told = (line for line in lines if line.strip())
     session_id, before = _read_head(next(told, ""))
     number, kind = 0, ""
-    for record in _read_records(told):
+    linked: dict[int, str] = {}
+    for record, content_sha256 in _read_records(told):
         number += 1
         if kind == "closed":
             raise BrokenExport(number, "it follows the closing, which is the last record")
         if record.number != number:
             raise BrokenExport(number, f"it is missing; {record.number} stands in its place")
-        if sealed(record, before).seal != record.seal:
+        if content_sha256 is not None:
+            linked[number] = content_sha256
+        digest = content_sha256 or sha256(record.content.encode()).hexdigest()
+        if seal_of(record, digest, before) != record.seal:
             raise BrokenExport(number, "its seal does not fit its content and the seal before it")
         before, kind = record.seal, record.kind
     if seal is not None and seal.lower() != before.hex():
         raise BrokenExport(number, f"the export ends with seal {before.hex()}, not with {seal}")
-    return Verified(session_id, number, kind == "closed", before.hex())
+    return Verified(session_id, number, kind == "closed", before.hex(), linked)
 
 
 def _read_head(line: str) -> tuple[str, bytes]:
@@ -84,16 +102,18 @@ def _read_head(line: str) -> tuple[str, bytes]:
         raise error if isinstance(error, BrokenExport) else BrokenExport(0, "unreadable") from None
 
 
-def _read_records(lines: Iterator[str]) -> Iterator[Record]:
+def _read_records(lines: Iterator[str]) -> Iterator[tuple[Record, str | None]]:
+    """The records, each with the digest of its content if that isn't in its line."""
     for number, line in enumerate(lines, 1):
         try:
             told = json.loads(line)
+            digest = None if told["content"] is not None else str(told["content_sha256"])
             record = Record(
                 number=told["number"],
                 kind=told["kind"],
                 request_id=UUID(told["request_id"]),
                 at=told["at"],
-                content=told["content"],
+                content=told["content"] or "",
                 totals=Totals(**told["totals"]),
                 completes=tuple(told["completes"]),
                 seal=bytes.fromhex(told["seal"]),
@@ -101,4 +121,4 @@ def _read_records(lines: Iterator[str]) -> Iterator[Record]:
             record.content.encode()
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BrokenExport(number, f"unreadable ({type(error).__name__})") from None
-        yield record
+        yield record, digest

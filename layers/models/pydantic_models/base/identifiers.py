@@ -25,21 +25,24 @@ def _lower(value: Any) -> Any:
     return lowered(value) if isinstance(value, str) else value
 
 
-_Lower = BeforeValidator(_lower)
+lower_case = BeforeValidator(_lower)
+"""Of an identifier's annotation."""
 
-ToolSessionId = Annotated[str, StringConstraints(pattern=r"^ts_[0-9]{6}_[a-z0-9]{1,64}$"), _Lower]
-ChatSessionId = Annotated[str, StringConstraints(pattern=r"^cs_[a-z0-9_]{1,64}$"), _Lower]
+ToolSessionId = Annotated[
+    str, StringConstraints(pattern=r"^ts_[0-9]{6}_[a-z0-9]{1,64}$"), lower_case
+]
+ChatSessionId = Annotated[str, StringConstraints(pattern=r"^cs_[a-z0-9_]{1,64}$"), lower_case]
 SessionId = Annotated[
     str,
     StringConstraints(pattern=r"^(ts_[0-9]{6}_[a-z0-9]{1,64}|cs_[a-z0-9_]{1,64})$"),
-    _Lower,
+    lower_case,
 ]
-CasefileId = Annotated[str, StringConstraints(pattern=r"^cf_[0-9]{6}_[a-z0-9]{1,64}$"), _Lower]
+CasefileId = Annotated[str, StringConstraints(pattern=r"^cf_[0-9]{6}_[a-z0-9]{1,64}$"), lower_case]
 
 UserId = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254, pattern=r"^[^\s\x00-\x1f\x7f]+$"),
-    _Lower,
+    lower_case,
 ]
 """An e-mail address or a service name (`svc_…`)."""
 

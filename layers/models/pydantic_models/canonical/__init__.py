@@ -9,9 +9,12 @@ from .casefile import (
     ResourceReference,
 )
 from .chat_session import ChatEvent, ChatMessage, ChatMessagePayload, ChatSession, MessageType
+from .content import Attachment, AttachmentPayload, ContentLink, RecordLink
 from .tool_session import ToolEvent, ToolRequest, ToolSession
 
 __all__ = [
+    "Attachment",
+    "AttachmentPayload",
     "CasefileACL",
     "CasefileMetadata",
     "CasefileModel",
@@ -19,9 +22,11 @@ __all__ = [
     "ChatMessage",
     "ChatMessagePayload",
     "ChatSession",
+    "ContentLink",
     "MessageType",
     "PermissionEntry",
     "PermissionLevel",
+    "RecordLink",
     "ResourceReference",
     "ToolEvent",
     "ToolRequest",

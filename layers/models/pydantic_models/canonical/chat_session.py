@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..base.identifiers import CasefileId
 from ..base.json_values import JsonObject, Metadata, Text
 from ..base.times import now_text
+from .content import Attachment, AttachmentPayload, RecordLink
 
 
 class MessageType(str, Enum):
@@ -33,6 +34,9 @@ class ChatMessagePayload(BaseModel):
     session_request_id: str | None = Field(None, min_length=1, max_length=200)
     casefile_id: CasefileId | None = Field(None, description="A label; it gives nobody access")
     metadata: Metadata = Field(default_factory=dict)
+    attachments: list[AttachmentPayload] = Field(
+        default_factory=list, max_length=20, description="What was uploaded for it"
+    )
 
 
 class ChatMessage(ChatMessagePayload):
@@ -49,6 +53,10 @@ class ChatMessage(ChatMessagePayload):
     )
     record: int = Field(ge=1, description="Number of the record in its session")
     timestamp: str
+    attachments: list[Attachment] = Field(default_factory=list)  # type: ignore[assignment]
+    left_out: list[RecordLink] = Field(
+        default_factory=list, description="Where its content is, if that is too large to tell here"
+    )
 
 
 class ChatEvent(BaseModel):

@@ -54,15 +54,21 @@ def first_seal(session_id: str, user_id: str, created_at: int) -> bytes:
 
 def sealed(record: Record, before: bytes) -> Record:
     """The record with its seal, which covers all of it and `before`, the seal before it."""
+    digest = sha256(record.content.encode()).hexdigest()
+    return record._replace(seal=seal_of(record, digest, before))
+
+
+def seal_of(record: Record, content_sha256: str, before: bytes) -> bytes:
+    """The seal of a record of whose content the digest is known, in hexadecimal digits."""
     told = to_canonical_json(
         [
             record.number,
             record.kind,
             str(record.request_id),
             record.at,
-            sha256(record.content.encode()).hexdigest(),
+            content_sha256,
             list(record.totals),
             list(record.completes),
         ]
     )
-    return record._replace(seal=sha256(before + told.encode()).digest())
+    return sha256(before + told.encode()).digest()

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from ..base.envelopes import RequestStatus
 from ..base.json_values import JsonObject, Text
 from ..base.times import Timestamp, now_text
+from .content import Attachment, RecordLink
 
 LIFECYCLE_EVENT_TYPES = (
     "tool_request_received",
@@ -72,6 +73,12 @@ class ToolRequest(BaseModel):
         default_factory=dict, description="That of the request that brought its outcome"
     )
     events: list[dict[str, Any]] = Field(default_factory=list)
+    attachments: list[Attachment] = Field(default_factory=list)
+    result_attachments: list[Attachment] = Field(default_factory=list)
+    left_out: list[RecordLink] = Field(
+        default_factory=list,
+        description="Where its parameters and result are, if they are too large to tell here",
+    )
 
 
 class ToolSession(BaseModel):

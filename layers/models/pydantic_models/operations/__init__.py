@@ -89,6 +89,12 @@ from .tool_sessions import (
     ToolResultRequest,
     ToolResultResponse,
 )
+from .uploads import (
+    CreateUploadPayload,
+    CreateUploadRequest,
+    CreateUploadResponse,
+    UploadCreatedPayload,
+)
 
 __all__ = [
     "AddSessionToCasefilePayload",
@@ -121,6 +127,9 @@ __all__ = [
     "CreateSessionPayload",
     "CreateSessionRequest",
     "CreateSessionResponse",
+    "CreateUploadPayload",
+    "CreateUploadRequest",
+    "CreateUploadResponse",
     "DeleteChatSessionPayload",
     "DeleteChatSessionRequest",
     "DeleteChatSessionResponse",
@@ -172,4 +181,5 @@ __all__ = [
     "ToolResultRequest",
     "ToolResultResponse",
     "ToolSessionPagePayload",
+    "UploadCreatedPayload",
 ]

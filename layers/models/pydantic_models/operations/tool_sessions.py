@@ -17,6 +17,7 @@ from ..base.envelopes import (
 from ..base.identifiers import CasefileId, ToolSessionId
 from ..base.json_values import JsonObject, Text
 from ..canonical.casefile import Title
+from ..canonical.content import AttachmentPayload, RecordLink
 from ..canonical.tool_session import (
     ErrorMessage,
     ToolEventPayload,
@@ -130,6 +131,9 @@ class ToolRequestPayload(RequestPayload):
     events: list[ToolEventPayload] = Field(
         default_factory=list, max_length=100, description="What happened inside the execution"
     )
+    attachments: list[AttachmentPayload] = Field(
+        default_factory=list, max_length=20, description="What was uploaded for it"
+    )
 
     @model_validator(mode="after")
     def _ends_one_way(self) -> ToolRequestPayload:
@@ -168,6 +172,10 @@ class ToolResponsePayload(ResponsePayload):
     error_message: str | None = None
     record: int = Field(ge=1, description="Number of the record in its session")
     recorded_at: str
+    left_out: list[RecordLink] = Field(
+        default_factory=list,
+        description="Where the parameters and result are, if they are too large to tell here",
+    )
 
 
 class ToolExecutionResponse(BaseResponse[ToolResponsePayload]):
@@ -184,6 +192,9 @@ class ToolResultPayload(RequestPayload):
     duration_ms: int | None = Field(None, ge=0, le=10**12, strict=True)
     events: list[ToolEventPayload] = Field(
         default_factory=list, max_length=100, description="What happened since the request"
+    )
+    attachments: list[AttachmentPayload] = Field(
+        default_factory=list, max_length=20, description="What was uploaded for it"
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,15 @@
+"""Let content be uploaded that is too large to be sent with a request."""
+
+from casefile import contents
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    CreateUploadRequest,
+    CreateUploadResponse,
+    UploadCreatedPayload,
+)
+
+
+@operation(CreateUploadRequest, CreateUploadResponse, "POST /uploads", status=201)
+def handle(request: CreateUploadRequest) -> Answer[UploadCreatedPayload]:
+    """Nothing is stored for it; what is uploaded and never referred to expires."""
+    return Answer(contents.upload_link(request.user_id, request.payload))

@@ -1,0 +1,253 @@
+"""The bucket: content too large for the table, and what users upload.
+
+Content is put here first, under its session and its SHA-256, and only then does a record point at
+it. So a record never points at nothing, putting it again changes nothing, and no session's content
+is another's: deleting a session deletes what is under its name, and can't touch more.
+
+    content/<session_id>/<sha256>    what records of that session point at
+    incoming/<user>/<sha256>         uploaded by that user; it expires unless a record takes it over
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from pydantic_models.base.times import now, to_text
+from pydantic_models.canonical.content import AttachmentPayload, ContentLink
+from pydantic_models.operations import CreateUploadPayload, UploadCreatedPayload
+
+from . import aws
+from .attempts import attempts
+from .config import configuration
+from .errors import ContentMissing, NotFound
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+Thing = TypeVar("Thing")
+Made = TypeVar("Made")
+
+LINK_LIFE = timedelta(minutes=15)
+
+AT_ONCE = 8
+"""Objects fetched at the same time."""
+
+MAX_DELETED = 1000
+"""Keys of one DeleteObjects."""
+
+_NOT_THERE = {"403", "404", "AccessDenied", "NoSuchKey", "NotFound", "PreconditionFailed"}
+"""S3 says 403 of what isn't there to those who may not list the bucket."""
+
+
+@functools.cache
+def client() -> S3Client:
+    """The one client of this execution environment, made when it is first needed."""
+    patience = Config(
+        read_timeout=10,  # A copy of the largest attachment takes seconds.
+        retries={"mode": "standard", "total_max_attempts": 2},
+        signature_version="s3v4",
+        s3={"addressing_style": "virtual"},  # The region's own address, also in links.
+    )
+    return boto3.client("s3", config=aws.PATIENCE.merge(patience))
+
+
+def put(session_id: str, content: str) -> None:
+    """Put the content of a record where the record will point. Doing it again changes nothing."""
+    body = content.encode()
+    digest = sha256(body)
+    with aws.calling():
+        client().put_object(
+            Bucket=_bucket(),
+            Key=_content_key(session_id, digest.hexdigest()),
+            Body=body,
+            ContentType="application/json",
+            ChecksumSHA256=b64encode(digest.digest()).decode(),
+        )
+
+
+def get_many(session_id: str, digests: Sequence[str]) -> list[str]:
+    """The contents that records point at. Raises NotFound if the session was just deleted."""
+    return _in_parallel(lambda digest: _get(session_id, digest), digests)
+
+
+def _get(session_id: str, digest: str) -> str:
+    key = _content_key(session_id, digest)
+    try:
+        with aws.calling():
+            return client().get_object(Bucket=_bucket(), Key=key)["Body"].read().decode()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _NOT_THERE:
+            raise
+        raise NotFound(f"The content of session {session_id} is not there any more.") from None
+
+
+def take_over(session_id: str, user_id: str, attachments: Iterable[AttachmentPayload]) -> None:
+    """Make what a user uploaded the session's own. Doing it again changes nothing.
+
+    Raises ContentMissing for what isn't there, whole and with that digest.
+    """
+    wanted = {(attachment.sha256, attachment.size): attachment for attachment in attachments}
+    _in_parallel(functools.partial(_take_over, session_id, user_id), list(wanted.values()))
+
+
+def _take_over(session_id: str, user_id: str, attachment: AttachmentPayload) -> None:
+    incoming = _incoming_key(user_id, attachment.sha256)
+    kept = _content_key(session_id, attachment.sha256)
+    for _ in attempts(f"Upload {attachment.sha256}"):
+        tag = _tag(incoming, attachment)
+        if tag is None:
+            if _tag(kept, attachment) is None:  # It was taken over before, and expired since.
+                raise ContentMissing(
+                    f"There is no upload of yours with SHA-256 {attachment.sha256} and "
+                    f"{attachment.size} bytes. Upload it (POST /uploads), then send this again."
+                )
+            return
+        try:
+            with aws.calling():
+                client().copy_object(
+                    Bucket=_bucket(),
+                    Key=kept,
+                    CopySource={"Bucket": _bucket(), "Key": incoming},
+                    CopySourceIfMatch=tag,
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NOT_THERE:
+                raise
+        else:
+            return  # Otherwise it went or changed just now.
+    raise AssertionError("attempts() ends by raising")
+
+
+def _tag(key: str, attachment: AttachmentPayload) -> str | None:
+    """The entity tag of an object if it is what the attachment says, else None.
+
+    S3 itself has checked the digest, when the object was put.
+    """
+    try:
+        with aws.calling():
+            found = client().head_object(Bucket=_bucket(), Key=key, ChecksumMode="ENABLED")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _NOT_THERE:
+            raise
+        return None
+    digest = b64encode(bytes.fromhex(attachment.sha256)).decode()
+    is_it = found.get("ChecksumSHA256") == digest and found["ContentLength"] == attachment.size
+    return found["ETag"] if is_it else None
+
+
+def upload_link(user_id: str, upload: CreateUploadPayload) -> UploadCreatedPayload:
+    """A link by which a user may put just these bytes under `incoming/`, without credentials."""
+    digest = b64encode(bytes.fromhex(upload.sha256)).decode()
+    url = client().generate_presigned_url(
+        "put_object",
+        Params={
+            "Bucket": _bucket(),
+            "Key": _incoming_key(user_id, upload.sha256),
+            "ContentLength": upload.size,
+            "ContentType": upload.content_type,
+            "ChecksumSHA256": digest,
+        },
+        ExpiresIn=int(LINK_LIFE.total_seconds()),
+    )
+    return UploadCreatedPayload(
+        sha256=upload.sha256,
+        size=upload.size,
+        url=url,
+        headers={"Content-Type": upload.content_type, "x-amz-checksum-sha256": digest},
+        expires_at=to_text(now() + LINK_LIFE),
+    )
+
+
+def link(
+    session_id: str,
+    digest: str,
+    size: int,
+    *,
+    content_type: str = "application/json",
+    name: str | None = None,
+) -> ContentLink:
+    """A link from which a session's content can be fetched, without credentials."""
+    # A name of its own keeps a browser from showing what a stranger uploaded.
+    file_name = quote(name or digest, safe="")
+    url = client().generate_presigned_url(
+        "get_object",
+        Params={
+            "Bucket": _bucket(),
+            "Key": _content_key(session_id, digest),
+            "ResponseContentDisposition": f"attachment; filename*=UTF-8''{file_name}",
+            "ResponseContentType": content_type,
+        },
+        ExpiresIn=int(LINK_LIFE.total_seconds()),
+    )
+    return ContentLink(sha256=digest, size=size, url=url, expires_at=to_text(now() + LINK_LIFE))
+
+
+def delete_all(session_id: str) -> None:
+    """Delete all content of a session. Interrupted, it goes on when it is done again."""
+    while True:
+        with aws.calling():
+            found = client().list_objects_v2(
+                Bucket=_bucket(), Prefix=_content_key(session_id, ""), MaxKeys=MAX_DELETED
+            )
+        keys: list[Any] = [{"Key": content["Key"]} for content in found.get("Contents", [])]
+        if not keys:
+            return
+        with aws.calling():
+            answer = client().delete_objects(
+                Bucket=_bucket(), Delete={"Objects": keys, "Quiet": True}
+            )
+        if answer.get("Errors"):
+            raise aws.come_back()
+
+
+_are_linked: ContextVar[bool] = ContextVar("are_linked", default=False)
+
+
+@contextlib.contextmanager
+def linked() -> Iterator[None]:
+    """Let whatever is told inside tell of large contents by links."""
+    token = _are_linked.set(True)
+    try:
+        yield
+    finally:
+        _are_linked.reset(token)
+
+
+def are_linked() -> bool:
+    """Whether large contents are to be told by links."""
+    return _are_linked.get()
+
+
+def _in_parallel(do: Callable[[Thing], Made], things: Sequence[Thing]) -> list[Made]:
+    if len(things) < 2:
+        return [do(thing) for thing in things]
+    client()  # Clients may be used by many threads, but not made by them.
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        # Each in a context of its own: they share the deadline.
+        waiting: list[Any] = [pool.submit(copy_context().run, do, thing) for thing in things]
+        return [each.result() for each in waiting]
+
+
+def _bucket() -> str:
+    return configuration().bucket_name
+
+
+def _content_key(session_id: str, digest: str) -> str:
+    return f"content/{session_id}/{digest}"
+
+
+def _incoming_key(user_id: str, digest: str) -> str:
+    return f"incoming/{sha256(user_id.encode()).hexdigest()}/{digest}"

@@ -1,0 +1,253 @@
+"""No size wall: what is too large for the table lies in the bucket, and comes back all the same."""
+
+import base64
+import json
+import random
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from casefile import api, reading, records, session_log
+from casefile.errors import NotFound
+from pydantic_models.export import verify
+from tests.conftest import Context, Invoke, forget, load, objects, stored
+from tests.operations.test_create_upload import fetch
+
+
+def noise(size: int) -> str:
+    """Text that hardly compresses."""
+    return base64.b64encode(random.Random(size).randbytes(size * 3 // 4)).decode()
+
+
+@pytest.fixture
+def session_id(invoke: Invoke) -> str:
+    return str(invoke("create_session")["payload"]["session_id"])
+
+
+def record(invoke: Invoke, session_id: str, result: str | None, **more: Any) -> dict[str, Any]:
+    asked: dict[str, Any] = {"session_id": session_id, "tool_name": "dump"}
+    asked |= {} if result is None else {"result": {"text": result}}
+    told: dict[str, Any] = invoke("tool_execution", asked, **more)["payload"]
+    return told
+
+
+def requests_of(invoke: Invoke, session_id: str, **asked: Any) -> dict[str, Any]:
+    page: dict[str, Any] = invoke("list_tool_requests", {"session_id": session_id, **asked})[
+        "payload"
+    ]
+    return page
+
+
+@pytest.mark.parametrize("size", [40_000, 300_000, 500_000, 5_000_000])
+@pytest.mark.parametrize("letter", ["noise", "a", "é"])
+def test_large_content_comes_back_whole(
+    invoke: Invoke, session_id: str, size: int, letter: str
+) -> None:
+    text = noise(size) if letter == "noise" else letter * (size // len(letter.encode()))
+    request_id = str(uuid4())
+    first = record(invoke, session_id, text, request_id=request_id)
+    assert first["result"] == {"text": text}
+    forget()
+    assert record(invoke, session_id, text, request_id=request_id) == first
+    (read,) = requests_of(invoke, session_id)["requests"]
+    assert read["result"] == {"text": text}
+    assert read["left_out"] == []
+
+
+def test_small_content_costs_no_object_and_large_content_a_small_item(
+    invoke: Invoke, session_id: str
+) -> None:
+    record(invoke, session_id, noise(20_000))
+    record(invoke, session_id, "a" * 200_000)
+    assert objects() == []
+    record(invoke, session_id, noise(200_000))
+    assert len(objects()) == 1
+    (item,) = (item for item in stored() if item["sk"]["S"] == "000000000003")
+    assert len(json.dumps(item, default=str)) < 1000
+    digest = item["digest"]["B"].hex()
+    assert objects() == [f"content/{session_id}/{digest}"]
+    body = fetch(f"https://host/content/{session_id}/{digest}")
+    assert sha256(body).hexdigest() == digest
+    assert int(item["size"]["N"]) == len(body)
+
+
+def test_a_retry_may_not_differ(invoke: Invoke, session_id: str) -> None:
+    request_id = str(uuid4())
+    record(invoke, session_id, noise(300_000), request_id=request_id)
+    with pytest.raises(Exception, match="used before for a different request"):
+        record(invoke, session_id, noise(300_002), request_id=request_id)
+
+
+def test_what_no_answer_can_carry_is_told_by_a_link(invoke: Invoke, session_id: str) -> None:
+    """Over HTTP, a quotation mark counts four times: once in our JSON, once in Lambda's."""
+    text = '"' * 2_000_000
+    first = record(invoke, session_id, text)  # A direct caller gets it whole.
+    assert (first["result"], first["left_out"]) == ({"text": text}, [])
+    asked = {
+        "httpMethod": "GET",
+        "pathParameters": {"session_id": session_id},
+        "requestContext": {
+            "authorizer": {"claims": {"email": "ann@example.com", "email_verified": "true"}}
+        },
+    }
+    answer = load("list_tool_requests")(asked, Context())
+    assert answer["statusCode"] == 200
+    assert len(json.dumps(answer)) < api.MAX_CARRIED_BYTES
+    (read,) = json.loads(answer["body"])["payload"]["requests"]
+    assert (read["status"], read["tool_name"], read["result"]) == ("completed", "dump", {})
+    assert read["events"] == first["events"]
+    (link,) = read["left_out"]
+    assert link["record"] == 1
+    content = fetch(link["url"])
+    assert (sha256(content).hexdigest(), len(content)) == (link["sha256"], link["size"])
+    assert json.loads(content)["result"] == {"text": text}
+
+
+def test_messages_too_large_for_an_answer_keep_their_place(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = invoke("create_chat_session")["payload"]["session_id"]
+    said = [{"content": noise(200_000 + n), "message_type": "user"} for n in (2, 4)]
+    monkeypatch.setattr(api, "MAX_CARRIED_BYTES", 300_000)
+    told = invoke("chat", {"session_id": session_id, "messages": said})["payload"]
+    messages = [told["message"], *told["related_messages"]]
+    assert [message["content"] for message in messages] == ["", ""]
+    content = json.loads(fetch(messages[1]["left_out"][0]["url"]))
+    assert content["messages"] == said
+    read = invoke("get_chat_session", {"session_id": session_id, "include_messages": True})
+    for message in [*messages, *read["payload"]["messages"]]:
+        for link in message["left_out"]:
+            del link["url"], link["expires_at"]
+    assert read["payload"]["messages"] == messages
+
+
+def test_a_page_ends_before_it_is_too_much(invoke: Invoke, session_id: str) -> None:
+    for number in range(5):
+        record(invoke, session_id, noise(900_000 + 2 * number))
+    for order in ("oldest", "newest"):
+        seen: list[int] = []
+        place: dict[str, Any] = {}
+        while True:
+            page = requests_of(invoke, session_id, order=order, **place)
+            assert len(page["requests"]) <= 2
+            seen += [request["record"] for request in page["requests"]]
+            if not page["has_more"]:
+                break
+            place = (
+                {"after": page["next_after"]}
+                if order == "oldest"
+                else {"before": page["next_before"]}
+            )
+        assert sorted(seen) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+def test_a_page_is_no_longer_than_its_outcomes_allow(
+    invoke: Invoke, session_id: str, order: str
+) -> None:
+    """Small requests, large results, all beyond the page."""
+    begun = [str(uuid4()) for _ in range(6)]
+    for request_id in begun:
+        record(invoke, session_id, None, request_id=request_id)
+    for number, request_id in enumerate(begun[:5]):
+        result = {"text": noise(900_000 + 2 * number)}
+        asked = {"session_id": session_id, "request_id": request_id, "result": result}
+        invoke("tool_result", asked)
+    seen: list[tuple[str, str]] = []
+    place: dict[str, Any] = {"before": 7}
+    while True:
+        page = requests_of(invoke, session_id, order=order, **place)
+        seen += [(request["request_id"], request["status"]) for request in page["requests"]]
+        assert sum(len(json.dumps(request)) for request in page["requests"]) < 3_000_000
+        if not page["has_more"]:
+            break
+        name = "next_after" if order == "oldest" else "next_before"
+        place = place | {name.removeprefix("next_"): page[name]}
+    expected = [(request_id, "completed") for request_id in begun[:5]] + [(begun[5], "pending")]
+    assert seen == (expected if order == "oldest" else expected[::-1])
+
+
+def test_an_export_holds_with_contents_and_with_links(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(invoke, session_id, noise(300_000))
+    record(invoke, session_id, "small")
+    seal = invoke("close_session", {"session_id": session_id})["metadata"]["seal"]
+    whole = invoke("export_session", {"session_id": session_id})["payload"]["lines"].splitlines()
+    assert verify(whole, seal).linked == {}
+    monkeypatch.setattr(api, "MAX_CARRIED_BYTES", 200_000)
+    lines = invoke("export_session", {"session_id": session_id})["payload"]["lines"].splitlines()
+    verified = verify(lines, seal)
+    assert (verified.records, list(verified.linked)) == (3, [1])
+    told = json.loads(lines[1])
+    assert sha256(fetch(told["content_url"])).hexdigest() == verified.linked[1]
+    assert fetch(told["content_url"]).decode() == json.loads(whole[1])["content"]
+    forged = json.dumps(told | {"content_sha256": sha256(b"other").hexdigest()})
+    with pytest.raises(ValueError, match="record 1"):
+        verify([lines[0], forged, *lines[2:]])
+
+
+def test_reading_is_bounded_in_memory(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query loads no more at once than it may, and the readers go on from there."""
+    for number in range(6):
+        record(invoke, session_id, noise(50_000 + 2 * number))
+    expected = requests_of(invoke, session_id)["requests"]
+    monkeypatch.setattr(records, "MAX_LOADED_BYTES", 120_000)
+    for order in ("oldest", "newest"):
+        page = requests_of(invoke, session_id, order=order)
+        assert page["requests"] == (expected if order == "oldest" else expected[::-1])
+        assert not page["has_more"]
+    asked = {"session_id": session_id, "include_requests": True}
+    assert invoke("get_session", asked)["payload"]["requests"] == expected
+    lines = invoke("export_session", {"session_id": session_id})["payload"]["lines"]
+    assert verify(lines.splitlines()).records == 6
+
+
+def test_deleting_a_session_deletes_its_contents_and_no_others(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = invoke("create_session")["payload"]["session_id"]
+    for number in range(3):
+        record(invoke, session_id, noise(60_000 + 2 * number))
+    record(invoke, other, noise(60_000))
+    monkeypatch.setattr("casefile.contents.MAX_DELETED", 2)
+    invoke("delete_session", {"session_id": session_id, "confirm": True})
+    assert [key.split("/")[1] for key in objects()] == [other]
+    (read,) = requests_of(invoke, other)["requests"]
+    assert read["result"] == {"text": noise(60_000)}
+
+
+def test_a_stale_instance_brings_nothing_back_to_the_bucket(
+    invoke: Invoke, session_id: str
+) -> None:
+    record(invoke, session_id, "small")  # This instance knows the session now.
+    remembered = dict(session_log._memories)
+    invoke("delete_session", {"session_id": session_id, "confirm": True})
+    session_log._memories.update(remembered)
+    with pytest.raises(NotFound):
+        record(invoke, session_id, noise(60_000))
+    assert objects() == []
+
+
+def test_content_that_vanished_is_no_bug_of_the_reader(invoke: Invoke, session_id: str) -> None:
+    """As seen by a reader that a deletion overtakes."""
+    record(invoke, session_id, noise(60_000))
+    boto3.client("s3").delete_object(Bucket="casefile-test", Key=objects()[0])
+    with pytest.raises(NotFound, match="not there any more"):
+        requests_of(invoke, session_id)
+
+
+def test_pages_of_links_are_small(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        record(invoke, session_id, noise(100_000 + 2 * number))
+    monkeypatch.setattr(api, "MAX_CARRIED_BYTES", 250_000)
+    monkeypatch.setattr(reading, "MAX_LINKED_PAGE_CHARACTERS", 150_000)
+    page = requests_of(invoke, session_id)
+    assert ([request["record"] for request in page["requests"]], page["has_more"]) == ([1], True)
