@@ -12,7 +12,7 @@ STEPS = (
     ("Style", ("ruff", "check")),
     ("Format", ("ruff", "format", "--check")),
     ("Types", ("mypy",)),
-    ("Tests", ("pytest",)),
+    ("Tests", ("pytest", "-n", "auto", "--dist", "loadgroup")),
 )
 
 
@@ -20,7 +20,7 @@ def test(pytest_arguments: Sequence[str]) -> None:
     environments.prepare(environments.DEVELOPMENT)
     environments.prepare(environments.CLOUD)
     for headline, command in STEPS:
-        arguments = [*command, *pytest_arguments] if command == ("pytest",) else [*command]
+        arguments = [*command, *pytest_arguments] if command[0] == "pytest" else [*command]
         say(f"\n== {headline}: {' '.join(arguments)}")
         # `python -m` finds the tool without the environment being active.
         python = str(environments.DEVELOPMENT.python)

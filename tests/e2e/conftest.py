@@ -33,6 +33,13 @@ class Caller:
         return answered
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """They share one local cloud, so one process runs them all, while others run the rest."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("cloud"))
+
+
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     with LocalCloud(state=tmp_path_factory.mktemp("cloud"), port=free_port()) as cloud:

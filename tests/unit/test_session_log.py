@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 from uuid import UUID, uuid4
 
@@ -32,7 +32,17 @@ from hypothesis.stateful import (
 )
 from moto import mock_aws
 
-from casefile import attempts, creation, dynamodb, reading, records, session_log, sessions
+from casefile import (
+    attempts,
+    contents,
+    creation,
+    deletion,
+    dynamodb,
+    reading,
+    records,
+    session_log,
+    sessions,
+)
 from casefile.errors import (
     AlreadyCompleted,
     BadRequest,
@@ -80,12 +90,23 @@ def read(session_id: str) -> list[Record]:
 
 
 class Log(RuleBasedStateMachine):
-    """Three instances, one session, small pages and short memories."""
+    """Three instances, one session, small pages, short memories, and little room for content.
+
+    `table` and `bucket` are those of the AWS that is in place; a subclass may bring another.
+    """
 
     requests = Bundle("requests")
     begun = Bundle("begun")
     instances = st.integers(min_value=0, max_value=2)
     seconds = st.integers(min_value=0, max_value=400)
+    texts = st.sampled_from(["hello", "hello " * 300])
+    environment: ClassVar[dict[str, str]] = {
+        "TABLE_NAME": "casefile-test",
+        "BUCKET_NAME": BUCKET,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,23 +114,20 @@ class Log(RuleBasedStateMachine):
         self.memories = [Memories() for _ in range(3)]
         self.expected: list[Entry] = []
         self.closed_by: Entry | None = None
+        self.is_deleted = False
         self.lag = 0
         self.skews = [timedelta()] * 3
         self.skew = timedelta()
         self.patches = ExitStack()
-        variables = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        environment = dict.fromkeys(variables, "test") | {
-            "TABLE_NAME": "casefile-test",
-            "BUCKET_NAME": BUCKET,
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
         clock = SimpleNamespace(time=lambda: self.now.timestamp())
         patches: list[AbstractContextManager[Any]] = [
-            mock.patch.dict("os.environ", environment),
-            mock_aws(),
+            mock.patch.dict("os.environ", self.environment),
+            self.aws(),
             mock.patch.object(session_log, "PAGE", 3),
             mock.patch.object(session_log, "FIRST_PAGE", 3),
             mock.patch.object(session_log, "MEMORY_RECORDS", 2),
+            mock.patch.object(records, "MAX_TEXT_BYTES", 200),
+            mock.patch.object(records, "MAX_STORED_BYTES", 200),
             mock.patch.object(session_log, "now", self._clock),
             mock.patch.object(creation, "now", self._clock),
             mock.patch.object(sessions, "now", self._clock),
@@ -120,9 +138,15 @@ class Log(RuleBasedStateMachine):
         for patch in patches:
             self.patches.enter_context(patch)
         forget()
-        create_table(boto3.client("dynamodb"), "casefile-test")
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
         self.session_id = open_session()
+
+    @contextmanager
+    def aws(self) -> Iterator[None]:
+        """An AWS with an empty table and an empty bucket."""
+        with mock_aws():
+            create_table(boto3.client("dynamodb"), self.environment["TABLE_NAME"])
+            boto3.client("s3").create_bucket(Bucket=self.environment["BUCKET_NAME"])
+            yield
 
     def _clock(self) -> datetime:
         """What the clock of the instance that runs says."""
@@ -163,8 +187,9 @@ class Log(RuleBasedStateMachine):
             assert sent.request_id not in self._numbers()
             return
         except NotFound:
-            assert sent.completes is not None
-            assert sent.completes not in self._numbers()
+            if not self.is_deleted:
+                assert sent.completes is not None
+                assert sent.completes not in self._numbers()
             return
         except SessionClosed:
             assert self.closed_by is not None
@@ -172,6 +197,7 @@ class Log(RuleBasedStateMachine):
             return
         finally:
             self.skew = before
+        assert not self.is_deleted
         if sent.request_id not in self._numbers():
             if sent.kind == "closed" and self.closed_by is not None:
                 assert record.request_id == self.closed_by.request_id
@@ -187,10 +213,15 @@ class Log(RuleBasedStateMachine):
     def _numbers(self) -> dict[UUID, int]:
         return {known.request_id: number for number, known in enumerate(self.expected, 1)}
 
-    @rule(target=requests, instance=instances, behind=st.integers(min_value=-299, max_value=600))
-    def send(self, instance: int, behind: int) -> Entry:
+    @rule(
+        target=requests,
+        instance=instances,
+        behind=st.integers(min_value=-299, max_value=600),
+        text=texts,
+    )
+    def send(self, instance: int, behind: int, text: str) -> Entry:
         """A new request, its clock behind ours or a little ahead."""
-        sent = entry(self.now - timedelta(seconds=behind))
+        sent = entry(self.now - timedelta(seconds=behind), text)
         self._send(instance, sent)
         return sent
 
@@ -204,7 +235,7 @@ class Log(RuleBasedStateMachine):
         recorded = {known.request_id for known in self.expected}
         other = sent._replace(kind="chat", content='{"messages":[]}', completes=None)
         if sent.request_id in recorded:
-            with pytest.raises(RequestIdReused):
+            with pytest.raises(NotFound if self.is_deleted else RequestIdReused):
                 append(self.session_id, OWNER, other, memories=self.memories[instance])
 
     @rule(target=requests, instance=instances)
@@ -221,10 +252,13 @@ class Log(RuleBasedStateMachine):
         instance=instances,
         rivals=st.lists(instances, min_size=1, max_size=8),
         sent_twice=st.booleans(),
+        text=texts,
     )
-    def send_while_overtaken(self, instance: int, rivals: list[int], sent_twice: bool) -> Entry:
+    def send_while_overtaken(
+        self, instance: int, rivals: list[int], sent_twice: bool, text: str
+    ) -> Entry:
         """Others win slots between this instance's look and its put, one with its very request."""
-        sent = entry(self.now)
+        sent = entry(self.now, text)
         with self._overtaking(rivals, sent if sent_twice else None):
             self._send(instance, sent)
         return sent
@@ -255,7 +289,7 @@ class Log(RuleBasedStateMachine):
         sent = outcome(self.now, begun, result)
         ended = [known for known in self.expected if known.completes == begun.request_id]
         memories = self.memories[instance]
-        if begun.request_id not in self._numbers():
+        if self.is_deleted or begun.request_id not in self._numbers():
             with pytest.raises(NotFound):
                 append(self.session_id, OWNER, sent, memories=memories)
         elif ended and ended[0].content == sent.content:
@@ -290,6 +324,25 @@ class Log(RuleBasedStateMachine):
     def close(self, instance: int) -> None:
         self._send(instance, closing(self.now))
 
+    @precondition(lambda self: len(self.expected) > 8)
+    @rule(rivals=st.lists(instances, max_size=4))
+    def delete(self, rivals: list[int]) -> None:
+        """Deleted, maybe again, maybe while others write; nothing they do brings anything back."""
+        with self._overtaking(rivals, None):
+            deletion.delete(self.session_id, OWNER)
+        self.is_deleted = True
+
+    @precondition(lambda self: self.is_deleted)
+    @invariant()
+    def nothing_is_left(self) -> None:
+        with pytest.raises(NotFound):
+            read(self.session_id)
+        left = contents.client().list_objects_v2(
+            Bucket=self.environment["BUCKET_NAME"], Prefix=f"content/{self.session_id}/"
+        )
+        assert left["KeyCount"] == 0
+
+    @precondition(lambda self: not self.is_deleted)
     @invariant()
     def the_log_is_the_list(self) -> None:
         records = read(self.session_id)
