@@ -1,7 +1,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help start stop token test deploy check-template
+.PHONY: help start stop token test bench deploy check-template
 
 help:
 	@$(PYTHON) -m dev help
@@ -17,6 +17,9 @@ token:
 
 test:
 	@$(PYTHON) -m dev test $(ARGS)
+
+bench:
+	@$(PYTHON) -m dev bench
 
 deploy:
 	@$(PYTHON) -m dev deploy $(ARGS)

@@ -21,6 +21,7 @@ Casefile, for developers. Each command is also a make target.
   stop            stop it from another terminal                         make stop
   token           print a token for a user (made if need be)            make token EMAIL=a@b.example
   test            check style and types, run the tests                  make test ARGS="-k close"
+  bench           compare with what people use today                    make bench
   deploy          deploy to your AWS account                            make deploy
   check-template  check template.yaml and build it, without an account  make check-template
 
@@ -36,6 +37,10 @@ def main(arguments: Sequence[str]) -> None:
         from dev import checks
 
         checks.test(rest)
+    elif command == "bench":
+        from dev import checks
+
+        checks.bench()
     elif command == "deploy":
         from dev import aws
 

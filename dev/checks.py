@@ -1,4 +1,4 @@
-"""`test`: everything that has to hold before a change is shared, the quickest first."""
+"""`test`: all that has to hold before a change is shared, the quickest first. Also `bench`."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ def test(pytest_arguments: Sequence[str]) -> None:
         if subprocess.run([python, "-m", *arguments], cwd=environments.ROOT).returncode:
             raise Problem(f"{headline}: {' '.join(command)} found something, see above.")
     say("\nEverything holds.")
+
+
+def bench() -> None:
+    for environment in (environments.DEVELOPMENT, environments.CLOUD, environments.LANGCHAIN):
+        environments.prepare(environment)
+    python = str(environments.DEVELOPMENT.python)
+    if subprocess.run([python, "-m", "benchmarks"], cwd=environments.ROOT).returncode:
+        raise Problem("The benchmark failed, see above.")

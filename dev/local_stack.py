@@ -38,6 +38,19 @@ class Stack:
         api, stage = self.outputs["ApiId"], self.outputs["ApiStage"]
         return f"{self.endpoint}/_aws/execute-api/{api}/{stage}"
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of a program that uses the stack as its functions do."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": local_cloud.ROOT_CREDENTIALS["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": local_cloud.ROOT_CREDENTIALS["SecretAccessKey"],
+            "AWS_DEFAULT_REGION": local_cloud.REGION,
+            "TABLE_NAME": self.outputs["TableName"],
+            "BUCKET_NAME": self.outputs["BucketName"],
+            "POWERTOOLS_LOG_LEVEL": "ERROR",
+        }
+
     def client(self, service: str) -> Any:
         return local_cloud.client(self.endpoint, service)
 

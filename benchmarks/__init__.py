@@ -1,0 +1,1 @@
+"""What Casefile is measured by, and beside which others: `make bench`."""

@@ -1,0 +1,129 @@
+"""A race: several processes append to one session as fast as they can, and repeat themselves.
+
+Three in ten requests are sent twice, some at once, some after others, as clients do that lost an
+answer. One of the writers may close the session in the middle. In the end the session is held
+against what the writers were told: what was acknowledged must be there, once, in the place that
+was told, each writer's own in its order, and nothing that was refused.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+ROOT = Path(__file__).parents[1]
+SECONDS = 540
+"""How long a race may take."""
+
+
+class Refused(Exception):
+    """The session takes no more."""
+
+
+class TryAgain(Exception):
+    """It could not be done now."""
+
+
+class Store(Protocol):
+    """One session of a store, as its users know it."""
+
+    def append(self, request_id: str, made_at: str, content: str) -> int | None:
+        """Record content; return its place from 1, if the store tells. Raises Refused, TryAgain."""
+
+    def close(self, request_id: str, made_at: str) -> None:
+        """Close the session, if the store knows that. Raises TryAgain."""
+
+    def read(self) -> list[str]:
+        """All contents in their order."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a race; all but `recorded` and `refused` should be empty."""
+
+    recorded: list[str]
+    refused: set[str]
+    lost: set[str]
+    doubled: set[str]
+    misplaced: set[str]
+    gave_up: set[str]
+
+    @property
+    def is_flawless(self) -> bool:
+        """Whether all is there, once, in its place."""
+        return not (self.lost or self.doubled or self.misplaced or self.gave_up)
+
+
+def run(
+    store: str,
+    environment: Mapping[str, str],
+    *,
+    writers: int,
+    appends: int,
+    closes: bool,
+    python: str = sys.executable,
+) -> Outcome:
+    """Let writers race on a new session of a store, and judge what is in it then."""
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [python, "-m", "benchmarks.writer", store, *map(str, arguments)],
+            cwd=ROOT,
+            env=dict(environment),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    (session,) = _answers(start("new"))
+    racing = [
+        start("write", session, number, appends, closes and number == 0)
+        for number in range(writers)
+    ]
+    try:
+        told = [answer for writer in racing for answer in _answers(writer)]
+    finally:
+        for writer in racing:
+            writer.kill()
+            writer.communicate()
+    (recorded,) = _answers(start("read", session))
+    return judge(told, recorded)
+
+
+def _answers(process: subprocess.Popen[str]) -> list[Any]:
+    printed, _ = process.communicate(timeout=SECONDS)
+    if process.returncode:
+        raise RuntimeError(f"a writer failed with status {process.returncode}")
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def judge(told: Iterable[Mapping[str, Any]], recorded: list[str]) -> Outcome:
+    """Hold what is recorded against what the writers were told."""
+    acknowledged = {answer["content"]: answer["place"] for answer in told if "place" in answer}
+    refused = {answer["refused"] for answer in told if "refused" in answer} - set(acknowledged)
+    place = {content: number for number, content in enumerate(recorded, 1)}
+    of_writer: dict[str, list[int]] = {}
+    for content in recorded:
+        writer, _, number = content.partition("/")
+        of_writer.setdefault(writer, []).append(int(number))
+    return Outcome(
+        recorded=recorded,
+        refused=refused,
+        lost=set(acknowledged) - set(recorded),
+        doubled={content for content, count in Counter(recorded).items() if count > 1},
+        misplaced={
+            *(
+                content
+                for content, told_place in acknowledged.items()
+                if told_place is not None and place.get(content) != told_place
+            ),
+            *(writer for writer, numbers in of_writer.items() if numbers != sorted(numbers)),
+            *(refused & set(recorded)),
+        },
+        gave_up={answer["gave_up"] for answer in told if "gave_up" in answer},
+    )

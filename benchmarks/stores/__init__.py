@@ -1,0 +1,1 @@
+"""Stores to compare: each module has an `open_store`, in an environment of its own."""
