@@ -104,8 +104,13 @@ def _answers(process: subprocess.Popen[str]) -> list[Any]:
 
 def judge(told: Iterable[Mapping[str, Any]], recorded: list[str]) -> Outcome:
     """Hold what is recorded against what the writers were told."""
-    acknowledged = {answer["content"]: answer["place"] for answer in told if "place" in answer}
-    refused = {answer["refused"] for answer in told if "refused" in answer} - set(acknowledged)
+    acknowledged: dict[str, set[int | None]] = {}
+    refused: set[str] = set()
+    for answer in told:
+        if "place" in answer:
+            acknowledged.setdefault(answer["content"], set()).add(answer["place"])
+        elif "refused" in answer:
+            refused.add(answer["refused"])
     place = {content: number for number, content in enumerate(recorded, 1)}
     of_writer: dict[str, list[int]] = {}
     for content in recorded:
@@ -119,11 +124,11 @@ def judge(told: Iterable[Mapping[str, Any]], recorded: list[str]) -> Outcome:
         misplaced={
             *(
                 content
-                for content, told_place in acknowledged.items()
-                if told_place is not None and place.get(content) != told_place
+                for content, places in acknowledged.items()
+                if not places <= {place.get(content), None}
             ),
             *(writer for writer, numbers in of_writer.items() if numbers != sorted(numbers)),
-            *(refused & set(recorded)),
+            *(refused & {*recorded, *acknowledged}),
         },
         gave_up={answer["gave_up"] for answer in told if "gave_up" in answer},
     )

@@ -21,7 +21,7 @@ OPERATIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/ha
 WRITING = [
     name
     for name in OPERATIONS
-    if not name.startswith(("get_", "list_", "export_")) and name != "create_upload"
+    if not name.startswith(("get_", "list_", "export_", "check_")) and name != "create_upload"
 ]
 """The operations that store something."""
 

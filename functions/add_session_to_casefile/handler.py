@@ -1,6 +1,7 @@
 """File a session in a casefile."""
 
 from casefile import sessions
+from casefile.access import EDITOR, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     AddSessionToCasefileRequest,
@@ -13,6 +14,7 @@ from pydantic_models.operations import (
     AddSessionToCasefileRequest,
     AddSessionToCasefileResponse,
     "POST /casefiles/{casefile_id}/sessions",
+    needs=Needs(session=EDITOR, casefile=EDITOR),
     status=201,
 )
 def handle(request: AddSessionToCasefileRequest) -> Answer[SessionAddedPayload]:

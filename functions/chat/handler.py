@@ -1,11 +1,18 @@
 """Record chat messages in a chat session: one to a hundred, all or none."""
 
 from casefile import session_log, transcript
+from casefile.access import EDITOR, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import ChatRequest, ChatResponse, ChatResultPayload
 
 
-@operation(ChatRequest, ChatResponse, "POST /chat-sessions/{session_id}/messages", status=201)
+@operation(
+    ChatRequest,
+    ChatResponse,
+    "POST /chat-sessions/{session_id}/messages",
+    needs=Needs(session=EDITOR),
+    status=201,
+)
 def handle(request: ChatRequest) -> Answer[ChatResultPayload]:
     """All messages of a request are one record, so they stay together and in order."""
     session_id = request.payload.session_id

@@ -1,6 +1,7 @@
 """Close a chat session: seal its log and tell its totals."""
 
 from casefile import session_log, transcript
+from casefile.access import EDITOR, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.base.times import text_of
 from pydantic_models.operations import (
@@ -11,7 +12,10 @@ from pydantic_models.operations import (
 
 
 @operation(
-    CloseChatSessionRequest, CloseChatSessionResponse, "POST /chat-sessions/{session_id}/close"
+    CloseChatSessionRequest,
+    CloseChatSessionResponse,
+    "POST /chat-sessions/{session_id}/close",
+    needs=Needs(session=EDITOR),
 )
 def handle(request: CloseChatSessionRequest) -> Answer[ChatSessionClosedPayload]:
     """The first closing is the one that counts: each later one gets its answer."""

@@ -1,6 +1,7 @@
 """Close a tool session: seal its log and tell its totals."""
 
 from casefile import session_log, transcript
+from casefile.access import EDITOR, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.base.times import text_of
 from pydantic_models.operations import (
@@ -10,7 +11,12 @@ from pydantic_models.operations import (
 )
 
 
-@operation(CloseSessionRequest, CloseSessionResponse, "POST /tool-sessions/{session_id}/close")
+@operation(
+    CloseSessionRequest,
+    CloseSessionResponse,
+    "POST /tool-sessions/{session_id}/close",
+    needs=Needs(session=EDITOR),
+)
 def handle(request: CloseSessionRequest) -> Answer[SessionClosedPayload]:
     """The first closing is the one that counts: each later one gets its answer."""
     session_id = request.payload.session_id

@@ -1,6 +1,7 @@
 """Open a casefile."""
 
 from casefile import casefiles
+from casefile.access import Needs
 from casefile.entry import Answer, operation
 from pydantic_models.base.times import text_of
 from pydantic_models.operations import (
@@ -10,7 +11,13 @@ from pydantic_models.operations import (
 )
 
 
-@operation(CreateCasefileRequest, CreateCasefileResponse, "POST /casefiles", status=201)
+@operation(
+    CreateCasefileRequest,
+    CreateCasefileResponse,
+    "POST /casefiles",
+    needs=Needs(),
+    status=201,
+)
 def handle(request: CreateCasefileRequest) -> Answer[CasefileCreatedPayload]:
     """The same request opens one casefile, and gets its first answer again."""
     head = casefiles.create(request)

@@ -1,6 +1,7 @@
 """Open a tool session, filed at once if the request names a casefile."""
 
 from casefile import sessions
+from casefile.access import EDITOR, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.base.times import text_of
 from pydantic_models.operations import (
@@ -10,7 +11,13 @@ from pydantic_models.operations import (
 )
 
 
-@operation(CreateSessionRequest, CreateSessionResponse, "POST /tool-sessions", status=201)
+@operation(
+    CreateSessionRequest,
+    CreateSessionResponse,
+    "POST /tool-sessions",
+    needs=Needs(casefile=EDITOR),
+    status=201,
+)
 def handle(request: CreateSessionRequest) -> Answer[SessionCreatedPayload]:
     """The same request opens one session, and gets its first answer again."""
     head = sessions.create(request)

@@ -1,6 +1,7 @@
 """Let content be uploaded that is too large to be sent with a request."""
 
 from casefile import contents
+from casefile.access import Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     CreateUploadRequest,
@@ -9,7 +10,13 @@ from pydantic_models.operations import (
 )
 
 
-@operation(CreateUploadRequest, CreateUploadResponse, "POST /uploads", status=201)
+@operation(
+    CreateUploadRequest,
+    CreateUploadResponse,
+    "POST /uploads",
+    needs=Needs(),
+    status=201,
+)
 def handle(request: CreateUploadRequest) -> Answer[UploadCreatedPayload]:
     """Nothing is stored for it; what is uploaded and never referred to expires."""
     return Answer(contents.upload_link(request.user_id, request.payload))

@@ -1,6 +1,7 @@
 """Delete a chat session for good, whatever its state."""
 
 from casefile import deletion
+from casefile.access import OWNER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.base.times import text_of
 from pydantic_models.operations import (
@@ -11,7 +12,10 @@ from pydantic_models.operations import (
 
 
 @operation(
-    DeleteChatSessionRequest, DeleteChatSessionResponse, "DELETE /chat-sessions/{session_id}"
+    DeleteChatSessionRequest,
+    DeleteChatSessionResponse,
+    "DELETE /chat-sessions/{session_id}",
+    needs=Needs(session=OWNER),
 )
 def handle(request: DeleteChatSessionRequest) -> Answer[SessionDeletedPayload]:
     """Interrupted, it goes on when sent again; done, it gives its first answer again."""

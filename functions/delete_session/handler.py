@@ -1,6 +1,7 @@
 """Delete a tool session for good, whatever its state."""
 
 from casefile import deletion
+from casefile.access import OWNER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.base.times import text_of
 from pydantic_models.operations import (
@@ -10,7 +11,12 @@ from pydantic_models.operations import (
 )
 
 
-@operation(DeleteSessionRequest, DeleteSessionResponse, "DELETE /tool-sessions/{session_id}")
+@operation(
+    DeleteSessionRequest,
+    DeleteSessionResponse,
+    "DELETE /tool-sessions/{session_id}",
+    needs=Needs(session=OWNER),
+)
 def handle(request: DeleteSessionRequest) -> Answer[SessionDeletedPayload]:
     """Interrupted, it goes on when sent again; done, it gives its first answer again."""
     session_id = request.payload.session_id

@@ -1,6 +1,7 @@
 """Export a chat session as JSON Lines, with the chain of its seals."""
 
 from casefile import reading
+from casefile.access import VIEWER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     ExportChatSessionRequest,
@@ -10,7 +11,10 @@ from pydantic_models.operations import (
 
 
 @operation(
-    ExportChatSessionRequest, ExportChatSessionResponse, "GET /chat-sessions/{session_id}/export"
+    ExportChatSessionRequest,
+    ExportChatSessionResponse,
+    "GET /chat-sessions/{session_id}/export",
+    needs=Needs(session=VIEWER),
 )
 def handle(request: ExportChatSessionRequest) -> Answer[ExportPayload]:
     """Whoever holds the lines can verify them without us."""

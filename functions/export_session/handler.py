@@ -1,6 +1,7 @@
 """Export a tool session as JSON Lines, with the chain of its seals."""
 
 from casefile import reading
+from casefile.access import VIEWER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     ExportPayload,
@@ -9,7 +10,12 @@ from pydantic_models.operations import (
 )
 
 
-@operation(ExportSessionRequest, ExportSessionResponse, "GET /tool-sessions/{session_id}/export")
+@operation(
+    ExportSessionRequest,
+    ExportSessionResponse,
+    "GET /tool-sessions/{session_id}/export",
+    needs=Needs(session=VIEWER),
+)
 def handle(request: ExportSessionRequest) -> Answer[ExportPayload]:
     """Whoever holds the lines can verify them without us."""
     asked = request.payload

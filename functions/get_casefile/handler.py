@@ -1,6 +1,7 @@
 """Read a casefile with the ids of the sessions filed in it."""
 
 from casefile import casefiles
+from casefile.access import VIEWER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     CasefileDataPayload,
@@ -9,7 +10,12 @@ from pydantic_models.operations import (
 )
 
 
-@operation(GetCasefileRequest, GetCasefileResponse, "GET /casefiles/{casefile_id}")
+@operation(
+    GetCasefileRequest,
+    GetCasefileResponse,
+    "GET /casefiles/{casefile_id}",
+    needs=Needs(casefile=VIEWER),
+)
 def handle(request: GetCasefileRequest) -> Answer[CasefileDataPayload]:
     """The count of sessions is exact at any moment."""
     casefile = casefiles.read(request.payload.casefile_id, request.user_id)

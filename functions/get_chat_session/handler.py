@@ -1,6 +1,7 @@
 """Read a chat session: its head, or the whole record with messages, indexes and events."""
 
 from casefile import reading, transcript
+from casefile.access import VIEWER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     ChatSessionDataPayload,
@@ -9,7 +10,12 @@ from pydantic_models.operations import (
 )
 
 
-@operation(GetChatSessionRequest, GetChatSessionResponse, "GET /chat-sessions/{session_id}")
+@operation(
+    GetChatSessionRequest,
+    GetChatSessionResponse,
+    "GET /chat-sessions/{session_id}",
+    needs=Needs(session=VIEWER),
+)
 def handle(request: GetChatSessionRequest) -> Answer[ChatSessionDataPayload]:
     """Counts and state are those of the log's newest record."""
     asked = request.payload

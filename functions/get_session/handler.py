@@ -1,6 +1,7 @@
 """Read a tool session, with its requests and their events if they are asked for."""
 
 from casefile import reading, transcript
+from casefile.access import VIEWER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     GetSessionRequest,
@@ -9,7 +10,12 @@ from pydantic_models.operations import (
 )
 
 
-@operation(GetSessionRequest, GetSessionResponse, "GET /tool-sessions/{session_id}")
+@operation(
+    GetSessionRequest,
+    GetSessionResponse,
+    "GET /tool-sessions/{session_id}",
+    needs=Needs(session=VIEWER),
+)
 def handle(request: GetSessionRequest) -> Answer[SessionDataPayload]:
     """Counts and state are those of the log's newest record."""
     asked = request.payload

@@ -1,6 +1,7 @@
 """Read one tool request, with its outcome and events."""
 
 from casefile import reading, transcript
+from casefile.access import VIEWER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     GetToolRequestRequest,
@@ -13,6 +14,7 @@ from pydantic_models.operations import (
     GetToolRequestRequest,
     GetToolRequestResponse,
     "GET /tool-sessions/{session_id}/requests/{request_id}",
+    needs=Needs(session=VIEWER),
 )
 def handle(request: GetToolRequestRequest) -> Answer[ToolRequestDataPayload]:
     """It is found by its id, however far back."""

@@ -1,6 +1,7 @@
 """Read the events of a chat session in pages."""
 
 from casefile import reading, transcript
+from casefile.access import VIEWER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     EventPagePayload,
@@ -9,7 +10,12 @@ from pydantic_models.operations import (
 )
 
 
-@operation(ListChatEventsRequest, ListChatEventsResponse, "GET /chat-sessions/{session_id}/events")
+@operation(
+    ListChatEventsRequest,
+    ListChatEventsResponse,
+    "GET /chat-sessions/{session_id}/events",
+    needs=Needs(session=VIEWER),
+)
 def handle(request: ListChatEventsRequest) -> Answer[EventPagePayload]:
     """There is one event for each message."""
     asked = request.payload

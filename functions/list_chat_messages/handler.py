@@ -1,6 +1,7 @@
 """Read the messages of a chat session in pages."""
 
 from casefile import reading, transcript
+from casefile.access import VIEWER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     ChatMessagePagePayload,
@@ -10,7 +11,10 @@ from pydantic_models.operations import (
 
 
 @operation(
-    ListChatMessagesRequest, ListChatMessagesResponse, "GET /chat-sessions/{session_id}/messages"
+    ListChatMessagesRequest,
+    ListChatMessagesResponse,
+    "GET /chat-sessions/{session_id}/messages",
+    needs=Needs(session=VIEWER),
 )
 def handle(request: ListChatMessagesRequest) -> Answer[ChatMessagePagePayload]:
     """The newest twenty of five thousand cost what twenty cost."""

@@ -3,6 +3,7 @@
 from itertools import chain
 
 from casefile import reading, records, transcript
+from casefile.access import VIEWER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     EventPagePayload,
@@ -11,7 +12,12 @@ from pydantic_models.operations import (
 )
 
 
-@operation(ListToolEventsRequest, ListToolEventsResponse, "GET /tool-sessions/{session_id}/events")
+@operation(
+    ListToolEventsRequest,
+    ListToolEventsResponse,
+    "GET /tool-sessions/{session_id}/events",
+    needs=Needs(session=VIEWER),
+)
 def handle(request: ListToolEventsRequest) -> Answer[EventPagePayload]:
     """Events come in the order of the records that brought them."""
     asked = request.payload

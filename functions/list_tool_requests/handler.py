@@ -1,6 +1,7 @@
 """Read the requests of a tool session in pages, with their outcomes and events."""
 
 from casefile import reading, transcript
+from casefile.access import VIEWER, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     ListToolRequestsRequest,
@@ -10,7 +11,10 @@ from pydantic_models.operations import (
 
 
 @operation(
-    ListToolRequestsRequest, ListToolRequestsResponse, "GET /tool-sessions/{session_id}/requests"
+    ListToolRequestsRequest,
+    ListToolRequestsResponse,
+    "GET /tool-sessions/{session_id}/requests",
+    needs=Needs(session=VIEWER),
 )
 def handle(request: ListToolRequestsRequest) -> Answer[ToolRequestPagePayload]:
     """A request shows its outcome, though that may be recorded beyond the page."""

@@ -1,6 +1,7 @@
 """Record a tool execution in a tool session."""
 
 from casefile import session_log, transcript
+from casefile.access import EDITOR, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.base import RequestStatus
 from pydantic_models.operations import (
@@ -14,6 +15,7 @@ from pydantic_models.operations import (
     ToolExecutionRequest,
     ToolExecutionResponse,
     "POST /tool-sessions/{session_id}/requests",
+    needs=Needs(session=EDITOR),
     status=201,
 )
 def handle(request: ToolExecutionRequest) -> Answer[ToolResponsePayload]:

@@ -1,6 +1,7 @@
 """Complete a pending tool request, or fail it: once, however much later."""
 
 from casefile import records, session_log, transcript
+from casefile.access import EDITOR, Needs
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     ToolResponsePayload,
@@ -13,6 +14,7 @@ from pydantic_models.operations import (
     ToolResultRequest,
     ToolResultResponse,
     "POST /tool-sessions/{session_id}/requests/{request_id}/result",
+    needs=Needs(session=EDITOR),
     status=201,
 )
 def handle(request: ToolResultRequest) -> Answer[ToolResponsePayload]:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casefile import entry, reading
+from casefile import reading
+from casefile.log import logger
 from pydantic_models.base import FailedResponse
 from tests.conftest import OPERATIONS, Context, Invoke, load
 from tests.events import event
@@ -363,7 +364,7 @@ def test_an_answer_too_large_for_a_function_is_413(
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the function logs."""
     lines = io.StringIO()
-    monkeypatch.setattr(entry.logger.registered_handler, "stream", lines)
+    monkeypatch.setattr(logger.registered_handler, "stream", lines)
     return lines
 
 

@@ -33,6 +33,7 @@ class Caller:
         return answered
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """They share one local cloud, so one process runs them all, while others run the rest."""
     for item in items:

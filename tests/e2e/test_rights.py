@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from dev import local_cloud
 from dev.local_stack import STACK, Stack
 from tests.conftest import OPERATIONS
+from tests.e2e.conftest import Caller
 from tests.events import event
 from tests.template import resources
 
@@ -33,6 +34,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "ExpressionAttributeValues": {":pk": KEY["pk"]},
     },
     "Scan": {},
+    "ConditionCheckItem": {},
 }
 
 
@@ -62,22 +64,73 @@ def invoke(stack: Stack, operation: str, sent: Any) -> tuple[bool, Any]:
     "operation",
     sorted(
         OPERATIONS,
-        key=lambda name: (str(name).startswith("delete_"), str(name).startswith("close_")),
+        key=lambda name: (
+            str(name).startswith(("delete_", "revoke_")) * 2 + str(name).startswith("close_")
+        ),
     ),
 )
 def test_a_function_can_do_its_work(stack: Stack, things: None, operation: str) -> None:
     failed, answer = invoke(stack, operation, event(operation, "direct"))
     assert not failed, answer
     assert answer["status"] == "completed"
+    if operation == "revoke_permission":  # What is taken can be taken once.
+        return
     assert invoke(stack, operation, event(operation, "sqs")) == (False, {"batchItemFailures": []})
     assert not invoke(stack, operation, event(operation, "eventbridge"))[0]
+
+
+def test_requests_are_listed_with_outcomes_that_are_far_away(ann: Caller) -> None:
+    session_id = ann.do("POST", "/tool-sessions", {})["session_id"]
+    url = f"/tool-sessions/{session_id}/requests"
+    for key in ("one", "two", "three"):
+        ann.do("POST", url, {"tool_name": "t"}, headers={"Idempotency-Key": key})
+    first = ann.do("GET", f"{url}?limit=1")["requests"][0]["request_id"]
+    ann.do("POST", f"{url}/{first}/result", {"result": {"large": "x" * 400_000}})
+    assert ann.do("GET", f"{url}?limit=1")["requests"][0]["status"] == "completed"
+    assert len(ann.do("GET", f"/tool-sessions/{session_id}/events?after=3")["events"]) == 2
+
+
+def test_who_was_let_in_by_a_casefile_can_use_each_function_that_they_may(
+    ann: Caller, bob: Caller
+) -> None:
+    """Whoever is not the owner takes another way through each function, with rights of its own."""
+    casefile_id = ann.do("POST", "/casefiles", {"title": "Shared"})["casefile_id"]
+    granted = {"target_user_id": "bob@example.com", "permission": "editor"}
+    ann.do("POST", f"/casefiles/{casefile_id}/permissions", granted)
+    filed = {"casefile_id": casefile_id}
+    tool = f"/tool-sessions/{ann.do('POST', '/tool-sessions', filed)['session_id']}"
+    chat = f"/chat-sessions/{ann.do('POST', '/chat-sessions', filed)['session_id']}"
+    key = {"Idempotency-Key": "0192f0c1-0000-4000-8000-00000000c0de"}
+    bob.do("POST", f"{tool}/requests", {"tool_name": "t"}, headers=key)
+    request = f"{tool}/requests/{key['Idempotency-Key']}"
+    bob.do("POST", f"{request}/result", {"result": {}})
+    bob.do("POST", f"{chat}/messages", {"message": "hello"})
+    for path in (tool, f"{tool}/requests", request, f"{tool}/events"):
+        bob.do("GET", path)
+    for path in (chat, f"{chat}/messages", f"{chat}/events", f"/casefiles/{casefile_id}"):
+        bob.do("GET", path)
+    for path in (tool, chat):
+        assert bob.send("GET", f"{path}/export").status_code == 200
+        bob.do("POST", f"{path}/close")
+        assert bob.send("DELETE", f"{path}?confirm=true").status_code == 403
+    bob.do("POST", "/tool-sessions", filed)
+    bob.do("POST", "/chat-sessions", filed)
+    own = bob.do("POST", "/tool-sessions", {})["session_id"]
+    bob.do(
+        "POST", f"/casefiles/{casefile_id}/sessions", {"session_id": own, "session_type": "tool"}
+    )
+    bob.do("GET", f"/casefiles/{casefile_id}/permissions")
+    asked = f"/casefiles/{casefile_id}/access/bob%40example.com?required_permission=editor"
+    assert bob.do("GET", asked)["has_required_permission"] is True
+    ann.do("DELETE", f"/casefiles/{casefile_id}/permissions/bob%40example.com")
+    assert bob.send("GET", tool).status_code == 404
 
 
 def test_a_direct_caller_is_told_by_an_error(stack: Stack) -> None:
     sent = event("get_session", "direct")
     failed, answer = invoke(stack, "get_session", sent | {"user_id": "nobody@example.com"})
     assert failed
-    assert "it isn't yours" in answer["errorMessage"]
+    assert "you may not see it" in answer["errorMessage"]
 
 
 def statements(properties: dict[str, Any]) -> list[dict[str, Any]]:
@@ -119,7 +172,13 @@ def test_a_functions_role_may_do_with_the_table_what_the_template_says_and_no_mo
             arguments = {"RequestItems": {stack.outputs["TableName"]: puts}}
         else:
             arguments = {"TableName": stack.outputs["TableName"], **arguments}
-        call = getattr(dynamodb, "".join(f"_{c.lower()}" if c.isupper() else c for c in action)[1:])
+        if action == "ConditionCheckItem":
+            check = arguments | {"Key": KEY, "ConditionExpression": "attribute_exists(pk)"}
+            arguments = {"TransactItems": [{"ConditionCheck": check}]}
+            method = "transact_write_items"
+        else:
+            method = "".join(f"_{c.lower()}" if c.isupper() else c for c in action)[1:]
+        call = getattr(dynamodb, method)
         if action in stated:
             call(**arguments)
         else:

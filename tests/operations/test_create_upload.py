@@ -8,6 +8,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from casefile import contents
 from casefile.errors import BadRequest, ContentMissing
 from tests.conftest import BUCKET, Invoke, forget, objects, stored
 
@@ -156,3 +157,22 @@ def test_bounds_are_kept(invoke: Invoke, chat: str, wrong: dict[str, Any]) -> No
         invoke("create_upload", described(PICTURE) | wrong)
     with pytest.raises(BadRequest):
         send(invoke, chat, described(PICTURE) | wrong)
+
+
+def test_what_was_taken_over_is_not_copied_again(
+    invoke: Invoke, chat: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request with many attachments that ran out of time goes on where it was."""
+    many = [upload(invoke, bytes([number])) for number in range(5)]
+    send(invoke, chat, *many[:4])
+    copied: list[str] = []
+    events = contents.client().meta.events
+    events.register("before-call.s3.CopyObject", lambda params, **_: copied.append(params["url"]))
+    send(invoke, chat, *many)
+    assert len(copied) == 1
+
+
+def test_one_request_refers_to_a_hundred_attachments_at_most(invoke: Invoke, chat: str) -> None:
+    message = {"content": "", "message_type": "user", "attachments": [described(PICTURE)] * 20}
+    with pytest.raises(BadRequest, match="at most 100 attachments"):
+        invoke("chat", {"session_id": chat, "messages": [message] * 6})

@@ -10,8 +10,8 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from casefile import api, reading, records, session_log
-from casefile.errors import NotFound
+from casefile import api, contents, reading, records, session_log
+from casefile.errors import NotFound, RequestIdReused
 from pydantic_models.export import verify
 from tests.conftest import Context, Invoke, forget, load, objects, stored
 from tests.operations.test_create_upload import fetch
@@ -251,3 +251,122 @@ def test_pages_of_links_are_small(
     monkeypatch.setattr(reading, "MAX_LINKED_PAGE_CHARACTERS", 150_000)
     page = requests_of(invoke, session_id)
     assert ([request["record"] for request in page["requests"]], page["has_more"]) == ([1], True)
+
+
+def test_a_page_cut_short_still_tells_what_was_completed_within_it(
+    invoke: Invoke, session_id: str
+) -> None:
+    """A, B, C, the result of A, D; then the large results of B and C, beyond the page."""
+    ids = {name: str(uuid4()) for name in "ABCD"}
+
+    def end(name: str, text: str) -> None:
+        asked = {"session_id": session_id, "request_id": ids[name], "result": {"text": text}}
+        invoke("tool_result", asked)
+
+    for name in "ABC":
+        record(invoke, session_id, None, request_id=ids[name])
+    end("A", "small")
+    record(invoke, session_id, None, request_id=ids["D"])
+    end("B", noise(1_200_000))
+    end("C", noise(1_200_004))
+    page = requests_of(invoke, session_id, limit=4)
+    assert [request["status"] for request in page["requests"]] == ["completed", "completed"]
+    rest = requests_of(invoke, session_id, after=page["next_after"])
+    assert [request["status"] for request in rest["requests"]] == ["completed", "pending"]
+
+
+def test_an_id_of_another_kind_of_record_is_refused_without_its_content(
+    invoke: Invoke, session_id: str
+) -> None:
+    request_id = str(uuid4())
+    record(invoke, session_id, noise(60_000), request_id=request_id)
+    boto3.client("s3").delete_object(Bucket="casefile-test", Key=objects()[0])
+    for known in (True, False):
+        if not known:
+            forget()
+        with pytest.raises(RequestIdReused):
+            invoke("close_session", {"session_id": session_id}, request_id=request_id)
+
+
+def test_a_writer_that_a_deletion_overtakes_leaves_nothing_behind(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It saw the session alive; the session is deleted and swept; then its content lands."""
+    put = contents.put
+
+    def late(*arguments: str) -> None:
+        monkeypatch.setattr(contents, "put", put)
+        invoke("delete_session", {"session_id": session_id, "confirm": True})
+        put(*arguments)
+        assert len(objects()) == 1
+
+    monkeypatch.setattr(contents, "put", late)
+    with pytest.raises(NotFound):
+        record(invoke, session_id, noise(60_000))
+    assert objects() == []
+
+
+def test_any_text_stays_on_the_line_of_its_record(invoke: Invoke, session_id: str) -> None:
+    record(invoke, session_id, "a\u2028b\u2029c\x85d\x0be\nf")
+    lines = invoke("export_session", {"session_id": session_id})["payload"]["lines"]
+    assert verify(lines.splitlines()).records == verify(lines.split("\n")).records == 1
+
+
+@pytest.mark.parametrize("forged", ['{"content":"{}",', '{"author":"eve",'])
+def test_an_export_with_more_than_was_sealed_does_not_hold(
+    invoke: Invoke, session_id: str, forged: str
+) -> None:
+    record(invoke, session_id, "small")
+    lines = invoke("export_session", {"session_id": session_id})["payload"]["lines"].splitlines()
+    with pytest.raises(ValueError, match="record 1"):
+        verify([lines[0], lines[1].replace("{", forged, 1)])
+
+
+def test_events_too_large_to_tell_say_where_they_are(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"event_type": "progress", "tool_name": "t", "parameters": {"big": noise(300_000)}}
+    asked = {"session_id": session_id, "tool_name": "t", "result": {}, "events": [event]}
+    invoke("tool_execution", asked)
+    monkeypatch.setattr(api, "MAX_CARRIED_BYTES", 200_000)
+    asked = {"session_id": session_id}
+    whole = invoke("get_session", asked | {"include_events": True})["payload"]["events"]
+    for events in (invoke("list_tool_events", asked)["payload"]["events"], whole):
+        (told,) = (one for one in events if one["event_type"] == "progress")
+        assert told["parameters"] == {}
+        assert json.loads(fetch(told["left_out"][0]["url"]))["events"] == [event]
+        assert [one["event_type"] for one in events if "left_out" in one] == ["progress"]
+
+
+def test_whatever_was_recorded_can_be_told(invoke: Invoke) -> None:
+    """The most that each limit allows, in characters that grow the most on their way."""
+    session_id = invoke("create_session")["payload"]["session_id"]
+    texts = {"reasoning": 2000, "error_message": 2000, "initiator": 200, "event_id": 200}
+    event = {name: "\u0001" * size for name, size in texts.items()}
+    events = [event | {"event_type": "e", "tool_name": "\u0001" * 200} for _ in range(100)]
+    metadata = {"m": "\u0001" * 2_600}
+    asked = {"session_id": session_id, "tool_name": "t", "events": events}
+    request_id = str(uuid4())
+    invoke("tool_execution", asked, request_id=request_id, metadata=metadata)
+    ended = {"session_id": session_id, "request_id": request_id, "result": {}, "events": events}
+    invoke("tool_result", ended, metadata=metadata)
+    chat = invoke("create_chat_session")["payload"]["session_id"]
+    message = {"content": "hi", "message_type": "user"}
+    invoke("chat", {"session_id": chat, "messages": [message] * 100}, metadata=metadata)
+    claims = {"email": "ann@example.com", "email_verified": "true"}
+    for operation, path in (
+        ("list_tool_requests", {"session_id": session_id}),
+        ("get_tool_request", {"session_id": session_id, "request_id": request_id}),
+        ("list_tool_events", {"session_id": session_id}),
+        ("export_session", {"session_id": session_id}),
+        ("list_chat_messages", {"session_id": chat}),
+        ("list_chat_events", {"session_id": chat}),
+    ):
+        asked = {
+            "httpMethod": "GET",
+            "pathParameters": path,
+            "requestContext": {"authorizer": {"claims": claims}},
+        }
+        answer = load(operation)(asked, Context())
+        assert answer["statusCode"] == 200, operation
+        assert len(json.dumps(answer)) < 6 * 2**20

@@ -243,7 +243,7 @@ def test_a_closed_session_takes_no_more_and_says_since_when(
 
 def test_another_users_session_looks_like_a_missing_one(invoke: Invoke, session_id: str) -> None:
     for asked in (session_id, "ts_261121_none"):
-        with pytest.raises(NotFound, match=f"no session {asked}, or it isn't yours"):
+        with pytest.raises(NotFound, match=f"no session {asked}, or you may not see it"):
             invoke(
                 "tool_execution", {"session_id": asked, "tool_name": "x"}, user="bob@example.com"
             )

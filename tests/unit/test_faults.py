@@ -114,6 +114,8 @@ def prepare(operation: str, is_large: bool) -> dict[str, Any]:
             load(creation)(event(creation, "direct"), Context())
     if operation == "tool_result":
         load("tool_execution")(event("tool_execution", "eventbridge"), Context())
+    if operation == "revoke_permission":
+        load("grant_permission")(event("grant_permission", "direct"), Context())
     asked = event(operation, "direct")
     if operation in ("create_session", "create_chat_session"):
         casefile = load("create_casefile")(event("create_casefile", "direct"), Context())

@@ -1,25 +1,138 @@
 """Who may do what: pure rules, told by what is stored alone.
 
-A session and a casefile are their owner's. To anybody else they don't exist.
+- A casefile's owner may do everything with it. Others may do what they were granted, until it
+  expires, or what everybody signed in may, whichever is more.
+- A session is its owner's. What is filed in a casefile may be read by those who may read the
+  casefile, and written by its editors; it stays its owner's to delete.
+- Admins share. Nobody grants more than they have themselves, or takes from somebody who has as
+  much. The owner can't be removed; only the owner hands the casefile over.
+- Each operation states what it needs. Who may not even read is told that there is nothing; who may
+  read, but not do it, is told so.
 """
 
 from __future__ import annotations
 
-from .errors import NotFound
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from pydantic_models.canonical.casefile import PermissionLevel
+
+from .errors import BadRequest, Forbidden, NotFound
+
+OWNER, ADMIN = PermissionLevel.OWNER, PermissionLevel.ADMIN
+EDITOR, VIEWER = PermissionLevel.EDITOR, PermissionLevel.VIEWER
+NONE = PermissionLevel.NONE
+
+_ORDER = [NONE, VIEWER, EDITOR, ADMIN, OWNER]
+"""Each level includes those before it."""
 
 
-def require_session(session_id: str, owner: str | None, user: str) -> None:
-    """Raise NotFound unless the session exists (it has an owner) and is the user's."""
-    if owner is None or owner != user:
+class Needs(NamedTuple):
+    """The levels that an operation needs in the session and in the casefile that it names."""
+
+    session: PermissionLevel = OWNER
+    casefile: PermissionLevel = OWNER
+
+
+class Grant(NamedTuple):
+    """What somebody was granted in a casefile; `expires_at` is in milliseconds since 1970."""
+
+    level: PermissionLevel
+    expires_at: int | None = None
+
+
+def includes(level: PermissionLevel, other: PermissionLevel) -> bool:
+    """Whether who has `level` may do all that `other` allows."""
+    return _ORDER.index(level) >= _ORDER.index(other)
+
+
+def level_in_casefile(
+    user: str | None, owner: str, public: PermissionLevel, grant: Grant | None, at: int
+) -> PermissionLevel:
+    """What a user may do with a casefile, at a time in milliseconds since 1970."""
+    if user == owner:
+        return OWNER
+    granted = NONE
+    if grant is not None and (grant.expires_at is None or at < grant.expires_at):
+        granted = grant.level
+    return max(granted, public, key=_ORDER.index)
+
+
+def level_in_session(
+    user: str, owner: str, in_its_casefile: PermissionLevel = NONE
+) -> PermissionLevel:
+    """What a user may do with a session, given what they may do with its casefile, if any."""
+    if user == owner:
+        return OWNER
+    return min(in_its_casefile, EDITOR, key=_ORDER.index)
+
+
+def check_sharing(
+    own: PermissionLevel, before: PermissionLevel, after: PermissionLevel, *, is_owner: bool
+) -> None:
+    """Raise unless who has `own` may bring somebody from level `before` to level `after`.
+
+    `is_owner` tells whether that somebody owns the casefile.
+    """
+    if is_owner:
+        raise Forbidden("The owner of a casefile can't be removed. The owner can hand it over.")
+    if not includes(own, ADMIN):
+        raise Forbidden("Only admins and the owner of a casefile may share it.")
+    if not includes(own, after):
+        raise Forbidden(f"You are {own.value} here, and can't grant more: not {after.value}.")
+    if own is not OWNER and includes(before, own) and before is not after:
+        raise Forbidden(f"You are {own.value} here, and can't change what another {own.value} has.")
+
+
+def require_session(session_id: str, level: PermissionLevel) -> None:
+    """Raise NotFound or Forbidden unless `level` in a session is what the operation needs."""
+    needed = _needs.get().session
+    if not includes(level, VIEWER):
         raise missing_session(session_id)
+    if not includes(level, needed):
+        raise _not_allowed("session", level, needed)
 
 
-def require_casefile(casefile_id: str, owner: str | None, user: str) -> None:
-    """Raise NotFound unless the casefile exists (it has an owner) and is the user's."""
-    if owner is None or owner != user:
-        raise NotFound(f"There is no casefile {casefile_id}, or it isn't yours.")
+def require_casefile(casefile_id: str, level: PermissionLevel) -> None:
+    """Raise NotFound or Forbidden unless `level` in a casefile is what the operation needs."""
+    needed = _needs.get().casefile
+    if not includes(level, VIEWER):
+        raise missing_casefile(casefile_id)
+    if not includes(level, needed):
+        raise _not_allowed("casefile", level, needed)
+
+
+def _not_allowed(what: str, level: PermissionLevel, needed: PermissionLevel) -> Forbidden:
+    return Forbidden(f"You are {level.value} of this {what}. This takes its {needed.value}.")
 
 
 def missing_session(session_id: str) -> NotFound:
     """The one answer for a session that doesn't exist and for one that may not be seen."""
-    return NotFound(f"There is no session {session_id}, or it isn't yours.")
+    return NotFound(f"There is no session {session_id}, or you may not see it.")
+
+
+def missing_casefile(casefile_id: str) -> NotFound:
+    """The one answer for a casefile that doesn't exist and for one that may not be seen."""
+    return NotFound(f"There is no casefile {casefile_id}, or you may not see it.")
+
+
+def check_public(level: PermissionLevel) -> None:
+    """Raise BadRequest for more than everybody signed in may be given."""
+    if includes(level, ADMIN):
+        raise BadRequest("Everybody can be made viewer or editor, and no more.")
+
+
+_OWNERS_ALONE = Needs()
+_needs: ContextVar[Needs] = ContextVar("needs", default=_OWNERS_ALONE)
+
+
+@contextlib.contextmanager
+def needing(needs: Needs) -> Iterator[None]:
+    """Let whatever is asked for inside need just this."""
+    token = _needs.set(needs)
+    try:
+        yield
+    finally:
+        _needs.reset(token)

@@ -33,10 +33,10 @@ def time_limit(seconds: float) -> Iterator[None]:
         _deadline.reset(token)
 
 
-def check_time() -> None:
-    """Raise Unavailable if there is no time left for another call."""
+def check_time(seconds: float = 0) -> None:
+    """Raise Unavailable if there is no time left for another call that may take `seconds`."""
     deadline = _deadline.get()
-    if deadline is not None and time.monotonic() > deadline - RESERVE:
+    if deadline is not None and time.monotonic() > deadline - max(RESERVE, seconds):
         raise Unavailable(
             "There was no time left to do this. Send the same request again, with the same "
             "request_id and timestamp: if it did take effect, it won't take effect twice."

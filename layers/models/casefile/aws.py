@@ -48,9 +48,12 @@ _PASSING_CODES = {
 
 
 @contextlib.contextmanager
-def calling() -> Iterator[None]:
-    """Make a call if there is time. Raises Unavailable, and ClientError for a definite refusal."""
-    check_time()
+def calling(seconds: float = 0) -> Iterator[None]:
+    """Make a call if there is time, for one that may take `seconds` as well.
+
+    Raises Unavailable, and ClientError for a definite refusal.
+    """
+    check_time(seconds)
     try:
         yield
     except ClientError as error:

@@ -4,7 +4,7 @@ The count goes from c to c + 1 only if it still is c, in the same transaction th
 session. So it equals the number of sessions filed, at any moment, and each filing knows its own
 exact total.
 
-    pk CASEFILE#<casefile_id>   sk HEAD
+    pk CASEFILE#<casefile_id>   sk HEAD, and its grants, see grants.py
 """
 
 from __future__ import annotations
@@ -16,15 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
-from pydantic_models.canonical import CasefileACL, CasefileMetadata, CasefileModel
+from pydantic_models.canonical import (
+    CasefileACL,
+    CasefileMetadata,
+    CasefileModel,
+    PermissionLevel,
+)
 from pydantic_models.operations import CreateCasefileRequest
 
-from . import access, creation, dynamodb
+from . import access, creation, dynamodb, grants
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
+from .errors import Forbidden
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+HEAD = "HEAD"
 
 LISTED_SESSIONS = 10_000
 """How many session ids of each kind a casefile shows."""
@@ -36,6 +44,7 @@ class CasefileHead:
 
     casefile_id: str
     user_id: str
+    created_by: str
     title: str
     description: str
     tags: list[str]
@@ -45,14 +54,20 @@ class CasefileHead:
     metadata: dict[str, Any]
 
 
+def partition(casefile_id: str) -> str:
+    """The partition that holds everything of a casefile."""
+    return f"CASEFILE#{casefile_id}"
+
+
 def _key(casefile_id: str) -> dict[str, Any]:
-    return to_attributes({"pk": f"CASEFILE#{casefile_id}", "sk": "HEAD"})
+    return to_attributes({"pk": partition(casefile_id), "sk": HEAD})
 
 
 def _head(casefile_id: str, item: Item) -> CasefileHead:
     return CasefileHead(
         casefile_id=casefile_id,
         user_id=item["user_id"],
+        created_by=item["created_by"],
         title=item["title"],
         description=item["description"],
         tags=item["tags"],
@@ -71,6 +86,7 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
         "pk": f"CASEFILE#{casefile_id}",
         "sk": "HEAD",
         "user_id": request.user_id,
+        "created_by": request.user_id,
         "title": request.payload.title,
         "description": request.payload.description,
         "tags": request.payload.tags,
@@ -89,14 +105,72 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
 
 
 def find(casefile_id: str, user_id: str) -> CasefileHead:
-    """The casefile as it is now. Raises NotFound if there is none that the user may see."""
+    """The casefile as it is now. Raises NotFound and Forbidden."""
     item = dynamodb.get(_key(casefile_id))
-    return _checked(casefile_id, item, user_id)
+    if item is None or item["user_id"] != user_id:  # What the owner may do needs no other read.
+        permissions = grants.look(casefile_id, user_id) if item else None
+        level = permissions.level(user_id) if permissions else access.NONE
+        access.require_casefile(casefile_id, level)
+        item = permissions.casefile if permissions else {}
+    return _head(casefile_id, item)
 
 
-def _checked(casefile_id: str, item: Item | None, user_id: str) -> CasefileHead:
-    access.require_casefile(casefile_id, item.get("user_id") if item else None, user_id)
-    return _head(casefile_id, item or {})
+def access_list(casefile_id: str, user_id: str) -> CasefileACL:
+    """Who may do what, as far as the user may see it. Raises NotFound and Forbidden."""
+    permissions = grants.look(casefile_id, user_id)
+    own = permissions.level(user_id) if permissions else access.NONE
+    access.require_casefile(casefile_id, own)
+    if permissions is None:
+        raise access.missing_casefile(casefile_id)
+    listed = grants.entries(casefile_id, permissions)
+    if not access.includes(own, access.ADMIN):
+        listed = [entry for entry in listed if entry.user_id == user_id]
+    return CasefileACL(
+        owner_id=permissions.owner,
+        permissions=listed,
+        public_access=permissions.granted(grants.EVERYBODY),
+    )
+
+
+def level_of(casefile_id: str, user_id: str, asking: str) -> PermissionLevel:
+    """What a user may do, told to who asks. Raises NotFound and Forbidden."""
+    permissions = grants.look(casefile_id, user_id, asking)
+    own = permissions.level(asking) if permissions else access.NONE
+    access.require_casefile(casefile_id, own)
+    if permissions is None:
+        raise access.missing_casefile(casefile_id)
+    if asking != user_id and not access.includes(own, access.ADMIN):
+        raise Forbidden("Only admins may ask what others may do.")
+    return permissions.level(user_id)
+
+
+def handing_over(casefile: Item, user_id: str, at: int) -> TransactWriteItemTypeDef:
+    """The write that makes a user the owner, if its owner still is who it was."""
+    return _if_owned(casefile, "SET user_id = :new, updated_at = :at", {":new": user_id, ":at": at})
+
+
+def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:
+    """The condition that the casefile's owner still is who it was."""
+    return {
+        "ConditionCheck": {
+            "TableName": dynamodb.table(),
+            "Key": to_attributes({"pk": casefile["pk"], "sk": HEAD}),
+            "ConditionExpression": "user_id = :owner",
+            "ExpressionAttributeValues": to_attributes({":owner": casefile["user_id"]}),
+        }
+    }
+
+
+def _if_owned(casefile: Item, expression: str, values: Item) -> TransactWriteItemTypeDef:
+    return {
+        "Update": {
+            "TableName": dynamodb.table(),
+            "Key": to_attributes({"pk": casefile["pk"], "sk": HEAD}),
+            "UpdateExpression": expression,
+            "ConditionExpression": "user_id = :owner",
+            "ExpressionAttributeValues": to_attributes(values | {":owner": casefile["user_id"]}),
+        }
+    }
 
 
 def read(casefile_id: str, user_id: str) -> CasefileModel:
@@ -108,12 +182,12 @@ def read(casefile_id: str, user_id: str) -> CasefileModel:
             title=head.title,
             description=head.description,
             tags=head.tags,
-            created_by=head.user_id,
+            created_by=head.created_by,
             created_at=text_of(head.created_at),
             updated_at=text_of(head.updated_at),
             request_metadata=head.metadata,
         ),
-        acl=CasefileACL(owner_id=head.user_id),
+        acl=access_list(casefile_id, user_id),
         session_ids=_session_ids(casefile_id),
         session_count=head.session_count,
     )
@@ -135,13 +209,10 @@ def file_session(
             dynamodb.transact([write(total), _count(casefile)])
             return total
         except TransactionFailed as failed:
-            session, changed = failed.found or (None, None)
+            session, _ = failed.found or (None, None)
             if session is not None:
                 raise ConditionFailed(session or None) from failed
-            if changed is not None:
-                casefile = _checked(casefile_id, changed, user_id)
-            else:
-                casefile = find(casefile_id, user_id)
+            casefile = find(casefile_id, user_id)
     raise AssertionError("attempts() ends by raising")
 
 

@@ -42,6 +42,9 @@ Made = TypeVar("Made")
 
 LINK_LIFE = timedelta(minutes=15)
 
+COPY_SECONDS = 10
+"""What a copy of the largest attachment may take."""
+
 AT_ONCE = 8
 """Objects fetched at the same time."""
 
@@ -56,7 +59,7 @@ _NOT_THERE = {"403", "404", "AccessDenied", "NoSuchKey", "NotFound", "Preconditi
 def client() -> S3Client:
     """The one client of this execution environment, made when it is first needed."""
     patience = Config(
-        read_timeout=10,  # A copy of the largest attachment takes seconds.
+        read_timeout=COPY_SECONDS,
         retries={"mode": "standard", "total_max_attempts": 2},
         signature_version="s3v4",
         s3={"addressing_style": "virtual"},  # The region's own address, also in links.
@@ -106,17 +109,17 @@ def take_over(session_id: str, user_id: str, attachments: Iterable[AttachmentPay
 def _take_over(session_id: str, user_id: str, attachment: AttachmentPayload) -> None:
     incoming = _incoming_key(user_id, attachment.sha256)
     kept = _content_key(session_id, attachment.sha256)
+    if _tag(kept, attachment) is not None:  # It was taken over before; the upload may be gone.
+        return
     for _ in attempts(f"Upload {attachment.sha256}"):
         tag = _tag(incoming, attachment)
         if tag is None:
-            if _tag(kept, attachment) is None:  # It was taken over before, and expired since.
-                raise ContentMissing(
-                    f"There is no upload of yours with SHA-256 {attachment.sha256} and "
-                    f"{attachment.size} bytes. Upload it (POST /uploads), then send this again."
-                )
-            return
+            raise ContentMissing(
+                f"There is no upload of yours with SHA-256 {attachment.sha256} and "
+                f"{attachment.size} bytes. Upload it (POST /uploads), then send this again."
+            )
         try:
-            with aws.calling():
+            with aws.calling(COPY_SECONDS):
                 client().copy_object(
                     Bucket=_bucket(),
                     Key=kept,
@@ -195,6 +198,13 @@ def link(
     return ContentLink(sha256=digest, size=size, url=url, expires_at=to_text(now() + LINK_LIFE))
 
 
+def discard(session_id: str, digests: Iterable[str]) -> None:
+    """Delete some contents of a session that is gone."""
+    for digest in digests:
+        with aws.calling():
+            client().delete_object(Bucket=_bucket(), Key=_content_key(session_id, digest))
+
+
 def delete_all(session_id: str) -> None:
     """Delete all content of a session. Interrupted, it goes on when it is done again."""
     while True:
@@ -238,7 +248,10 @@ def _in_parallel(do: Callable[[Thing], Made], things: Sequence[Thing]) -> list[M
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # Each in a context of its own: they share the deadline.
         waiting: list[Any] = [pool.submit(copy_context().run, do, thing) for thing in things]
-        return [each.result() for each in waiting]
+        try:
+            return [each.result() for each in waiting]
+        finally:  # After a failure, nobody waits for what has not begun.
+            pool.shutdown(cancel_futures=True)
 
 
 def _bucket() -> str:

@@ -46,9 +46,10 @@ def _bury(session_id: str, user_id: str) -> int:
     for _ in attempts(f"Session {session_id}"):
         head, newest = records.top(session_id)
         if head is not None and "deleted_at" in head:
-            access.require_session(session_id, user_id if head["owner"] == owner else None, user_id)
+            if head["owner"] != owner:
+                raise access.missing_session(session_id)
             return int(head["deleted_at"])
-        access.require_session(session_id, head["user_id"] if head else None, user_id)
+        sessions.authorize(session_id, sessions.from_item(head) if head else None, user_id)
         deleted_at = to_milliseconds(now())
         tombstone = {
             "pk": sessions.partition(session_id),

@@ -190,17 +190,18 @@ def get(key: dict[str, Any]) -> Item | None:
 def get_many(keys: Sequence[dict[str, Any]]) -> Iterator[Item]:
     """The items of several keys as they are now, in any order, those that are there."""
     waiting = list(keys)
-    for _ in attempts("The table"):
-        if not waiting:
-            return
+    while waiting:
         chosen, waiting = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
-        with translated_errors():
-            answer = client().batch_get_item(
-                RequestItems={table(): {"Keys": chosen, "ConsistentRead": True}}
-            )
-        yield from (from_attributes(item) for item in answer["Responses"].get(table(), []))
-        unread = answer["UnprocessedKeys"].get(table())
-        waiting += list(unread["Keys"]) if unread else []
+        for _ in attempts("The table"):
+            with translated_errors():
+                answer = client().batch_get_item(
+                    RequestItems={table(): {"Keys": chosen, "ConsistentRead": True}}
+                )
+            yield from (from_attributes(item) for item in answer["Responses"].get(table(), []))
+            unread = answer["UnprocessedKeys"].get(table())
+            chosen = list(unread["Keys"]) if unread else []
+            if not chosen:
+                break
 
 
 def creation(item: Mapping[str, Value | None]) -> PutTypeDef:

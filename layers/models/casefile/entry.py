@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4, uuid5
 
-from aws_lambda_powertools import Logger
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -33,18 +32,18 @@ from pydantic_models.base import (
 from pydantic_models.base.times import from_milliseconds, now, text_of, to_text
 from pydantic_models.operations import ExportPayload
 
-from . import api, contents, dynamodb
+from . import access, api, contents, dynamodb
+from .access import Needs
 from .attempts import time_limit
 from .config import configuration, is_lambda
 from .errors import AnswerTooLarge, BadRequest, CasefileError, Fault
+from .log import logger
 
 RequestT = TypeVar("RequestT", bound="BaseRequest[Any]")
 PayloadT = TypeVar("PayloadT", bound=ResponsePayload)
 
 MAX_FAULTS = 20
 """How many faults of one request are listed."""
-
-logger = Logger(service="casefile")
 
 _DOOR_IDS = UUID("2b4f2ac8-9d5e-4a57-8a5f-6f1d2d0f4a11")
 """Namespace of request ids derived from a door's own ids where those are no UUIDs."""
@@ -72,6 +71,7 @@ class Operation(Generic[RequestT, PayloadT]):
     response_type: type[BaseResponse[PayloadT]]
     route: str
     status: int
+    needs: Needs
     run: Callable[[RequestT], Answer[PayloadT]]
 
     @property
@@ -177,11 +177,13 @@ class Operation(Generic[RequestT, PayloadT]):
         try:
             return api.check_size(carry(self._answer(request)))
         except AnswerTooLarge:
-            with contents.linked():
-                return api.check_size(carry(self._answer(request)))
+            pass
+        with contents.linked():
+            return api.check_size(carry(self._answer(request)))
 
     def _answer(self, request: RequestT) -> BaseResponse[PayloadT]:
-        answer = self.run(request)
+        with access.needing(self.needs):
+            answer = self.run(request)
         logger.info(
             "done",
             operation=self.name,
@@ -230,17 +232,18 @@ def operation(
     response_type: type[BaseResponse[PayloadT]],
     route: str,
     *,
+    needs: Needs,
     status: int = 200,
 ) -> Callable[[Callable[[RequestT], Answer[PayloadT]]], Operation[RequestT, PayloadT]]:
     """Make a function from a request to its answer the Lambda handler of an operation.
 
     `route` is its HTTP method and path template; the path's parameters are fields of the payload.
-    `status` is the HTTP status of an answer.
+    `needs` are the levels that who asks must have; `status` is the HTTP status of an answer.
     """
     if is_lambda():  # While the function starts, so that the first request needn't wait.
         configuration()
         dynamodb.client()
-    return lambda run: Operation(request_type, response_type, route, status, run)
+    return lambda run: Operation(request_type, response_type, route, status, needs, run)
 
 
 def _is_queue_event(event: dict[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from pydantic_models.canonical.record import Record, RecordKind, Totals
 from pydantic_models.export import head_line, linked_line, record_line
 from pydantic_models.operations import ExportPayload, PagePayload
 
-from . import access, contents, records, sessions
+from . import contents, records, sessions
 from .creation import CLOCK_ALLOWANCE
 from .errors import NotFound, TooLarge
 from .sessions import SessionHead
@@ -34,6 +34,9 @@ LEAN_PAGE = 100
 MAX_PAGE_CHARACTERS = 2_000_000
 MAX_LINKED_PAGE_CHARACTERS = 250_000
 """Of content in a page, also if large contents are told by links; a first record may have more."""
+
+MAX_PAGE_RECORDS = 1000
+"""Records of a page, which may be many more than it counts: most may begin no request."""
 
 MAX_READ_CHARACTERS = 6_000_000
 """Of content read back at once: what a function may answer (AWS Lambda quotas)."""
@@ -108,9 +111,7 @@ def read(session_id: str, user_id: str, *, with_content: bool) -> Log:
     """
     limit = PAGE if with_content else 2  # The head and the tail.
     head, found = records.query(session_id, limit, strong=True, with_content=with_content)
-    if head is None:
-        raise access.missing_session(session_id)
-    access.require_session(session_id, head.user_id, user_id)
+    head = sessions.authorize(session_id, head, user_id)
     size = 0
     page = found
     while with_content and page:
@@ -140,11 +141,11 @@ def page(session_id: str, user_id: str, asked: PagePayload, count: Callable[[Rec
     above, below = asked.after, asked.before
     room, size = asked.limit, 0
     is_end = below is not None and below <= above + 1
-    while not is_end and room > 0 and size < _page_size():
+    while not is_end and room > 0 and size < _page_size() and len(chosen) < MAX_PAGE_RECORDS:
         # One more than fits tells whether there is more; another may be the head or the closing.
         found_head, found = records.query(
             session_id,
-            min(room, PAGE) + 2,
+            (PAGE if chosen else min(room, PAGE)) + 2,
             below=below,
             above=above,
             strong=True,
@@ -166,7 +167,7 @@ def page(session_id: str, user_id: str, asked: PagePayload, count: Callable[[Rec
             is_end = last == 1 if newest_first else found_head is not None
             is_end = is_end or (below is not None and below <= above + 1)
     head = head or sessions.find(session_id)
-    access.require_session(session_id, head.user_id if head else None, user_id)
+    sessions.authorize(session_id, head, user_id)
     return Page(session_id, chosen[::-1] if newest_first else chosen, not is_end, asked)
 
 
@@ -177,7 +178,7 @@ def find(session_id: str, user_id: str, request_id: UUID, kinds: Collection[Reco
     reads find; any other from the newest record back. Raises NotFound.
     """
     head, newest = records.query(session_id, 2, strong=True)
-    access.require_session(session_id, head.user_id if head else None, user_id)
+    sessions.authorize(session_id, head, user_id)
     end = newest[0].number + 1 if newest else 1
     sent_at = uuid7_time(request_id)
     if sent_at is None:
@@ -221,7 +222,11 @@ def with_outcomes(page: Page, pending: Collection[int]) -> tuple[Page, list[Reco
             kept = [
                 r for r in page.records if (r.number > cut if is_newest_first else r.number < cut)
             ]
-            return replace(page, records=kept, has_more=True), list(found.values())
+            # What completes a request that is kept may be in what is cut off.
+            return replace(page, records=kept, has_more=True), [
+                *found.values(),
+                *(r for r in page.records if r.completes),
+            ]
         found[record.number] = record
     return page, list(found.values())
 
@@ -243,10 +248,7 @@ def _page_size() -> int:
 
 def export(session_id: str, user_id: str, after: int) -> ExportPayload:
     """The session as JSON Lines from a record on, as far as one answer carries. Raises NotFound."""
-    head = sessions.find(session_id)
-    if head is None:
-        raise access.missing_session(session_id)
-    access.require_session(session_id, head.user_id, user_id)
+    head = sessions.authorize(session_id, sessions.find(session_id), user_id)
     lines = [] if after else [head_line(session_id, head.user_id, head.created_at)]
     size, last = 0, after
     for record in _walk(session_id, above=after, newest_first=False, with_content=True):

@@ -207,11 +207,23 @@ def _append(
     session_id: str, user_id: str, entry: Entry, memories: Memories
 ) -> tuple[SessionHead, Record]:
     _check_age(entry)
+    packed = records.pack(session_id, entry.content)
+    try:
+        return _record(session_id, user_id, entry, packed, memories)
+    except NotFound:
+        if _points_elsewhere(entry, packed) and sessions.find(session_id) is None:
+            _take_back(session_id, entry, packed)  # It was deleted while we put content there.
+        raise
+
+
+def _record(
+    session_id: str, user_id: str, entry: Entry, packed: Item, memories: Memories
+) -> tuple[SessionHead, Record]:
     since = to_milliseconds(entry.made_at - CLOCK_ALLOWANCE)
     memory = memories.recall(session_id) or memories.keep(session_id, _look(session_id))
-    access.require_session(session_id, memory.head.user_id, user_id)
-    packed = records.pack(session_id, entry.content)
-    is_placed = not (records.is_packed_away(packed) or entry.attachments)
+    if memory.head.user_id != user_id:  # What others may do can change at any time.
+        sessions.authorize(session_id, sessions.find(session_id), user_id)
+    is_placed = not _points_elsewhere(entry, packed)
     is_fresh = False  # Only what a strong read has shown may stand in the way of a put.
     for _ in attempts(f"Session {session_id}"):
         while _must_look_further(memory, entry, since):
@@ -227,6 +239,7 @@ def _append(
             except ConditionFailed as taken:
                 occupant = records.from_item(taken.item or {})
                 if occupant.request_id == entry.request_id:  # It was this very request.
+                    _check_kind(occupant, entry)
                     return memory.head, _same(records.whole(session_id, taken.item or {}), entry)
             else:
                 memory.add_above([made._replace(content="")])
@@ -239,14 +252,23 @@ def _append(
     raise AssertionError("attempts() ends by raising")
 
 
-def _place(session_id: str, user_id: str, entry: Entry, packed: Item) -> None:
-    """Put in the bucket what the record will point at, so that it never points at nothing.
+def _points_elsewhere(entry: Entry, packed: Item) -> bool:
+    return records.is_packed_away(packed) or bool(entry.attachments)
 
-    It is only done for a session that was just seen alive: what a deletion swept stays swept.
-    """
+
+def _place(session_id: str, user_id: str, entry: Entry, packed: Item) -> None:
+    """Put in the bucket what the record will point at, so that it never points at nothing."""
     contents.take_over(session_id, user_id, entry.attachments)
     if records.is_packed_away(packed):
         contents.put(session_id, entry.content)
+
+
+def _take_back(session_id: str, entry: Entry, packed: Item) -> None:
+    """Leave nothing in the bucket for a session that was deleted meanwhile."""
+    digests = {attachment.sha256 for attachment in entry.attachments}
+    if records.is_packed_away(packed):
+        digests.add(packed["digest"].hex())
+    contents.discard(session_id, digests)
 
 
 def _check_age(entry: Entry) -> None:
@@ -305,10 +327,11 @@ def _settled(session_id: str, obstacle: Record | CasefileError, entry: Entry) ->
     if isinstance(obstacle, CasefileError):
         raise obstacle
     if obstacle.request_id == entry.request_id:
+        _check_kind(obstacle, entry)
         return _same(records.get(session_id, obstacle.number), entry)
     if obstacle.kind == "result":
         result = records.get(session_id, obstacle.number)
-        if not _same_json(result.content, entry.content):
+        if _said(result.content) != _said(entry.content):
             raise AlreadyCompleted(f"Tool request {entry.completes} has another result already.")
         return result
     if entry.kind != "closed":
@@ -319,9 +342,14 @@ def _settled(session_id: str, obstacle: Record | CasefileError, entry: Entry) ->
     return obstacle
 
 
+def _check_kind(recorded: Record, entry: Entry) -> None:
+    if recorded.kind != entry.kind:
+        raise RequestIdReused(entry.request_id)
+
+
 def _same(recorded: Record, entry: Entry) -> Record:
     """The record if it is of this very request, not of another with the same id."""
-    if recorded.kind != entry.kind or not _same_json(recorded.content, entry.content):
+    if not _same_json(recorded.content, entry.content):
         raise RequestIdReused(entry.request_id)
     return recorded
 
@@ -330,6 +358,11 @@ def _same_json(one: str, other: str) -> bool:
     return one == other or to_canonical_json(json.loads(one)) == to_canonical_json(
         json.loads(other)
     )
+
+
+def _said(content: str) -> str:
+    """What a result says, whoever sent it."""
+    return to_canonical_json({**json.loads(content), "user_id": None})
 
 
 def _following(memory: Memory, entry: Entry) -> Record:

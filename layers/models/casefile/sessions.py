@@ -19,9 +19,9 @@ from pydantic_models.base.times import now, to_milliseconds
 from pydantic_models.canonical.record import Record
 from pydantic_models.operations import CreateChatSessionRequest, CreateSessionRequest
 
-from . import access, casefiles, creation, dynamodb
+from . import access, casefiles, creation, dynamodb, grants
 from .dynamodb import ConditionFailed, Item, to_attributes
-from .errors import AlreadyFiled, NotFound
+from .errors import AlreadyFiled, Forbidden, NotFound
 
 HEAD = "HEAD"
 """The slot of the head: it sorts after every record's."""
@@ -93,6 +93,20 @@ def find(session_id: str) -> SessionHead | None:
     return from_item(item) if item else None
 
 
+def authorize(session_id: str, head: SessionHead | None, user_id: str) -> SessionHead:
+    """Return the head if the user may do with its session what the operation needs.
+
+    It must be the head as it is now, unless the user is its owner. Raises NotFound and Forbidden.
+    """
+    if head is None:
+        raise access.missing_session(session_id)
+    through = access.NONE
+    if head.user_id != user_id and head.casefile_id is not None:
+        through = grants.level(head.casefile_id, user_id)
+    access.require_session(session_id, access.level_in_session(user_id, head.user_id, through))
+    return head
+
+
 def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionHead:
     """Open a session, filed at once if the request names a casefile.
 
@@ -127,7 +141,7 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
     except ConditionFailed as taken:
         item = taken.item or item
         _check_origin(item, request)
-    except NotFound:
+    except (Forbidden, NotFound):
         # The casefile may have gone since the first try filed the session in it.
         existing = dynamodb.get(_key(session_id))
         if existing is None:
@@ -171,7 +185,9 @@ def file(session_id: str, casefile_id: str, user_id: str) -> Filing:
         return Filing(casefile_id, total, at)
     except ConditionFailed as refused:
         found = refused.item or {}
-        access.require_session(session_id, found.get("user_id"), user_id)
+        authorize(session_id, from_item(found) if found else None, user_id)
+        if "casefile_id" not in found:  # Only its owner may file it.
+            raise Forbidden(f"Session {session_id} is not yours to file.") from refused
         if found["casefile_id"] != casefile_id:
             raise AlreadyFiled(
                 f"Session {session_id} is filed in casefile {found['casefile_id']} already. "

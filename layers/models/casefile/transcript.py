@@ -50,6 +50,7 @@ _EMPTY: dict[str, Any] = {
     "metadata": {},
     "related_events": [],
 }
+_EMPTY_EVENT = _EMPTY | {"reasoning": None, "error_message": None}
 """What stands in place of that which is left out, wherever it is in a record."""
 
 RecordingRequest: TypeAlias = (
@@ -155,11 +156,13 @@ def _tool_request(session_id: str, record: Record, end: Record | None) -> ToolRe
         outcome, left_out_too = _told(session_id, end)
         left_out += left_out_too
         if end.kind == "closed":
-            outcome = {"error_message": FORCED}
+            outcome = {"error_message": FORCED, "user_id": outcome["user_id"]}
     ended_at = record.at if record.kind == "tool" else end.at if end else None
     return ToolRequest(
         request_id=record.request_id,
         session_request_id=begun.session_request_id,
+        user_id=asked["user_id"],
+        completed_by=outcome["user_id"] if ended_at is not None else None,
         record=record.number,
         recorded_at=text_of(record.at),
         completed_at=None if ended_at is None else text_of(ended_at),
@@ -240,13 +243,14 @@ def _begun(record: Record) -> Begun:
 
 def _events(session_id: str, record: Record, begun: Begun) -> list[dict[str, Any]]:
     """The events that a record brings to a tool request."""
-    said, _ = _told(session_id, record)
+    said, left_out = _told(session_id, record)
+    links = {"left_out": [link.model_dump() for link in left_out]} if left_out else {}
     at = text_of(record.at)
     events = [
-        ToolEvent.model_validate(
-            {"timestamp": at, **own}
-            if own
-            else _lifecycle_event(event_type, begun.tool_name, said, at)
+        ToolEvent.model_validate({"timestamp": at, **own}).model_dump(mode="json") | links
+        if own
+        else ToolEvent.model_validate(
+            _lifecycle_event(event_type, begun.tool_name, said, at)
         ).model_dump(mode="json")
         for event_type, own in _timeline(record.kind, said)
     ]
@@ -277,6 +281,7 @@ def _messages(session_id: str, record: Record) -> Iterator[ChatMessage]:
     for position, message in enumerate(asked["messages"]):
         yield ChatMessage(
             content=message["content"],
+            user_id=asked["user_id"],
             message_type=message["message_type"],
             tool_calls=message.get("tool_calls", []),
             session_request_id=message.get("session_request_id")
@@ -324,6 +329,7 @@ def _content(request: RecordingRequest) -> dict[str, Any]:
     asked = request.payload.model_dump(
         mode="json", exclude={"session_id"}, exclude_unset=True, exclude_defaults=True
     )
+    asked["user_id"] = request.user_id  # Others than its owner may write a session.
     return asked | ({"metadata": request.metadata} if request.metadata else {})
 
 
@@ -334,8 +340,10 @@ def _told(session_id: str, record: Record) -> tuple[dict[str, Any], list[RecordL
     if link is None:
         return said, []
     said.pop("prompt", None)
-    for part in [said, *said.get("messages", []), *said.get("events", [])]:
+    for part in [said, *said.get("messages", [])]:
         part.update({name: empty for name, empty in _EMPTY.items() if name in part})
+    for event in said.get("events", []):
+        event.update({name: empty for name, empty in _EMPTY_EVENT.items() if name in event})
     return said, [link]
 
 

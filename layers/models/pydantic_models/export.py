@@ -1,8 +1,9 @@
 """An export is a session as JSON Lines: one line for its head, then one for each record.
 
 Content travels as the very text that was sealed, so whoever holds an export can check it without
-us: a record that was changed, dropped, added or moved breaks its own seal or the next one. What an
-export can't show alone is that its end is missing: a closed session's seal, kept elsewhere, does.
+us: a record that was changed, dropped, added or moved breaks its own seal or the next one. Alone,
+an export shows that it agrees with itself; the seal that closing told, kept elsewhere, shows that
+it is the session's, and whole.
 Content too large for an export's answer is named by its digest, which the seal covers, and a link.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from .base.json_values import to_json
@@ -19,6 +20,10 @@ from .canonical.content import RecordLink
 from .canonical.record import Record, Totals, first_seal, seal_of
 
 FORMAT = "casefile export 1"
+
+
+_FIELDS = set(Record._fields)
+_LINKED_FIELDS = _FIELDS | {"content_sha256", "content_url"}
 
 
 class Verified(NamedTuple):
@@ -45,7 +50,7 @@ class BrokenExport(ValueError):
 def head_line(session_id: str, user_id: str, created_at: int) -> str:
     """The first line; `created_at` is in milliseconds since 1970."""
     head = {"session_id": session_id, "user_id": user_id, "created_at": created_at}
-    return to_json({"format": FORMAT, **head})
+    return _line({"format": FORMAT, **head})
 
 
 def record_line(record: Record) -> str:
@@ -55,14 +60,35 @@ def record_line(record: Record) -> str:
         "totals": record.totals._asdict(),
         "seal": record.seal.hex(),
     }
-    return to_json(told)
+    return _line(told)
 
 
 def linked_line(record: Record, link: RecordLink) -> str:
     """The line of a record whose content is to be fetched from a link."""
     told = json.loads(record_line(record._replace(content="")))
     told["content"] = None
-    return to_json(told | {"content_sha256": link.sha256, "content_url": link.url})
+    return _line(told | {"content_sha256": link.sha256, "content_url": link.url})
+
+
+def _line(told: dict[str, Any]) -> str:
+    """JSON on one line, whatever a reader takes for the end of a line."""
+    line = to_json(told)
+    for end in ("\x85", "\u2028", "\u2029"):
+        line = line.replace(end, f"\\u{ord(end):04x}")
+    return line
+
+
+def _read(line: str) -> dict[str, Any]:
+    """An object of a line, each of its keys once."""
+    read: dict[str, Any] = json.loads(line, object_pairs_hook=_once)
+    return read
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise ValueError("a key is there twice")
+    return read
 
 
 def verify(lines: Iterable[str], seal: str | None = None) -> Verified:
@@ -93,7 +119,7 @@ def verify(lines: Iterable[str], seal: str | None = None) -> Verified:
 
 def _read_head(line: str) -> tuple[str, bytes]:
     try:
-        head = json.loads(line)
+        head = _read(line)
         if head["format"] != FORMAT:
             raise BrokenExport(0, f"this is no {FORMAT}")
         session_id = str(head["session_id"])
@@ -106,8 +132,11 @@ def _read_records(lines: Iterator[str]) -> Iterator[tuple[Record, str | None]]:
     """The records, each with the digest of its content if that isn't in its line."""
     for number, line in enumerate(lines, 1):
         try:
-            told = json.loads(line)
-            digest = None if told["content"] is not None else str(told["content_sha256"])
+            told = _read(line)
+            is_linked = told["content"] is None
+            if set(told) != (_LINKED_FIELDS if is_linked else _FIELDS):
+                raise ValueError
+            digest = str(told["content_sha256"]) if is_linked else None
             record = Record(
                 number=told["number"],
                 kind=told["kind"],

@@ -66,15 +66,13 @@ def to_canonical_json(value: Any) -> str:
 Text = Annotated[str, AfterValidator(_check_text)]
 """Text of any length and any characters."""
 
-MAX_METADATA_CHARACTERS = 16_000
+MAX_METADATA_BYTES = 16_000
 """Of an envelope's metadata, as JSON: what is larger is no metadata, and belongs in the payload."""
 
 
 def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
-    if len(to_json(value)) > MAX_METADATA_CHARACTERS:
-        raise ValueError(
-            f"longer than {MAX_METADATA_CHARACTERS} characters of JSON; put it in the payload"
-        )
+    if len(to_json(value).encode()) > MAX_METADATA_BYTES:
+        raise ValueError(f"longer than {MAX_METADATA_BYTES} bytes of JSON; put it in the payload")
     return value
 
 

@@ -45,6 +45,7 @@ class ChatMessage(ChatMessagePayload):
     model_config = ConfigDict(extra="ignore")
 
     message_id: str
+    user_id: str = Field(description="Who recorded it")
     metadata: Metadata = Field(
         default_factory=dict, description="Its own or, if it had none, that of its request"
     )

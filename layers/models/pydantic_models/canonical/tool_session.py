@@ -57,6 +57,8 @@ class ToolRequest(BaseModel):
 
     request_id: UUID
     session_request_id: str
+    user_id: str = Field(description="Who recorded it")
+    completed_by: str | None = Field(None, description="Who recorded its outcome")
     record: int = Field(ge=1, description="Number of the record in its session")
     recorded_at: str
     completed_at: str | None = Field(None, description="When its outcome was recorded")

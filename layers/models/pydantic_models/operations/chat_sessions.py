@@ -13,6 +13,9 @@ from ..canonical.casefile import Title
 from ..canonical.chat_session import ChatMessage, ChatMessagePayload, ChatSession, MessageType
 from .tool_sessions import SessionDeletedPayload
 
+MAX_ATTACHMENTS = 100
+"""Of all messages of one request."""
+
 
 class CreateChatSessionPayload(RequestPayload):
     """A chat session to open."""
@@ -88,6 +91,8 @@ class ChatRequestPayload(RequestPayload):
     def _has_one_form(self) -> ChatRequestPayload:
         if (self.message is None) == (self.messages is None):
             raise ValueError("give either message (one of the user's) or messages (1 to 100)")
+        if sum(len(message.attachments) for message in self.messages or []) > MAX_ATTACHMENTS:
+            raise ValueError(f"one request refers to at most {MAX_ATTACHMENTS} attachments")
         return self
 
     def all_messages(self) -> list[ChatMessagePayload]:

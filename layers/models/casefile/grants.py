@@ -1,0 +1,238 @@
+"""Grants: what somebody may do with a casefile, given by whom, until when.
+
+A grant is written on condition that it is what its giver saw, and that the giver's own has not
+changed, in one transaction. So no two changes that cross give anybody more than a giver had. What
+everybody may do is a grant to everybody; what was revoked stays for a day as a grant of nothing,
+by which the same request sent again is known.
+
+    pk CASEFILE#<casefile_id>   sk GRANT#<user_id>, or GRANT#* for everybody
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic_models.base.times import from_text, now, text_of, to_milliseconds
+from pydantic_models.canonical.casefile import PermissionEntry, PermissionLevel
+from pydantic_models.operations import GrantPermissionRequest, RevokePermissionRequest
+
+from . import access, casefiles, dynamodb
+from .access import ADMIN, NONE, OWNER, Grant
+from .attempts import attempts
+from .dynamodb import Item, TransactionFailed, to_attributes
+from .errors import BadRequest, NotFound
+from .log import logger
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+EVERYBODY = "*"
+"""In place of a user: all who are signed in."""
+
+REMEMBERED_SECONDS = 24 * 60 * 60
+"""How long what was revoked is remembered."""
+
+MAX_LISTED = 1000
+"""Grants that are listed."""
+
+
+class Permissions(NamedTuple):
+    """What users may do with a casefile, and the items that say so; `at` is the time of reading."""
+
+    casefile: Item
+    grants: dict[str, Item]
+    at: int
+
+    @property
+    def owner(self) -> str:
+        """Whose casefile it is."""
+        return str(self.casefile["user_id"])
+
+    def granted(self, user: str) -> PermissionLevel:
+        """What a user was granted, if it has not expired; what everybody may do is not in it."""
+        grant = _grant(self.grants.get(user))
+        return access.level_in_casefile(None, self.owner, NONE, grant, self.at)
+
+    def level(self, user: str) -> PermissionLevel:
+        """What a user may do."""
+        grant = _grant(self.grants.get(user))
+        public = self.granted(EVERYBODY)
+        return access.level_in_casefile(user, self.owner, public, grant, self.at)
+
+
+def _grant(item: Item | None) -> Grant | None:
+    return Grant(PermissionLevel(item["level"]), item.get("expires_at")) if item else None
+
+
+def look(casefile_id: str, *users: str) -> Permissions | None:
+    """What is granted to users and to everybody in a casefile now; None if there is none."""
+    slots = {casefiles.HEAD, *(_slot(user) for user in (*users, EVERYBODY))}
+    keys = [to_attributes({"pk": casefiles.partition(casefile_id), "sk": sk}) for sk in slots]
+    found = {item["sk"]: item for item in dynamodb.get_many(keys)}
+    casefile = found.pop(casefiles.HEAD, None)
+    if casefile is None or "deleted_at" in casefile:
+        return None
+    grants = {sk.removeprefix("GRANT#"): item for sk, item in found.items()}
+    return Permissions(casefile, grants, to_milliseconds(now()))
+
+
+def level(casefile_id: str, user: str) -> PermissionLevel:
+    """What a user may do with a casefile now; nothing if there is none."""
+    permissions = look(casefile_id, user)
+    return permissions.level(user) if permissions else NONE
+
+
+def everyone(casefile_id: str) -> Iterator[tuple[str, Item]]:
+    """Who was granted what, by name; also what is worth nothing any more."""
+    pages = dynamodb.query_pages(
+        KeyConditionExpression="pk = :casefile AND begins_with(sk, :grant)",
+        ExpressionAttributeValues=to_attributes(
+            {":casefile": casefiles.partition(casefile_id), ":grant": "GRANT#"}
+        ),
+        ConsistentRead=True,
+    )
+    for page in pages:
+        for item in page:
+            yield item["sk"].removeprefix("GRANT#"), item
+
+
+def entries(casefile_id: str, permissions: Permissions) -> list[PermissionEntry]:
+    """What is granted to others than the owner, by name, at most `MAX_LISTED`."""
+    listed: list[PermissionEntry] = []
+    for user, item in everyone(casefile_id):
+        grant = _grant(item)
+        if user in (EVERYBODY, permissions.owner) or (
+            access.level_in_casefile(None, "", NONE, grant, permissions.at) is NONE
+        ):
+            continue
+        expires_at = item.get("expires_at")
+        listed.append(
+            PermissionEntry(
+                user_id=user,
+                permission=item["level"],
+                granted_by=item["granted_by"],
+                granted_at=text_of(item["at"]),
+                expires_at=None if expires_at is None else text_of(expires_at),
+                notes=item.get("notes"),
+            )
+        )
+        if len(listed) == MAX_LISTED:
+            break
+    return listed
+
+
+def grant(request: GrantPermissionRequest) -> int:
+    """Give somebody a level in a casefile, or everybody, or hand it over.
+
+    Returns the time of the change. Raises NotFound, Forbidden and BadRequest.
+    """
+    asked = request.payload
+    expires_at = None
+    if asked.permission is NONE:
+        raise BadRequest("To take a permission away, revoke it.")
+    if asked.permission is OWNER and asked.expires_at is not None:
+        raise BadRequest("A casefile is handed over for good: without expires_at.")
+    if asked.target_user_id == EVERYBODY:
+        access.check_public(asked.permission)
+    if asked.expires_at is not None:
+        expires_at = to_milliseconds(from_text(asked.expires_at))
+        if expires_at <= to_milliseconds(now()):
+            raise BadRequest("expires_at has passed already: the grant would be worth nothing.")
+    return _change(request, asked.permission, {"expires_at": expires_at, "notes": asked.notes})
+
+
+def revoke(request: RevokePermissionRequest) -> int:
+    """Take away what somebody was granted in a casefile, or everybody.
+
+    Returns the time of the change. Raises NotFound, also if nothing was granted, and Forbidden.
+    """
+    forgotten_at = to_milliseconds(now()) // 1000 + REMEMBERED_SECONDS
+    return _change(request, NONE, {"ttl": forgotten_at})
+
+
+def _change(
+    request: GrantPermissionRequest | RevokePermissionRequest,
+    after: PermissionLevel,
+    more: dict[str, Any],
+) -> int:
+    casefile_id, target = request.payload.casefile_id, request.payload.target_user_id
+    user, is_repeated = request.user_id, request.request_id.bytes
+    for _ in attempts(f"Casefile {casefile_id}"):
+        permissions = look(casefile_id, user, target)
+        own = permissions.level(user) if permissions else NONE
+        if permissions is None or own is NONE:
+            raise access.missing_casefile(casefile_id)
+        seen = permissions.grants.get(target)
+        if seen and (seen["granted_by"], seen["request_id"]) == (user, is_repeated):
+            return int(seen["at"])
+        access.require_casefile(casefile_id, own)
+        before = permissions.granted(target)
+        access.check_sharing(own, before, after, is_owner=target == permissions.owner)
+        if after is before is NONE:
+            raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
+        given = {"granted_by": user, "at": permissions.at, "request_id": is_repeated}
+        writes = [_put(casefile_id, target, seen, {"level": after.value, **given, **more})]
+        if after is OWNER:
+            mine = {"level": ADMIN.value, **given}
+            writes += [
+                _put(casefile_id, user, permissions.grants.get(user), mine),
+                casefiles.handing_over(permissions.casefile, target, permissions.at),
+            ]
+        else:
+            writes.append(casefiles.keeping_owner(permissions.casefile))
+        if own is not OWNER:
+            writes.append(_unchanged(casefile_id, user, permissions.grants[user]))
+        try:
+            dynamodb.transact(writes)
+        except TransactionFailed:
+            continue  # Something changed just now: look again.
+        logger.info(
+            "access changed",
+            casefile_id=casefile_id,
+            user_id=user,
+            target_user_id=target,
+            before=before.value,
+            after=after.value,
+            request_id=str(request.request_id),
+        )
+        return permissions.at
+    raise AssertionError("attempts() ends by raising")
+
+
+def _put(casefile_id: str, user: str, seen: Item | None, item: Item) -> TransactWriteItemTypeDef:
+    """The write of a grant on condition that it is as it was seen."""
+    condition, values = _as_seen(seen)
+    put: Any = {
+        "TableName": dynamodb.table(),
+        "Item": to_attributes(_key(casefile_id, user) | item),
+        "ConditionExpression": condition,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    return {"Put": put | ({"ExpressionAttributeValues": values} if values else {})}
+
+
+def _unchanged(casefile_id: str, user: str, seen: Item) -> TransactWriteItemTypeDef:
+    """That the giver still has the grant that lets the giver share."""
+    condition, values = _as_seen(seen)
+    check: Any = {
+        "TableName": dynamodb.table(),
+        "Key": to_attributes(_key(casefile_id, user)),
+        "ConditionExpression": condition,
+        "ExpressionAttributeValues": values,
+    }
+    return {"ConditionCheck": check}
+
+
+def _as_seen(seen: Item | None) -> tuple[str, dict[str, Any]]:
+    if seen is None:
+        return "attribute_not_exists(pk)", {}
+    return "request_id = :seen", to_attributes({":seen": seen["request_id"]})
+
+
+def _key(casefile_id: str, user: str) -> Item:
+    return {"pk": casefiles.partition(casefile_id), "sk": _slot(user)}
+
+
+def _slot(user: str) -> str:
+    return f"GRANT#{user}"

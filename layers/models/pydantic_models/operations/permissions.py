@@ -1,0 +1,127 @@
+"""Requests and responses of the operations that share a casefile."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
+from ..base.identifiers import CasefileId, UserId
+from ..base.times import Timestamp
+from ..canonical.casefile import PermissionEntry, PermissionLevel
+
+Grantee = Literal["*"] | UserId
+
+
+class GrantPermissionPayload(RequestPayload):
+    """Who may do what with a casefile from now on."""
+
+    casefile_id: CasefileId
+    target_user_id: Grantee = Field(description="A user, or * for everybody signed in")
+    permission: PermissionLevel = Field(description="`owner` hands the casefile over")
+    expires_at: Timestamp | None = None
+    notes: str | None = Field(None, min_length=1, max_length=2000)
+
+
+class GrantPermissionRequest(BaseRequest[GrantPermissionPayload]):
+    """Give somebody a level in a casefile."""
+
+    operation: Literal["grant_permission"] = "grant_permission"
+
+
+class PermissionGrantedPayload(ResponsePayload):
+    """What was granted."""
+
+    casefile_id: str
+    target_user_id: str
+    permission: PermissionLevel
+    granted_by: str
+    granted_at: str
+
+
+class GrantPermissionResponse(BaseResponse[PermissionGrantedPayload]):
+    """Tells what was granted."""
+
+
+class RevokePermissionPayload(RequestPayload):
+    """Whose grant is to be taken away."""
+
+    casefile_id: CasefileId
+    target_user_id: Grantee = Field(description="A user, or * for everybody signed in")
+
+
+class RevokePermissionRequest(BaseRequest[RevokePermissionPayload]):
+    """Take away what somebody was granted."""
+
+    operation: Literal["revoke_permission"] = "revoke_permission"
+
+
+class PermissionRevokedPayload(ResponsePayload):
+    """What was taken away."""
+
+    casefile_id: str
+    target_user_id: str
+    revoked_by: str
+    revoked_at: str
+
+
+class RevokePermissionResponse(BaseResponse[PermissionRevokedPayload]):
+    """Tells whose grant was taken away."""
+
+
+class ListPermissionsPayload(RequestPayload):
+    """A casefile whose access list to read."""
+
+    casefile_id: CasefileId
+
+
+class ListPermissionsRequest(BaseRequest[ListPermissionsPayload]):
+    """Read who may do what with a casefile."""
+
+    operation: Literal["list_permissions"] = "list_permissions"
+
+
+class PermissionListPayload(ResponsePayload):
+    """Who may do what, as far as the caller may see it: admins see all, others themselves."""
+
+    casefile_id: str
+    owner_id: str
+    public_access: PermissionLevel
+    permissions: list[PermissionEntry]
+    total_users: int = Field(description="How many may use it by name, the owner included")
+
+
+class ListPermissionsResponse(BaseResponse[PermissionListPayload]):
+    """Gives the access list of a casefile."""
+
+
+class CheckPermissionPayload(RequestPayload):
+    """Whether somebody may do something with a casefile."""
+
+    casefile_id: CasefileId
+    user_id: UserId = Field(description="Whom it is about; of others than oneself, admins may ask")
+    required_permission: PermissionLevel
+
+
+class CheckPermissionRequest(BaseRequest[CheckPermissionPayload]):
+    """Ask what somebody may do with a casefile."""
+
+    operation: Literal["check_permission"] = "check_permission"
+
+
+class PermissionCheckPayload(ResponsePayload):
+    """What somebody may do."""
+
+    casefile_id: str
+    user_id: str
+    permission: PermissionLevel
+    can_read: bool
+    can_write: bool
+    can_share: bool
+    can_delete: bool
+    has_required_permission: bool
+
+
+class CheckPermissionResponse(BaseResponse[PermissionCheckPayload]):
+    """Tells what somebody may do with a casefile."""

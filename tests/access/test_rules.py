@@ -1,0 +1,102 @@
+"""The rules of access, as properties: whoever shares with whom, in whatever order."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casefile.access import (
+    ADMIN,
+    EDITOR,
+    NONE,
+    OWNER,
+    VIEWER,
+    Grant,
+    check_sharing,
+    includes,
+    level_in_casefile,
+    level_in_session,
+)
+from casefile.errors import Forbidden
+from pydantic_models.canonical import PermissionLevel
+
+LEVELS = [NONE, VIEWER, EDITOR, ADMIN, OWNER]
+PEOPLE = ["owner", "ann", "bob", "eve", "sam"]
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(PEOPLE), st.sampled_from(PEOPLE), st.sampled_from(LEVELS[:-1])),
+    max_size=30,
+)
+
+
+def shared(changes: list[tuple[str, str, PermissionLevel]]) -> list[dict[str, PermissionLevel]]:
+    """The levels of all after each change that the rules allow."""
+    levels = dict.fromkeys(PEOPLE, NONE) | {"owner": OWNER}
+    history = [dict(levels)]
+    for giver, target, level in changes:
+        try:
+            check_sharing(levels[giver], levels[target], level, is_owner=target == "owner")
+        except Forbidden:
+            continue
+        levels[target] = level
+        history.append(dict(levels))
+    return history
+
+
+@given(changes=CHANGES)
+def test_nobody_ends_above_what_the_owner_ever_gave(
+    changes: list[tuple[str, str, PermissionLevel]],
+) -> None:
+    given_by_owner = [level for giver, _, level in changes if giver == "owner"]
+    most = max(given_by_owner, key=LEVELS.index, default=NONE)
+    for levels in shared(changes):
+        assert levels["owner"] is OWNER
+        assert all(includes(most, level) for person, level in levels.items() if person != "owner")
+
+
+@given(changes=CHANGES)
+def test_each_step_is_by_somebody_above_what_was_and_as_high_as_what_is(
+    changes: list[tuple[str, str, PermissionLevel]],
+) -> None:
+    history = shared(changes)
+    for before, after in pairwise(history):
+        for person in PEOPLE:
+            if before[person] is not after[person]:
+                givers = [who for who in PEOPLE if includes(before[who], ADMIN)]
+                assert any(includes(before[who], after[person]) for who in givers)
+                assert any(not includes(before[person], before[who]) for who in givers)
+
+
+@given(
+    changes=CHANGES.filter(
+        lambda changes: all(
+            not includes(level, ADMIN) for giver, _, level in changes if giver == "owner"
+        )
+    )
+)
+def test_without_an_admin_only_the_owner_shares(
+    changes: list[tuple[str, str, PermissionLevel]],
+) -> None:
+    by_owner = [change for change in changes if change[0] == "owner"]
+    assert shared(changes)[-1] == shared(by_owner)[-1]
+
+
+@given(level=st.sampled_from(LEVELS[:-1]), public=st.sampled_from(LEVELS[:3]), at=st.integers())
+def test_a_grant_counts_until_it_expires_and_the_public_level_always(
+    level: PermissionLevel, public: PermissionLevel, at: int
+) -> None:
+    def found(grant: Grant | None) -> PermissionLevel:
+        return level_in_casefile("ann", "owner", public, grant, at)
+
+    assert found(Grant(level, at)) is found(None) is public
+    for grant in (Grant(level, at + 1), Grant(level)):
+        assert found(grant) is max(level, public, key=LEVELS.index)
+    assert level_in_casefile("owner", "owner", NONE, None, at) is OWNER
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_session_is_written_by_its_casefiles_editors_and_owned_by_its_owner(
+    level: PermissionLevel,
+) -> None:
+    assert level_in_session("ann", "ann", level) is OWNER
+    assert level_in_session("bob", "ann", level) is (EDITOR if includes(level, EDITOR) else level)

@@ -1,0 +1,36 @@
+"""Taking away what was granted."""
+
+from uuid import uuid4
+
+import pytest
+
+from casefile.errors import NotFound
+from tests.conftest import Invoke
+
+BOB = "bob@example.com"
+
+
+@pytest.fixture
+def casefile_id(invoke: Invoke) -> str:
+    casefile_id = str(invoke("create_casefile", {"title": "Work"})["payload"]["casefile_id"])
+    asked = {"casefile_id": casefile_id, "target_user_id": BOB, "permission": "viewer"}
+    invoke("grant_permission", asked)
+    return casefile_id
+
+
+def test_it_is_taken_once_and_a_retry_is_told_the_same(invoke: Invoke, casefile_id: str) -> None:
+    asked, request_id = {"casefile_id": casefile_id, "target_user_id": BOB}, str(uuid4())
+    first = invoke("revoke_permission", asked, request_id=request_id)
+    assert invoke("revoke_permission", asked, request_id=request_id) == first
+    with pytest.raises(NotFound, match="Nothing is granted"):
+        invoke("revoke_permission", asked)
+    with pytest.raises(NotFound, match="no casefile"):
+        invoke("get_casefile", {"casefile_id": casefile_id}, user=BOB)
+
+
+def test_it_can_be_granted_again(invoke: Invoke, casefile_id: str) -> None:
+    asked = {"casefile_id": casefile_id, "target_user_id": BOB}
+    invoke("revoke_permission", asked)
+    invoke("grant_permission", asked | {"permission": "editor"})
+    listed = invoke("list_permissions", {"casefile_id": casefile_id})["payload"]["permissions"]
+    assert [(entry["user_id"], entry["permission"]) for entry in listed] == [(BOB, "editor")]
