@@ -40,6 +40,10 @@ close_chat_session        yyyynn..          y.......   yyyynn..
 export_chat_session       yyyyyy..          y.......   yyyyyy..
 delete_chat_session       ynnnnn..          y.......   ynnnnn..
 add_session_to_casefile   yyyynn..          y...nn..   yyyynn..
+remove_session_from_casefile yyyynn..       ........   yyyynn..
+update_session            yyyynn..          y.......   yyyynn..
+update_chat_session       yyyynn..          y.......   yyyynn..
+update_casefile           yyyynn..          yyyynn..   yyyynn..
 create_session            yyyynn..          yyyynn..   yyyynn..
 create_chat_session       yyyynn..          yyyynn..   yyyynn..
 create_casefile           yyyyyyyy          yyyyyyyy   yyyyyyyy
@@ -135,6 +139,9 @@ def test_who_may(invoke: Invoke, operation: str, world: dict[str, str], expected
     for person in reversed(PEOPLE):
         if operation == "revoke_permission":  # What is to be taken is there.
             share(invoke, world["casefile_id"], "bob", "viewer")
+        if operation == "remove_session_from_casefile" and expected[0] == "y":
+            again = {"casefile_id": world["casefile_id"], "session_id": world["ts"]}
+            invoke("add_session_to_casefile", again | {"session_type": "tool"}, user=address("tom"))
         if person == "pia":
             share(invoke, world["casefile_id"], "*", "viewer")
         try:

@@ -18,6 +18,8 @@ def things(aws: None, request: pytest.FixtureRequest) -> None:
         load(creation)(event(creation, "direct"), Context())
     if request.node.callspec.params["operation"] in ("tool_result", "get_tool_request"):
         load("tool_execution")(event("tool_execution", "eventbridge"), Context())
+    if request.node.callspec.params["operation"] == "remove_session_from_casefile":
+        load("add_session_to_casefile")(event("add_session_to_casefile", "direct"), Context())
     if request.node.callspec.params["operation"] == "revoke_permission":
         load("grant_permission")(event("grant_permission", "direct"), Context())
 

@@ -65,7 +65,8 @@ def invoke(stack: Stack, operation: str, sent: Any) -> tuple[bool, Any]:
     sorted(
         OPERATIONS,
         key=lambda name: (
-            str(name).startswith(("delete_", "revoke_")) * 2 + str(name).startswith("close_")
+            str(name).startswith(("delete_", "remove_", "revoke_")) * 2
+            + str(name).startswith("close_")
         ),
     ),
 )
@@ -73,7 +74,10 @@ def test_a_function_can_do_its_work(stack: Stack, things: None, operation: str) 
     failed, answer = invoke(stack, operation, event(operation, "direct"))
     assert not failed, answer
     assert answer["status"] == "completed"
-    if operation == "revoke_permission":  # What is taken can be taken once.
+    if operation in (
+        "revoke_permission",
+        "remove_session_from_casefile",
+    ):  # What is taken can be taken once.
         return
     assert invoke(stack, operation, event(operation, "sqs")) == (False, {"batchItemFailures": []})
     assert not invoke(stack, operation, event(operation, "eventbridge"))[0]

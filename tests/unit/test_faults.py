@@ -114,6 +114,8 @@ def prepare(operation: str, is_large: bool) -> dict[str, Any]:
             load(creation)(event(creation, "direct"), Context())
     if operation == "tool_result":
         load("tool_execution")(event("tool_execution", "eventbridge"), Context())
+    if operation == "remove_session_from_casefile":
+        load("add_session_to_casefile")(event("add_session_to_casefile", "direct"), Context())
     if operation == "revoke_permission":
         load("grant_permission")(event("grant_permission", "direct"), Context())
     asked = event(operation, "direct")

@@ -9,6 +9,7 @@ exact total.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from pydantic_models.canonical import (
     CasefileModel,
     PermissionLevel,
 )
-from pydantic_models.operations import CreateCasefileRequest
+from pydantic_models.operations import CreateCasefileRequest, UpdateCasefileRequest
 
 from . import access, creation, dynamodb, grants
 from .attempts import attempts
@@ -52,6 +53,8 @@ class CasefileHead:
     updated_at: int
     session_count: int
     metadata: dict[str, Any]
+    notes: str | None
+    changed_by: bytes | None
 
 
 def partition(casefile_id: str) -> str:
@@ -75,6 +78,8 @@ def _head(casefile_id: str, item: Item) -> CasefileHead:
         updated_at=item["updated_at"],
         session_count=item["session_count"],
         metadata=json.loads(item["metadata"]),
+        notes=item.get("notes"),
+        changed_by=item.get("changed_by"),
     )
 
 
@@ -190,6 +195,7 @@ def read(casefile_id: str, user_id: str) -> CasefileModel:
         acl=access_list(casefile_id, user_id),
         session_ids=_session_ids(casefile_id),
         session_count=head.session_count,
+        notes=head.notes,
     )
 
 
@@ -216,19 +222,48 @@ def file_session(
     raise AssertionError("attempts() ends by raising")
 
 
-def release_session(casefile_id: str, write: TransactWriteItemTypeDef) -> None:
-    """Do `write` on a session filed here and count one session less, both or neither.
+def release_session(casefile_id: str, write: Callable[[int], TransactWriteItemTypeDef]) -> int:
+    """Do `write(total)` on a session filed here and count one session less, both or neither.
 
-    Raises TransactionFailed if the condition of `write` did not hold.
+    Returns the total without it. Raises TransactionFailed if the condition of `write` did not hold.
     """
     for _ in attempts(f"Casefile {casefile_id}"):
         casefile = _head(casefile_id, dynamodb.get(_key(casefile_id)) or {})
+        total = casefile.session_count - 1
         try:
-            dynamodb.transact([write, _count(casefile, -1)])
-            return
+            dynamodb.transact([write(total), _count(casefile, -1)])
+            return total
         except TransactionFailed as failed:
             if failed.found and failed.found[0] is not None:
                 raise
+    raise AssertionError("attempts() ends by raising")
+
+
+def change(request: UpdateCasefileRequest) -> CasefileModel:
+    """Change what a casefile says of itself, and return it as it is then.
+
+    The same request again changes nothing. Raises NotFound and Forbidden.
+    """
+    casefile_id = request.payload.casefile_id
+    changes: Item = request.payload.changes()
+    for _ in attempts(f"Casefile {casefile_id}"):
+        casefile = find(casefile_id, request.user_id)
+        if casefile.changed_by == request.request_id.bytes:
+            break
+        made = changes | {
+            "changed_by": request.request_id.bytes,
+            "updated_at": to_milliseconds(now()),
+        }
+        with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
+            dynamodb.update(
+                _key(casefile_id),
+                "SET " + ", ".join(f"{name} = :{name}" for name in made),
+                condition="user_id = :owner",
+                values={f":{name}": value for name, value in made.items()}
+                | {":owner": casefile.user_id},
+            )
+            break
+    return read(casefile_id, request.user_id)
 
 
 def _count(casefile: CasefileHead, more: int = 1) -> TransactWriteItemTypeDef:

@@ -82,7 +82,7 @@ def _replace_head(head: Item, tombstone: Item, user_id: str) -> None:
     if casefile_id is None:
         dynamodb.put(put)
     else:
-        casefiles.release_session(casefile_id, {"Put": put})
+        casefiles.release_session(casefile_id, lambda _: {"Put": put})
 
 
 def _stub(session_id: str, number: int) -> Item:

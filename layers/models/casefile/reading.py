@@ -66,6 +66,7 @@ class Log:
             "casefile_id": head.casefile_id,
             "title": head.title,
             "metadata": head.metadata,
+            "tags": head.tags,
             "created_at": text_of(head.created_at),
             "updated_at": text_of(max(head.updated_at, tail.at if tail else 0)),
             "active": closing is None,

@@ -9,19 +9,30 @@ been recorded is told by the log's own tail. So appends don't meet each other he
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_models.base import kind_of
 from pydantic_models.base.json_values import to_json
-from pydantic_models.base.times import now, to_milliseconds
+from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.canonical.record import Record
-from pydantic_models.operations import CreateChatSessionRequest, CreateSessionRequest
+from pydantic_models.operations import (
+    CreateChatSessionRequest,
+    CreateSessionRequest,
+    RemoveSessionFromCasefileRequest,
+    UpdateChatSessionRequest,
+    UpdateSessionRequest,
+)
 
 from . import access, casefiles, creation, dynamodb, grants
-from .dynamodb import ConditionFailed, Item, to_attributes
+from .attempts import attempts
+from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
 from .errors import AlreadyFiled, Forbidden, NotFound
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 HEAD = "HEAD"
 """The slot of the head: it sorts after every record's."""
@@ -35,6 +46,7 @@ ATTRIBUTES = (
     "created_at",
     "updated_at",
     "metadata",
+    "tags",
 )
 """What a head holds that a SessionHead shows."""
 
@@ -50,6 +62,18 @@ class SessionHead:
     created_at: int
     updated_at: int
     metadata: dict[str, Any]
+    tags: list[str]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the session says of itself."""
+        return {
+            "session_id": self.session_id,
+            "title": self.title,
+            "tags": self.tags,
+            "metadata": self.metadata,
+            "updated_at": text_of(self.updated_at),
+        }
 
 
 @dataclass(frozen=True)
@@ -84,6 +108,7 @@ def _head(item: Item) -> SessionHead:
         created_at=item["created_at"],
         updated_at=item["updated_at"],
         metadata=json.loads(item["metadata"]),
+        tags=item.get("tags", []),
     )
 
 
@@ -194,6 +219,85 @@ def file(session_id: str, casefile_id: str, user_id: str) -> Filing:
                 "A session is in one casefile at a time."
             ) from refused
         return Filing(casefile_id, found["total_sessions"], found["filed_at"])
+
+
+def take_out(request: RemoveSessionFromCasefileRequest) -> Filing:
+    """Take a session out of a casefile; the same request again gets the first answer.
+
+    Raises NotFound, also if it isn't filed there, and Forbidden.
+    """
+    session_id, casefile_id = request.payload.session_id, request.payload.casefile_id
+    for _ in attempts(f"Session {session_id}"):
+        item = dynamodb.get(_key(session_id)) or {}
+        if item.get("taken_out_by") == request.request_id.bytes:
+            total, at = item["taken_out_total"], item["taken_out_at"]
+            return Filing(casefile_id, total, at)
+        authorize(session_id, from_item(item) if item else None, request.user_id)
+        if item.get("casefile_id") != casefile_id:
+            raise NotFound(f"Session {session_id} is not filed in casefile {casefile_id}.")
+        at = to_milliseconds(now())
+        with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
+            total = casefiles.release_session(
+                casefile_id, functools.partial(_taking_out, request, at)
+            )
+            return Filing(casefile_id, total, at)
+    raise AssertionError("attempts() ends by raising")
+
+
+def _taking_out(
+    request: RemoveSessionFromCasefileRequest, at: int, total: int
+) -> TransactWriteItemTypeDef:
+    return {
+        "Update": {
+            "TableName": dynamodb.table(),
+            "Key": _key(request.payload.session_id),
+            "UpdateExpression": "SET taken_out_by = :request, taken_out_total = :total, "
+            "taken_out_at = :at, updated_at = :at REMOVE casefile_id, total_sessions, filed_at",
+            "ConditionExpression": "casefile_id = :casefile",
+            "ExpressionAttributeValues": to_attributes(
+                {
+                    ":request": request.request_id.bytes,
+                    ":total": total,
+                    ":at": at,
+                    ":casefile": request.payload.casefile_id,
+                }
+            ),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
+def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionHead:
+    """Change what a session says of itself, and return its head as it is then.
+
+    The same request again changes nothing. Raises NotFound and Forbidden.
+    """
+    session_id = request.payload.session_id
+    changes: Item = request.payload.changes()
+    if "metadata" in changes:
+        changes["metadata"] = to_json(changes["metadata"])
+    for _ in attempts(f"Session {session_id}"):
+        item = dynamodb.get(_key(session_id)) or {}
+        head = authorize(session_id, from_item(item) if item else None, request.user_id)
+        if item.get("changed_by") == request.request_id.bytes:
+            return head
+        made = changes | {
+            "changed_by": request.request_id.bytes,
+            "updated_at": to_milliseconds(now()),
+        }
+        place = "casefile_id = :place" if head.casefile_id else "attribute_not_exists(casefile_id)"
+        seen: Item = {":user": head.user_id}
+        seen |= {":place": head.casefile_id} if head.casefile_id else {}
+        with contextlib.suppress(ConditionFailed):  # It was filed or deleted just now: look again.
+            return _head(
+                dynamodb.update(
+                    _key(session_id),
+                    "SET " + ", ".join(f"{name} = :{name}" for name in made),
+                    condition=f"user_id = :user AND {place}",
+                    values={f":{name}": value for name, value in made.items()} | seen,
+                )
+            )
+    raise AssertionError("attempts() ends by raising")
 
 
 def mark_closed(session_id: str, closing: Record) -> None:

@@ -80,3 +80,4 @@ class CasefileModel(BaseModel):
         "kind. A session filed this second may be missing for an instant",
     )
     session_count: int = Field(0, ge=0, description="How many sessions are filed in it, exactly")
+    notes: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -94,3 +94,65 @@ class SessionAddedPayload(ResponsePayload):
 
 class AddSessionToCasefileResponse(BaseResponse[SessionAddedPayload]):
     """Tells that a session was filed in a casefile."""
+
+
+class RemoveSessionFromCasefilePayload(RequestPayload):
+    """A session to take out of a casefile."""
+
+    casefile_id: CasefileId
+    session_id: SessionId
+
+
+class RemoveSessionFromCasefileRequest(BaseRequest[RemoveSessionFromCasefilePayload]):
+    """Take a session out of a casefile."""
+
+    operation: Literal["remove_session_from_casefile"] = "remove_session_from_casefile"
+
+
+class SessionRemovedPayload(ResponsePayload):
+    """Where a session was taken out."""
+
+    casefile_id: str
+    session_id: str
+    total_sessions: int = Field(description="How many sessions the casefile held without this one")
+
+
+class RemoveSessionFromCasefileResponse(BaseResponse[SessionRemovedPayload]):
+    """Tells that a session was taken out of a casefile."""
+
+
+class UpdateCasefilePayload(RequestPayload):
+    """What to change of a casefile; what is null stays as it is."""
+
+    casefile_id: CasefileId
+    title: Title | None = None
+    description: str | None = Field(None, min_length=1, max_length=2000)
+    tags: Tags | None = None
+    notes: str | None = Field(None, min_length=1, max_length=5000)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> UpdateCasefilePayload:
+        if not self.changes():
+            raise ValueError("give a title, a description, tags or notes to change")
+        return self
+
+    def changes(self) -> dict[str, Any]:
+        """The fields to change, and to what."""
+        return self.model_dump(exclude={"casefile_id"}, exclude_none=True)
+
+
+class UpdateCasefileRequest(BaseRequest[UpdateCasefilePayload]):
+    """Change what a casefile says of itself."""
+
+    operation: Literal["update_casefile"] = "update_casefile"
+
+
+class CasefileUpdatedPayload(ResponsePayload):
+    """The casefile as it is then."""
+
+    casefile: CasefileModel
+    updated_fields: list[str]
+
+
+class UpdateCasefileResponse(BaseResponse[CasefileUpdatedPayload]):
+    """Gives the casefile as it was changed."""

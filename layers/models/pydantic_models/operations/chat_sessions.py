@@ -65,6 +65,7 @@ class ChatSessionDataPayload(ChatSession, ResponsePayload):
     updated_at: str
     active: bool
     metadata: dict[str, Any] = Field(default_factory=dict)
+    tags: list[str] = Field(default_factory=list)
     message_count: int = Field(0, ge=0)
     event_count: int = Field(0, ge=0)
     title: str | None = Field(None, min_length=1, max_length=200)

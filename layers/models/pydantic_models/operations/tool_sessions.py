@@ -81,6 +81,7 @@ class SessionDataPayload(ResponsePayload):
     closed_at: str | None = None
     seal: str | None = Field(None, description="Of a closed session: stands for all its records")
     metadata: dict[str, Any] = Field(default_factory=dict)
+    tags: list[str] = Field(default_factory=list)
     request_ids: list[str] = Field(default_factory=list)
     requests: list[ToolRequest] = Field(default_factory=list)
     events: list[dict[str, Any]] = Field(default_factory=list)
