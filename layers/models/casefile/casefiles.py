@@ -13,7 +13,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
@@ -28,7 +28,7 @@ from pydantic_models.operations import CreateCasefileRequest, UpdateCasefileRequ
 from . import access, creation, dynamodb, grants
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
-from .errors import Forbidden
+from .errors import Forbidden, NotFound
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -62,7 +62,8 @@ def partition(casefile_id: str) -> str:
     return f"CASEFILE#{casefile_id}"
 
 
-def _key(casefile_id: str) -> dict[str, Any]:
+def key(casefile_id: str) -> dict[str, Any]:
+    """The key of a casefile's head."""
     return to_attributes({"pk": partition(casefile_id), "sk": HEAD})
 
 
@@ -105,15 +106,24 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
         dynamodb.create(item)
     except ConditionFailed as taken:
         item = taken.item or item
+        if not is_alive(item):
+            raise NotFound(
+                "The casefile that this request created was deleted. It stays deleted."
+            ) from None
         creation.check_origin(item, request)
     return _head(casefile_id, item)
 
 
+def is_alive(item: Item | None) -> TypeGuard[Item]:
+    """Whether an item is the head of a casefile that is not deleted, nor about to be."""
+    return item is not None and "deleting_at" not in item
+
+
 def find(casefile_id: str, user_id: str) -> CasefileHead:
     """The casefile as it is now. Raises NotFound and Forbidden."""
-    item = dynamodb.get(_key(casefile_id))
-    if item is None or item["user_id"] != user_id:  # What the owner may do needs no other read.
-        permissions = grants.look(casefile_id, user_id) if item else None
+    item = dynamodb.get(key(casefile_id))
+    if not is_alive(item) or item["user_id"] != user_id:  # The owner's rights need no other read.
+        permissions = grants.look(casefile_id, user_id) if is_alive(item) else None
         level = permissions.level(user_id) if permissions else access.NONE
         access.require_casefile(casefile_id, level)
         item = permissions.casefile if permissions else {}
@@ -160,7 +170,7 @@ def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:
         "ConditionCheck": {
             "TableName": dynamodb.table(),
             "Key": to_attributes({"pk": casefile["pk"], "sk": HEAD}),
-            "ConditionExpression": "user_id = :owner",
+            "ConditionExpression": "user_id = :owner AND attribute_not_exists(deleting_at)",
             "ExpressionAttributeValues": to_attributes({":owner": casefile["user_id"]}),
         }
     }
@@ -172,7 +182,7 @@ def _if_owned(casefile: Item, expression: str, values: Item) -> TransactWriteIte
             "TableName": dynamodb.table(),
             "Key": to_attributes({"pk": casefile["pk"], "sk": HEAD}),
             "UpdateExpression": expression,
-            "ConditionExpression": "user_id = :owner",
+            "ConditionExpression": "user_id = :owner AND attribute_not_exists(deleting_at)",
             "ExpressionAttributeValues": to_attributes(values | {":owner": casefile["user_id"]}),
         }
     }
@@ -193,7 +203,7 @@ def read(casefile_id: str, user_id: str) -> CasefileModel:
             request_metadata=head.metadata,
         ),
         acl=access_list(casefile_id, user_id),
-        session_ids=_session_ids(casefile_id),
+        session_ids=session_ids(casefile_id),
         session_count=head.session_count,
         notes=head.notes,
     )
@@ -228,7 +238,7 @@ def release_session(casefile_id: str, write: Callable[[int], TransactWriteItemTy
     Returns the total without it. Raises TransactionFailed if the condition of `write` did not hold.
     """
     for _ in attempts(f"Casefile {casefile_id}"):
-        casefile = _head(casefile_id, dynamodb.get(_key(casefile_id)) or {})
+        casefile = _head(casefile_id, dynamodb.get(key(casefile_id)) or {})
         total = casefile.session_count - 1
         try:
             dynamodb.transact([write(total), _count(casefile, -1)])
@@ -256,9 +266,9 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
         }
         with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
             dynamodb.update(
-                _key(casefile_id),
+                key(casefile_id),
                 "SET " + ", ".join(f"{name} = :{name}" for name in made),
-                condition="user_id = :owner",
+                condition="user_id = :owner AND attribute_not_exists(deleting_at)",
                 values={f":{name}": value for name, value in made.items()}
                 | {":owner": casefile.user_id},
             )
@@ -270,9 +280,10 @@ def _count(casefile: CasefileHead, more: int = 1) -> TransactWriteItemTypeDef:
     return {
         "Update": {
             "TableName": dynamodb.table(),
-            "Key": _key(casefile.casefile_id),
+            "Key": key(casefile.casefile_id),
             "UpdateExpression": "SET session_count = :more, updated_at = :now",
-            "ConditionExpression": "session_count = :count AND user_id = :owner",
+            "ConditionExpression": "session_count = :count AND user_id = :owner"
+            + (" AND attribute_not_exists(deleting_at)" if more > 0 else ""),
             "ExpressionAttributeValues": to_attributes(
                 {
                     ":count": casefile.session_count,
@@ -286,7 +297,7 @@ def _count(casefile: CasefileHead, more: int = 1) -> TransactWriteItemTypeDef:
     }
 
 
-def _session_ids(casefile_id: str) -> list[str]:
+def session_ids(casefile_id: str) -> list[str]:
     """Ids of the sessions filed here, the newest day's first, from the index."""
     newest: list[str] = []
     for kind in ("ts", "cs"):

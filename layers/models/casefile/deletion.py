@@ -9,17 +9,22 @@ Overwriting costs what deleting would, and leaves no slot free that an instance 
 could win: whoever meets a stub or the tombstone learns that there is no such session. The
 tombstone stays, so a late retry of the creation revives nothing. It holds the time of the deletion
 and a digest by which only the owner can repeat it, and nothing of what the session was.
+
+A casefile is marked first, so nothing more is filed in it, and nobody comes through it any more;
+then its sessions are taken out or deleted, until its count is none; then its grants go, and its
+head becomes a tombstone, which keeps its title for the answer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_models.base.times import now, to_milliseconds
 
-from . import access, casefiles, contents, dynamodb, records, sessions
+from . import access, casefiles, contents, dynamodb, grants, records, sessions
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed
 
@@ -83,6 +88,77 @@ def _replace_head(head: Item, tombstone: Item, user_id: str) -> None:
         dynamodb.put(put)
     else:
         casefiles.release_session(casefile_id, lambda _: {"Put": put})
+
+
+class DeletedCasefile(NamedTuple):
+    """What is left of a casefile; `at` is in milliseconds since 1970."""
+
+    title: str
+    at: int
+
+
+def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> DeletedCasefile:
+    """Delete a casefile and, if asked for, its owner's sessions in it; take the others out.
+
+    Sent again, it goes on where it was interrupted. Raises NotFound, Forbidden, and Unavailable
+    when there is more to delete than there is time.
+    """
+    owner = sha256(f"{casefile_id}\n{user_id}".encode()).digest()
+    head = _marked(casefile_id, user_id, owner)
+    if "deleted_at" not in head:
+        for _ in attempts(f"Casefile {casefile_id}"):
+            for session_id in casefiles.session_ids(casefile_id):
+                _let_go(session_id, casefile_id, user_id, with_sessions=with_sessions)
+            head = dynamodb.get(casefiles.key(casefile_id)) or {}
+            if not head.get("session_count"):  # Else the index doesn't show all of them yet.
+                break
+    if "deleted_at" not in head:
+        dynamodb.delete_many(
+            [
+                {"pk": casefiles.partition(casefile_id), "sk": item["sk"]}
+                for _, item in grants.everyone(casefile_id)
+            ]
+        )
+        head = {
+            **{name: head[name] for name in ("pk", "sk", "title", "deleting_at")},
+            "owner": owner,
+            "deleted_at": head["deleting_at"],
+        }
+        dynamodb.put_many([head])
+    return DeletedCasefile(head["title"], head["deleted_at"])
+
+
+def _marked(casefile_id: str, user_id: str, owner: bytes) -> Item:
+    """The head of a casefile that is being deleted by its owner, or its tombstone."""
+    for _ in attempts(f"Casefile {casefile_id}"):
+        head = dynamodb.get(casefiles.key(casefile_id))
+        if head is not None and not casefiles.is_alive(head):
+            if user_id != head.get("user_id") and owner != head.get("owner"):
+                raise access.missing_casefile(casefile_id)
+            return head
+        casefiles.find(casefile_id, user_id)
+        with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
+            return dynamodb.update(
+                casefiles.key(casefile_id),
+                "SET deleting_at = :now",
+                condition="user_id = :user AND attribute_not_exists(deleting_at)",
+                values={":now": to_milliseconds(now()), ":user": user_id},
+            )
+    raise AssertionError("attempts() ends by raising")
+
+
+def _let_go(session_id: str, casefile_id: str, user_id: str, *, with_sessions: bool) -> None:
+    """Delete a session or take it out of its casefile, if it still is there."""
+    head = sessions.find(session_id)
+    if head is None or head.casefile_id != casefile_id:
+        return
+    if with_sessions and head.user_id == user_id:
+        delete(session_id, user_id)
+        return
+    with contextlib.suppress(TransactionFailed):  # It was let go just now.
+        casefiles.release_session(
+            casefile_id, lambda _: sessions.releasing(session_id, casefile_id)
+        )
 
 
 def _stub(session_id: str, number: int) -> Item:

@@ -258,7 +258,15 @@ def put(arguments: PutTypeDef) -> None:
 
 def put_many(items: Sequence[Mapping[str, Value | None]]) -> None:
     """Write items, whatever is there, each by itself."""
-    waiting: list[Any] = [{"PutRequest": {"Item": to_attributes(item)}} for item in items]
+    _write_many([{"PutRequest": {"Item": to_attributes(item)}} for item in items])
+
+
+def delete_many(keys: Sequence[Mapping[str, Value]]) -> None:
+    """Delete items, whether they are there or not, each by itself."""
+    _write_many([{"DeleteRequest": {"Key": to_attributes(key)}} for key in keys])
+
+
+def _write_many(waiting: list[Any]) -> None:
     while waiting:
         chosen, waiting = waiting[:MAX_WRITES], waiting[MAX_WRITES:]
         for _ in attempts("The table"):

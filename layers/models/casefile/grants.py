@@ -71,7 +71,7 @@ def look(casefile_id: str, *users: str) -> Permissions | None:
     keys = [to_attributes({"pk": casefiles.partition(casefile_id), "sk": sk}) for sk in slots]
     found = {item["sk"]: item for item in dynamodb.get_many(keys)}
     casefile = found.pop(casefiles.HEAD, None)
-    if casefile is None or "deleted_at" in casefile:
+    if not casefiles.is_alive(casefile):
         return None
     grants = {sk.removeprefix("GRANT#"): item for sk, item in found.items()}
     return Permissions(casefile, grants, to_milliseconds(now()))

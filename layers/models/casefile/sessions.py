@@ -267,6 +267,22 @@ def _taking_out(
     }
 
 
+def releasing(session_id: str, casefile_id: str) -> TransactWriteItemTypeDef:
+    """The write that takes a session out of a casefile that is being deleted."""
+    return {
+        "Update": {
+            "TableName": dynamodb.table(),
+            "Key": _key(session_id),
+            "UpdateExpression": "SET updated_at = :at REMOVE casefile_id, total_sessions, filed_at",
+            "ConditionExpression": "casefile_id = :casefile",
+            "ExpressionAttributeValues": to_attributes(
+                {":at": to_milliseconds(now()), ":casefile": casefile_id}
+            ),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
 def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionHead:
     """Change what a session says of itself, and return its head as it is then.
 

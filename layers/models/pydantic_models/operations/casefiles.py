@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
 from ..base.identifiers import CasefileId, SessionId, SessionKind, kind_of
@@ -156,3 +156,36 @@ class CasefileUpdatedPayload(ResponsePayload):
 
 class UpdateCasefileResponse(BaseResponse[CasefileUpdatedPayload]):
     """Gives the casefile as it was changed."""
+
+
+class DeleteCasefilePayload(RequestPayload):
+    """A casefile to delete for good."""
+
+    casefile_id: CasefileId
+    confirm: Literal[True] = Field(description="That it is meant: nothing brings it back")
+    delete_sessions: bool = Field(
+        False, description="Delete its owner's sessions in it, too; others' are taken out"
+    )
+
+    @field_validator("confirm", mode="before")
+    @classmethod
+    def _from_query(cls, value: Any) -> Any:
+        return True if value == "true" else value
+
+
+class DeleteCasefileRequest(BaseRequest[DeleteCasefilePayload]):
+    """Delete a casefile."""
+
+    operation: Literal["delete_casefile"] = "delete_casefile"
+
+
+class CasefileDeletedPayload(ResponsePayload):
+    """A casefile that is gone."""
+
+    casefile_id: str
+    deleted_at: str
+    title: str
+
+
+class DeleteCasefileResponse(BaseResponse[CasefileDeletedPayload]):
+    """Tells that a casefile is gone."""

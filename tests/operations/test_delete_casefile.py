@@ -1,0 +1,162 @@
+"""Deleting a casefile: its sessions stay with their owners, or go if told so."""
+
+import contextlib
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from casefile import casefiles, dynamodb
+from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
+from tests.conftest import Context, Invoke, forget, load, stored
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+
+
+@pytest.fixture
+def casefile_id(invoke: Invoke) -> str:
+    casefile_id = str(invoke("create_casefile", {"title": "Work"})["payload"]["casefile_id"])
+    asked = {"casefile_id": casefile_id, "target_user_id": BOB, "permission": "editor"}
+    invoke("grant_permission", asked)
+    return casefile_id
+
+
+def file(invoke: Invoke, casefile_id: str, user: str = ANN) -> str:
+    made = invoke("create_session", {"casefile_id": casefile_id}, user=user)["payload"]
+    invoke("tool_execution", {"session_id": made["session_id"], "tool_name": "t"}, user=user)
+    return str(made["session_id"])
+
+
+def delete(invoke: Invoke, casefile_id: str, **more: Any) -> dict[str, Any]:
+    request = {name: more.pop(name) for name in ("user", "request_id") if name in more}
+    asked = {"casefile_id": casefile_id, "confirm": True, **more}
+    return invoke("delete_casefile", asked, **request)
+
+
+def of_casefile(casefile_id: str) -> list[dict[str, Any]]:
+    return [item for item in stored() if item["pk"]["S"] == f"CASEFILE#{casefile_id}"]
+
+
+def test_sessions_stay_with_their_owners(invoke: Invoke, casefile_id: str) -> None:
+    own, bobs = file(invoke, casefile_id), file(invoke, casefile_id, BOB)
+    first = delete(invoke, casefile_id)
+    assert first["payload"]["title"] == "Work"
+    assert delete(invoke, casefile_id, request_id=first["request_id"]) == first
+    for session_id, owner, other in ((own, ANN, BOB), (bobs, BOB, ANN)):
+        read = invoke("get_session", {"session_id": session_id}, user=owner)["payload"]
+        assert (read["casefile_id"], read["request_count"]) == (None, 1)
+        with pytest.raises(NotFound):
+            invoke("get_session", {"session_id": session_id}, user=other)
+    assert len(of_casefile(casefile_id)) == 1
+    for user in (ANN, BOB):
+        with pytest.raises(NotFound):
+            invoke("get_casefile", {"casefile_id": casefile_id}, user=user)
+
+
+def test_the_owners_sessions_go_if_told_so(invoke: Invoke, casefile_id: str) -> None:
+    own, bobs = file(invoke, casefile_id), file(invoke, casefile_id, BOB)
+    delete(invoke, casefile_id, delete_sessions=True)
+    with pytest.raises(NotFound):
+        invoke("get_session", {"session_id": own})
+    assert invoke("get_session", {"session_id": bobs}, user=BOB)["payload"]["casefile_id"] is None
+
+
+@pytest.mark.parametrize("with_sessions", [False, True])
+def test_interrupted_anywhere_it_goes_on(
+    invoke: Invoke, casefile_id: str, with_sessions: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = [file(invoke, casefile_id) for _ in range(3)]
+    client: Any = dynamodb.client()
+    calls: list[str] = []
+
+    class Interrupted:
+        def __getattr__(self, name: str) -> Any:
+            def call(**arguments: Any) -> Any:
+                calls.append(name)
+                if len(calls) % 7 == 0:
+                    raise Unavailable("interrupted")
+                return getattr(client, name)(**arguments)
+
+            return call
+
+    asked = {"casefile_id": casefile_id, "confirm": True, "delete_sessions": with_sessions}
+    with monkeypatch.context() as patched:
+        patched.setattr(dynamodb, "client", Interrupted)
+        for _ in range(50):
+            with contextlib.suppress(Unavailable):
+                invoke("delete_casefile", asked)
+                break
+    left = of_casefile(casefile_id)
+    assert len(left) == 1
+    assert "deleted_at" in left[0]
+    assert "user_id" not in left[0]
+    heads = {item["pk"]["S"].partition("#")[2]: item for item in stored() if "sk" in item}
+    for session_id in sessions:
+        assert session_id in heads
+        if with_sessions:
+            with pytest.raises(NotFound):
+                invoke("get_session", {"session_id": session_id})
+        else:
+            read = invoke("get_session", {"session_id": session_id})["payload"]
+            assert read["casefile_id"] is None
+
+
+def test_nothing_is_filed_or_shared_once_it_began(
+    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = invoke("create_session")["payload"]["session_id"]
+    transact = dynamodb.transact
+
+    def overtaken(writes: Any) -> None:
+        monkeypatch.setattr(dynamodb, "transact", transact)
+        delete(invoke, casefile_id)
+        transact(writes)
+
+    filed = {"casefile_id": casefile_id, "session_id": session_id, "session_type": "tool"}
+    granted = {"casefile_id": casefile_id, "target_user_id": BOB, "permission": "viewer"}
+    for operation, asked in (("add_session_to_casefile", filed), ("grant_permission", granted)):
+        monkeypatch.setattr(dynamodb, "transact", overtaken)
+        with pytest.raises(NotFound):
+            invoke(operation, asked)
+    assert len(of_casefile(casefile_id)) == 1
+    assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
+
+
+def test_an_index_that_lags_is_waited_for(
+    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = file(invoke, casefile_id)
+    seen = casefiles.session_ids
+    looks: list[str] = []
+
+    def lagging(casefile_id: str) -> list[str]:
+        looks.append(casefile_id)
+        return seen(casefile_id) if len(looks) > 2 else []
+
+    monkeypatch.setattr(casefiles, "session_ids", lagging)
+    delete(invoke, casefile_id)
+    assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
+
+
+def test_a_late_retry_of_the_creation_revives_nothing(invoke: Invoke) -> None:
+    envelope = {
+        "request_id": str(uuid4()),
+        "user_id": ANN,
+        "operation": "create_casefile",
+        "payload": {"title": "Work"},
+    }
+    made = load("create_casefile")(envelope, Context())["payload"]["casefile_id"]
+    delete(invoke, made)
+    forget()
+    with pytest.raises(NotFound, match="stays deleted"):
+        load("create_casefile")(envelope, Context())
+
+
+def test_only_its_owner_may_and_must_mean_it(invoke: Invoke, casefile_id: str) -> None:
+    with pytest.raises(Forbidden):
+        delete(invoke, casefile_id, user=BOB)
+    with pytest.raises(BadRequest, match="confirm"):
+        invoke("delete_casefile", {"casefile_id": casefile_id})
+    delete(invoke, casefile_id)
+    with pytest.raises(NotFound):
+        delete(invoke, casefile_id, user=BOB)
