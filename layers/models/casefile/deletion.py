@@ -105,6 +105,8 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
     """
     owner = sha256(f"{casefile_id}\n{user_id}".encode()).digest()
     head = _marked(casefile_id, user_id, owner)
+    if "session_in_hand" in head:
+        delete(head["session_in_hand"], user_id)
     if "deleted_at" not in head:
         for _ in attempts(f"Casefile {casefile_id}"):
             for session_id in casefiles.session_ids(casefile_id):
@@ -153,6 +155,13 @@ def _let_go(session_id: str, casefile_id: str, user_id: str, *, with_sessions: b
     if head is None or head.casefile_id != casefile_id:
         return
     if with_sessions and head.user_id == user_id:
+        # Once it begins, the index shows the session no more: whoever goes on must know of it.
+        dynamodb.update(
+            casefiles.key(casefile_id),
+            "SET session_in_hand = :session",
+            condition="attribute_exists(deleting_at)",
+            values={":session": session_id},
+        )
         delete(session_id, user_id)
         return
     with contextlib.suppress(TransactionFailed):  # It was let go just now.
