@@ -65,8 +65,8 @@ def invoke(stack: Stack, operation: str, sent: Any) -> tuple[bool, Any]:
     sorted(
         OPERATIONS,
         key=lambda name: (
-            str(name).startswith(("delete_", "remove_", "revoke_")) * 2
-            + str(name).startswith("close_")
+            str(name).startswith("delete_"),
+            str(name).startswith(("close_", "remove_", "revoke_")),
         ),
     ),
 )

@@ -28,8 +28,10 @@ OF_ITS_TIME = {
     "closed_at",
     "created_at",
     "deleted_at",
+    "deleting_at",
     "filed_at",
     "seal",
+    "taken_out_at",
     "ttl",
     "updated_at",
 }
