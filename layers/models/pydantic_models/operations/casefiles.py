@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
 from ..base.identifiers import CasefileId, SessionId, SessionKind, kind_of
@@ -162,15 +162,16 @@ class DeleteCasefilePayload(RequestPayload):
     """A casefile to delete for good."""
 
     casefile_id: CasefileId
-    confirm: Literal[True] = Field(description="That it is meant: nothing brings it back")
+    confirm: bool = Field(False, description="That it is meant, true: nothing brings it back")
     delete_sessions: bool = Field(
         False, description="Delete its owner's sessions in it, too; others' are taken out"
     )
 
-    @field_validator("confirm", mode="before")
-    @classmethod
-    def _from_query(cls, value: Any) -> Any:
-        return True if value == "true" else value
+    @model_validator(mode="after")
+    def _is_meant(self) -> DeleteCasefilePayload:
+        if not self.confirm:
+            raise ValueError("set confirm to true if it is meant: nothing brings a casefile back")
+        return self
 
 
 class DeleteCasefileRequest(BaseRequest[DeleteCasefilePayload]):

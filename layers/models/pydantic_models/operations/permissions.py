@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
-from ..base.identifiers import CasefileId, UserId
+from ..base.identifiers import CasefileId, UserId, lower_case
 from ..base.times import Timestamp
 from ..canonical.casefile import PermissionEntry, PermissionLevel
 
-Grantee = Literal["*"] | UserId
+Grantee = Annotated[
+    str,
+    StringConstraints(max_length=254, pattern=r"^(\*|[^\s\x00-\x1f\x7f]{3,254})$"),
+    lower_case,
+]
+"""A user, or * for everybody signed in."""
 
 
 class GrantPermissionPayload(RequestPayload):
