@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 (so this line is all that an older one gets to)
+if sys.version_info < (3, 11):
     sys.exit("Casefile needs Python 3.11 or newer. If you have one: make PYTHON=python3.12 start")
 
 import argparse

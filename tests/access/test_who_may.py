@@ -9,11 +9,13 @@ who filed it there; outside a casefile, or closed, it is another one of his.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 
+from casefile import dynamodb
+from casefile.entry import operation
 from casefile.errors import Conflict, Forbidden, NotFound
 from tests.conftest import OPERATIONS, Context, Invoke, load
 from tests.events import event
@@ -101,8 +103,6 @@ def share(invoke: Invoke, casefile_id: str, person: str, level: str, **more: Any
 
 def expire(casefile_id: str, person: str) -> None:
     """Let a grant be one that has expired."""
-    from casefile import dynamodb
-
     key = {"pk": f"CASEFILE#{casefile_id}", "sk": f"GRANT#{address(person)}"}
     dynamodb.update(
         dynamodb.to_attributes(key),
@@ -167,3 +167,9 @@ def test_nobody_may_do_anything(aws: None, operation: str) -> None:
     asked["requestContext"]["authorizer"] = None
     answer = load(operation)(asked, Context())
     assert answer["statusCode"] == 401
+
+
+def test_an_operation_that_does_not_say_what_it_needs_does_not_start() -> None:
+    stated, unsaid = load("get_session"), cast("Any", operation)
+    with pytest.raises(TypeError, match="needs"):
+        unsaid(stated.request_type, stated.response_type, stated.route)

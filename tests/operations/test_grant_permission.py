@@ -131,8 +131,9 @@ def test_an_admin_shares_up_to_admin_and_not_with_the_owner(
     grant(invoke, casefile_id, EVE, "admin", user=BOB)
     for target, level_, told in (
         (EVE, "owner", "can't grant more"),
-        (EVE, "viewer", "another admin"),
-        (BOB, "viewer", "another admin"),
+        (EVE, "viewer", "what an admin has"),
+        (EVE, "admin", "what an admin has"),
+        (BOB, "viewer", "what an admin has"),
         (ANN, "viewer", "can't be removed"),
     ):
         with pytest.raises(Forbidden, match=told):
@@ -168,3 +169,11 @@ def test_a_change_of_access_leaves_a_line(
     assert (told["user_id"], told["target_user_id"]) == (ANN, BOB)
     assert (told["before"], told["after"], told["casefile_id"]) == ("none", "editor", casefile_id)
     assert "secret" not in str(told)
+
+
+def test_nobody_prolongs_their_own_grant(invoke: Invoke, casefile_id: str) -> None:
+    grant(invoke, casefile_id, BOB, "admin", expires_at="2999-01-01T00:00:00Z")
+    with pytest.raises(Forbidden, match="what an admin has"):
+        grant(invoke, casefile_id, BOB, "admin", user=BOB)
+    listed = invoke("list_permissions", {"casefile_id": casefile_id})["payload"]["permissions"]
+    assert [entry["expires_at"] for entry in listed] == ["2999-01-01T00:00:00.000+00:00"]

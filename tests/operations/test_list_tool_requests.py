@@ -1,9 +1,11 @@
 """Reading tool requests in pages, with their outcomes wherever those were recorded."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from casefile import reading
 from tests.conftest import Invoke
 
 
@@ -52,3 +54,33 @@ def test_what_a_closing_failed_shows_it_on_every_page(invoke: Invoke, session_id
     invoke("close_session", {"session_id": session_id, "force": True})
     page = read(invoke, session_id, after=5, limit=1)
     assert [request["status"] for request in page["requests"]] == ["failed"]
+
+
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+def test_a_page_ends_in_time_where_few_records_begin_a_request(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """Ten requests, then ten results: a page ends after so many records, and says that it did."""
+    session_id = invoke("create_session")["payload"]["session_id"]
+    begun = [str(uuid4()) for _ in range(10)]
+    for request_id in begun:
+        asked = {"session_id": session_id, "tool_name": "t"}
+        invoke("tool_execution", asked, request_id=request_id)
+    for request_id in begun:
+        asked = {"session_id": session_id, "request_id": request_id, "result": {}}
+        invoke("tool_result", asked)
+    monkeypatch.setattr(reading, "MAX_PAGE_RECORDS", 4)
+    monkeypatch.setattr(reading, "PAGE", 1)
+    seen: list[str] = []
+    place: dict[str, int] = {}
+    for _ in range(20):
+        where: dict[str, Any] = {"session_id": session_id, "order": order, **place}
+        page = invoke("list_tool_requests", where)["payload"]
+        assert len(page["requests"]) <= 6
+        assert all(request["status"] == "completed" for request in page["requests"])
+        seen += [request["request_id"] for request in page["requests"]]
+        if not page["has_more"]:
+            break
+        name = "next_after" if order == "oldest" else "next_before"
+        place = {name.removeprefix("next_"): page[name]}
+    assert seen == (begun if order == "oldest" else begun[::-1])

@@ -172,3 +172,18 @@ def test_what_is_written_is_read_back() -> None:
         "e": [],
     }
     assert dynamodb.from_attributes(dynamodb.to_attributes(item)) == item
+
+
+def test_many_keys_are_read_however_many_batches_they_take(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches are no attempts: neither their number is bounded, nor does one wait for another."""
+    monkeypatch.setattr(dynamodb, "MAX_BATCH", 2)
+    monkeypatch.setattr(attempts, "MAX_ATTEMPTS", 3)
+    items = [{"pk": "many", "sk": f"{number:03}"} for number in range(11)]
+    dynamodb.put_many(items)
+    keys = [dynamodb.to_attributes(item) for item in items]
+    found = dynamodb.get_many(keys)
+    assert sorted(item["sk"] for item in found) == [item["sk"] for item in items]
+    dynamodb.delete_many(items[1:])
+    assert [item["sk"] for item in dynamodb.get_many(keys)] == ["000"]

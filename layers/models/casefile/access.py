@@ -82,8 +82,8 @@ def check_sharing(
         raise Forbidden("Only admins and the owner of a casefile may share it.")
     if not includes(own, after):
         raise Forbidden(f"You are {own.value} here, and can't grant more: not {after.value}.")
-    if own is not OWNER and includes(before, own) and before is not after:
-        raise Forbidden(f"You are {own.value} here, and can't change what another {own.value} has.")
+    if own is not OWNER and includes(before, own):  # Their own grant, too, and when it expires.
+        raise Forbidden(f"You are {own.value} here, and can't change what an {own.value} has.")
 
 
 def require_session(session_id: str, level: PermissionLevel) -> None:

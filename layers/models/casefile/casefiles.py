@@ -89,8 +89,8 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
     casefile_id = creation.new_id("cf", request)
     at = to_milliseconds(now())
     item: Item = {
-        "pk": f"CASEFILE#{casefile_id}",
-        "sk": "HEAD",
+        "pk": partition(casefile_id),
+        "sk": HEAD,
         "user_id": request.user_id,
         "created_by": request.user_id,
         "title": request.payload.title,
@@ -122,23 +122,18 @@ def is_alive(item: Item | None) -> TypeGuard[Item]:
 def find(casefile_id: str, user_id: str) -> CasefileHead:
     """The casefile as it is now. Raises NotFound and Forbidden."""
     item = dynamodb.get(key(casefile_id))
-    if not is_alive(item) or item["user_id"] != user_id:  # The owner's rights need no other read.
-        permissions = grants.look(casefile_id, user_id) if is_alive(item) else None
-        level = permissions.level(user_id) if permissions else access.NONE
-        access.require_casefile(casefile_id, level)
-        item = permissions.casefile if permissions else {}
+    if not is_alive(item):
+        raise access.missing_casefile(casefile_id)
+    if item["user_id"] != user_id:  # The owner's rights need no other read.
+        item = grants.permitted(casefile_id, user_id).casefile
     return _head(casefile_id, item)
 
 
 def access_list(casefile_id: str, user_id: str) -> CasefileACL:
     """Who may do what, as far as the user may see it. Raises NotFound and Forbidden."""
-    permissions = grants.look(casefile_id, user_id)
-    own = permissions.level(user_id) if permissions else access.NONE
-    access.require_casefile(casefile_id, own)
-    if permissions is None:
-        raise access.missing_casefile(casefile_id)
+    permissions = grants.permitted(casefile_id, user_id)
     listed = grants.entries(casefile_id, permissions)
-    if not access.includes(own, access.ADMIN):
+    if not access.includes(permissions.level(user_id), access.ADMIN):
         listed = [entry for entry in listed if entry.user_id == user_id]
     return CasefileACL(
         owner_id=permissions.owner,
@@ -149,12 +144,8 @@ def access_list(casefile_id: str, user_id: str) -> CasefileACL:
 
 def level_of(casefile_id: str, user_id: str, asking: str) -> PermissionLevel:
     """What a user may do, told to who asks. Raises NotFound and Forbidden."""
-    permissions = grants.look(casefile_id, user_id, asking)
-    own = permissions.level(asking) if permissions else access.NONE
-    access.require_casefile(casefile_id, own)
-    if permissions is None:
-        raise access.missing_casefile(casefile_id)
-    if asking != user_id and not access.includes(own, access.ADMIN):
+    permissions = grants.permitted(casefile_id, asking, user_id)
+    if asking != user_id and not access.includes(permissions.level(asking), access.ADMIN):
         raise Forbidden("Only admins may ask what others may do.")
     return permissions.level(user_id)
 
@@ -265,12 +256,12 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
             "updated_at": to_milliseconds(now()),
         }
         with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
+            setting, values = dynamodb.setting(made)
             dynamodb.update(
                 key(casefile_id),
-                "SET " + ", ".join(f"{name} = :{name}" for name in made),
+                setting,
                 condition="user_id = :owner AND attribute_not_exists(deleting_at)",
-                values={f":{name}": value for name, value in made.items()}
-                | {":owner": casefile.user_id},
+                values=values | {":owner": casefile.user_id},
             )
             break
     return read(casefile_id, request.user_id)

@@ -166,7 +166,7 @@ def _let_go(session_id: str, casefile_id: str, user_id: str, *, with_sessions: b
         return
     with contextlib.suppress(TransactionFailed):  # It was let go just now.
         casefiles.release_session(
-            casefile_id, lambda _: sessions.releasing(session_id, casefile_id)
+            casefile_id, lambda _: sessions.leaving(session_id, casefile_id, {})
         )
 
 

@@ -225,6 +225,12 @@ def create(item: Mapping[str, Value | None]) -> None:
     put(creation(item))
 
 
+def setting(fields: Mapping[str, Value]) -> tuple[str, Item]:
+    """The expression that sets fields, and its values."""
+    expression = "SET " + ", ".join(f"{name} = :{name}" for name in fields)
+    return expression, {f":{name}": value for name, value in fields.items()}
+
+
 def update(
     key: dict[str, Any], expression: str, *, condition: str, values: Mapping[str, Value]
 ) -> Item:

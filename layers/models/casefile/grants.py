@@ -83,6 +83,18 @@ def level(casefile_id: str, user: str) -> PermissionLevel:
     return permissions.level(user) if permissions else NONE
 
 
+def permitted(casefile_id: str, user: str, *others: str) -> Permissions:
+    """What is granted to a user, who may do what the operation needs, and to others.
+
+    Raises NotFound and Forbidden.
+    """
+    permissions = look(casefile_id, user, *others)
+    if permissions is None:
+        raise access.missing_casefile(casefile_id)
+    access.require_casefile(casefile_id, permissions.level(user))
+    return permissions
+
+
 def everyone(casefile_id: str) -> Iterator[tuple[str, Item]]:
     """Who was granted what, by name; also what is worth nothing any more."""
     pages = dynamodb.query_pages(

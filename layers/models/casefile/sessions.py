@@ -9,7 +9,6 @@ been recorded is told by the log's own tail. So appends don't meet each other he
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -237,47 +236,28 @@ def take_out(request: RemoveSessionFromCasefileRequest) -> Filing:
             raise NotFound(f"Session {session_id} is not filed in casefile {casefile_id}.")
         at = to_milliseconds(now())
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
-            total = casefiles.release_session(
-                casefile_id, functools.partial(_taking_out, request, at)
-            )
-            return Filing(casefile_id, total, at)
+            told: Item = {"taken_out_by": request.request_id.bytes, "taken_out_at": at}
+            return Filing(casefile_id, _leave(session_id, casefile_id, told), at)
     raise AssertionError("attempts() ends by raising")
 
 
-def _taking_out(
-    request: RemoveSessionFromCasefileRequest, at: int, total: int
-) -> TransactWriteItemTypeDef:
-    return {
-        "Update": {
-            "TableName": dynamodb.table(),
-            "Key": _key(request.payload.session_id),
-            "UpdateExpression": "SET taken_out_by = :request, taken_out_total = :total, "
-            "taken_out_at = :at, updated_at = :at REMOVE casefile_id, total_sessions, filed_at",
-            "ConditionExpression": "casefile_id = :casefile",
-            "ExpressionAttributeValues": to_attributes(
-                {
-                    ":request": request.request_id.bytes,
-                    ":total": total,
-                    ":at": at,
-                    ":casefile": request.payload.casefile_id,
-                }
-            ),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-    }
+def _leave(session_id: str, casefile_id: str, told: Item) -> int:
+    def write(total: int) -> TransactWriteItemTypeDef:
+        return leaving(session_id, casefile_id, told | {"taken_out_total": total})
+
+    return casefiles.release_session(casefile_id, write)
 
 
-def releasing(session_id: str, casefile_id: str) -> TransactWriteItemTypeDef:
-    """The write that takes a session out of a casefile that is being deleted."""
+def leaving(session_id: str, casefile_id: str, more: Item) -> TransactWriteItemTypeDef:
+    """The write that takes a session out of its casefile, and sets more in its head."""
+    setting, values = dynamodb.setting({"updated_at": to_milliseconds(now()), **more})
     return {
         "Update": {
             "TableName": dynamodb.table(),
             "Key": _key(session_id),
-            "UpdateExpression": "SET updated_at = :at REMOVE casefile_id, total_sessions, filed_at",
+            "UpdateExpression": f"{setting} REMOVE casefile_id, total_sessions, filed_at",
             "ConditionExpression": "casefile_id = :casefile",
-            "ExpressionAttributeValues": to_attributes(
-                {":at": to_milliseconds(now()), ":casefile": casefile_id}
-            ),
+            "ExpressionAttributeValues": to_attributes(values | {":casefile": casefile_id}),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
     }
@@ -305,12 +285,13 @@ def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionH
         seen: Item = {":user": head.user_id}
         seen |= {":place": head.casefile_id} if head.casefile_id else {}
         with contextlib.suppress(ConditionFailed):  # It was filed or deleted just now: look again.
+            setting, values = dynamodb.setting(made)
             return _head(
                 dynamodb.update(
                     _key(session_id),
-                    "SET " + ", ".join(f"{name} = :{name}" for name in made),
+                    setting,
                     condition=f"user_id = :user AND {place}",
-                    values={f":{name}": value for name, value in made.items()} | seen,
+                    values=values | seen,
                 )
             )
     raise AssertionError("attempts() ends by raising")

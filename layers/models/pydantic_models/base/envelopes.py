@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .identifiers import UserId
 from .json_values import JsonObject, Metadata, to_canonical_json
@@ -32,6 +32,25 @@ class RequestPayload(BaseModel):
     """What an operation asks for. A field that it doesn't know is an error, not a typo kept."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class ConfirmedPayload(RequestPayload):
+    """What can't be undone, and so must be meant."""
+
+    confirm: bool = Field(
+        False, strict=True, description="That it is meant, true: nothing brings it back"
+    )
+
+    @field_validator("confirm", mode="before")
+    @classmethod
+    def _from_query(cls, value: Any) -> Any:
+        return True if value == "true" else value
+
+    @model_validator(mode="after")
+    def _is_meant(self) -> ConfirmedPayload:
+        if not self.confirm:
+            raise ValueError("set confirm to true if it is meant: nothing brings it back")
+        return self
 
 
 class ResponsePayload(BaseModel):

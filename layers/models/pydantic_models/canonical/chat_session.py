@@ -23,10 +23,8 @@ class MessageType(str, Enum):
     ERROR = "error"
 
 
-class ChatMessagePayload(BaseModel):
-    """One message as it is sent."""
-
-    model_config = ConfigDict(extra="forbid")
+class Message(BaseModel):
+    """What a message says, sent or recorded."""
 
     content: Text
     message_type: MessageType
@@ -34,15 +32,20 @@ class ChatMessagePayload(BaseModel):
     session_request_id: str | None = Field(None, min_length=1, max_length=200)
     casefile_id: CasefileId | None = Field(None, description="A label; it gives nobody access")
     metadata: Metadata = Field(default_factory=dict)
+
+
+class ChatMessagePayload(Message):
+    """One message as it is sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
     attachments: list[AttachmentPayload] = Field(
         default_factory=list, max_length=20, description="What was uploaded for it"
     )
 
 
-class ChatMessage(ChatMessagePayload):
+class ChatMessage(Message):
     """One message as it was recorded."""
-
-    model_config = ConfigDict(extra="ignore")
 
     message_id: str
     user_id: str = Field(description="Who recorded it")
@@ -54,7 +57,7 @@ class ChatMessage(ChatMessagePayload):
     )
     record: int = Field(ge=1, description="Number of the record in its session")
     timestamp: str
-    attachments: list[Attachment] = Field(default_factory=list)  # type: ignore[assignment]
+    attachments: list[Attachment] = Field(default_factory=list)
     left_out: list[RecordLink] = Field(
         default_factory=list, description="Where its content is, if that is too large to tell here"
     )

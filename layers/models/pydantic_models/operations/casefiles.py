@@ -6,7 +6,13 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
+from ..base.envelopes import (
+    BaseRequest,
+    BaseResponse,
+    ConfirmedPayload,
+    RequestPayload,
+    ResponsePayload,
+)
 from ..base.identifiers import CasefileId, SessionId, SessionKind, kind_of
 from ..canonical.casefile import CasefileModel, Tags, Title
 
@@ -158,20 +164,13 @@ class UpdateCasefileResponse(BaseResponse[CasefileUpdatedPayload]):
     """Gives the casefile as it was changed."""
 
 
-class DeleteCasefilePayload(RequestPayload):
+class DeleteCasefilePayload(ConfirmedPayload):
     """A casefile to delete for good."""
 
     casefile_id: CasefileId
-    confirm: bool = Field(False, description="That it is meant, true: nothing brings it back")
     delete_sessions: bool = Field(
         False, description="Delete its owner's sessions in it, too; others' are taken out"
     )
-
-    @model_validator(mode="after")
-    def _is_meant(self) -> DeleteCasefilePayload:
-        if not self.confirm:
-            raise ValueError("set confirm to true if it is meant: nothing brings a casefile back")
-        return self
 
 
 class DeleteCasefileRequest(BaseRequest[DeleteCasefilePayload]):

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
+from ..base.envelopes import (
+    BaseRequest,
+    BaseResponse,
+    ConfirmedPayload,
+    RequestPayload,
+    ResponsePayload,
+)
 from ..base.identifiers import CasefileId, ChatSessionId
 from ..base.json_values import Text
 from ..canonical.casefile import Title
@@ -154,16 +160,10 @@ class CloseChatSessionResponse(BaseResponse[ChatSessionClosedPayload]):
     """Tells the totals of a closed chat session."""
 
 
-class DeleteChatSessionPayload(RequestPayload):
+class DeleteChatSessionPayload(ConfirmedPayload):
     """A chat session to delete for good."""
 
     session_id: ChatSessionId
-    confirm: Literal[True] = Field(description="That it is meant: nothing brings it back")
-
-    @field_validator("confirm", mode="before")
-    @classmethod
-    def _from_query(cls, value: Any) -> Any:
-        return True if value == "true" else value
 
 
 class DeleteChatSessionRequest(BaseRequest[DeleteChatSessionPayload]):

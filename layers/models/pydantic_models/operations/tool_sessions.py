@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from ..base.envelopes import (
     BaseRequest,
     BaseResponse,
+    ConfirmedPayload,
     RequestPayload,
     RequestStatus,
     ResponsePayload,
@@ -245,16 +246,10 @@ class CloseSessionResponse(BaseResponse[SessionClosedPayload]):
     """Tells the totals of a closed tool session."""
 
 
-class DeleteSessionPayload(RequestPayload):
+class DeleteSessionPayload(ConfirmedPayload):
     """A tool session to delete for good."""
 
     session_id: ToolSessionId
-    confirm: Literal[True] = Field(description="That it is meant: nothing brings it back")
-
-    @field_validator("confirm", mode="before")
-    @classmethod
-    def _from_query(cls, value: Any) -> Any:
-        return True if value == "true" else value
 
 
 class DeleteSessionRequest(BaseRequest[DeleteSessionPayload]):
