@@ -22,7 +22,12 @@ from dev.console import Problem, step
 STACK = "casefile"
 BUCKET = "casefile-code"
 # Where the defaults of the template suit AWS better than a try at home.
-PARAMETERS = {"DeletionProtection": "false", "IdTokenHours": "24", "TlsOnly": "false"}
+PARAMETERS = {
+    "DeletionProtection": "false",
+    "IdTokenHours": "24",
+    "RefreshSeconds": "1",
+    "TlsOnly": "false",
+}
 _LOCAL_ACCOUNT = "000000000000"
 
 

@@ -10,12 +10,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from casefile import config, contents, dynamodb, session_log
+from casefile import config, contents, cursors, dynamodb, session_log
 from casefile.entry import Operation
 from tests.template import ROOT, create_table
 
 BUCKET = "casefile-test"
-OPERATIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+OPERATIONS = [name for name in FUNCTIONS if not name.startswith("on_")]
 
 
 WRITING = [
@@ -76,6 +77,7 @@ def forget() -> None:
     config.configuration.cache_clear()
     dynamodb.client.cache_clear()
     contents.client.cache_clear()
+    cursors._key.cache_clear()
     session_log._memories.clear()
 
 

@@ -18,5 +18,5 @@ from pydantic_models.operations import (
 )
 def handle(request: GetCasefileRequest) -> Answer[CasefileDataPayload]:
     """The count of sessions is exact at any moment."""
-    casefile = casefiles.read(request.payload.casefile_id, request.user_id)
-    return Answer(CasefileDataPayload(casefile=casefile))
+    casefile, cursor = casefiles.read(request.payload, request.user_id)
+    return Answer(CasefileDataPayload(casefile=casefile, cursor=cursor))

@@ -55,9 +55,15 @@ get_casefile              yyyyyy..          yyyyyy..   yyyyyy..
 grant_permission          nyynnn..          nyynnn..   nyynnn..
 revoke_permission         nyynnn..          nyynnn..   nyynnn..
 list_permissions          yyyyyy..          yyyyyy..   yyyyyy..
+list_sessions             yyyyyy..          yyyyyy..   yyyyyy..
+list_chat_sessions        yyyyyy..          yyyyyy..   yyyyyy..
+list_casefile_sessions    yyyyyy..          yyyyyy..   yyyyyy..
+list_casefiles            yyyyyyyy          yyyyyyyy   yyyyyyyy
 check_permission          nyynnn..          nyynnn..   nyynnn..
 """
 ROWS = {row.split()[0]: row.split()[1:] for row in TABLE.splitlines()[3:]}
+IN_CASEFILES = ["create_session", "create_chat_session", "list_sessions", "list_chat_sessions"]
+"""Those that may name a casefile, and here do."""
 PLACES = ["in the casefile", "outside", "closed"]
 
 
@@ -119,7 +125,7 @@ def payload_of(operation: str, world: dict[str, str]) -> dict[str, Any]:
         asked["session_id"] = world["cs" if asked["session_id"].startswith("cs") else "ts"]
     if "request_id" in asked:
         asked["request_id"] = world["request"]
-    if "casefile_id" in asked or operation in ("create_session", "create_chat_session"):
+    if "casefile_id" in asked or operation in IN_CASEFILES:
         asked["casefile_id"] = world["casefile_id"]
     if operation == "close_session":
         asked["force"] = True

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -131,7 +132,7 @@ def test_an_index_that_lags_is_waited_for(
     seen = casefiles.session_ids
     looks: list[str] = []
 
-    def lagging(casefile_id: str) -> list[str]:
+    def lagging(casefile_id: str) -> Iterable[str]:
         looks.append(casefile_id)
         return seen(casefile_id) if len(looks) > 2 else []
 

@@ -94,7 +94,7 @@ def test_whatever_fails_at_aws_the_caller_is_told_to_come_back(
 ) -> None:
     """Each call of the operation fails, in turn, as it would at AWS."""
     client: Any = dynamodb.client()
-    for number in range(1, 9):
+    for number in range(1, 16):
         session_log._memories.clear()
         failing = Failing(client, COME_BACK[what], first=number)
         asked = event(operation, "direct") | {"request_id": str(uuid4())}

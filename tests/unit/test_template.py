@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import FUNCTIONS as FOLDERS
 from tests.conftest import OPERATIONS, load
 from tests.events import DOORS
 from tests.template import ROOT, resources, template
@@ -23,7 +24,7 @@ def camel(operation: str) -> str:
 
 def test_every_function_folder_is_in_the_template_and_the_reverse() -> None:
     assert {name: function["CodeUri"] for name, function in FUNCTIONS.items()} == {
-        camel(operation): f"functions/{operation}" for operation in OPERATIONS
+        camel(name): f"functions/{name}" for name in FOLDERS
     }
 
 
@@ -82,11 +83,11 @@ def test_the_bucket_is_private_and_forgets_uploads_that_nobody_refers_to() -> No
     assert template()["Parameters"]["TlsOnly"]["Default"] == "true"
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_handler_is_a_definition(operation: str) -> None:
-    source = (ROOT / "functions" / operation / "handler.py").read_text()
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_handler_is_a_definition(name: str) -> None:
+    source = (ROOT / "functions" / name / "handler.py").read_text()
     assert not any(isinstance(node, ast.Try) for node in ast.walk(ast.parse(source)))
-    assert {path.name for path in (ROOT / "functions" / operation).glob("*.*")} == {"handler.py"}
+    assert {path.name for path in (ROOT / "functions" / name).glob("*.*")} == {"handler.py"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -23,9 +25,15 @@ from pydantic_models.canonical import (
     CasefileModel,
     PermissionLevel,
 )
-from pydantic_models.operations import CreateCasefileRequest, UpdateCasefileRequest
+from pydantic_models.operations import (
+    CreateCasefileRequest,
+    GetCasefilePayload,
+    ListCasefilesPayload,
+    UpdateCasefileRequest,
+)
+from pydantic_models.views import CasefileSummary
 
-from . import access, creation, dynamodb, grants
+from . import access, creation, dynamodb, grants, lists
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
 from .errors import Forbidden, NotFound
@@ -35,8 +43,8 @@ if TYPE_CHECKING:
 
 HEAD = "HEAD"
 
-LISTED_SESSIONS = 10_000
-"""How many session ids of each kind a casefile shows."""
+KIND = "casefile"
+"""Of the lists that its owner finds it in."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,9 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
         "updated_at": at,
         "session_count": 0,
         "metadata": to_json(request.metadata),
+        "owner_list": lists.name(KIND, request.user_id),
+        "activity": lists.place(at, casefile_id),
+        "creation": lists.place(at, casefile_id),
         **creation.origin(request),
     }
     try:
@@ -152,7 +163,11 @@ def level_of(casefile_id: str, user_id: str, asking: str) -> PermissionLevel:
 
 def handing_over(casefile: Item, user_id: str, at: int) -> TransactWriteItemTypeDef:
     """The write that makes a user the owner, if its owner still is who it was."""
-    return _if_owned(casefile, "SET user_id = :new, updated_at = :at", {":new": user_id, ":at": at})
+    casefile_id = casefile["pk"].partition("#")[2]
+    setting, values = dynamodb.setting(
+        {"user_id": user_id, "owner_list": lists.name(KIND, user_id), **_active(casefile_id, at)}
+    )
+    return _if_owned(casefile, setting, values)
 
 
 def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:
@@ -167,6 +182,11 @@ def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:
     }
 
 
+def _active(casefile_id: str, at: int) -> Item:
+    """What shows in a head that something happened at a time."""
+    return {"updated_at": at, "activity": lists.place(at, casefile_id)}
+
+
 def _if_owned(casefile: Item, expression: str, values: Item) -> TransactWriteItemTypeDef:
     return {
         "Update": {
@@ -179,10 +199,12 @@ def _if_owned(casefile: Item, expression: str, values: Item) -> TransactWriteIte
     }
 
 
-def read(casefile_id: str, user_id: str) -> CasefileModel:
-    """The casefile with the ids of its sessions. Raises NotFound."""
+def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | None]:
+    """A casefile with ids of its sessions, and the cursor of the next ids. Raises NotFound."""
+    casefile_id = asked.casefile_id
     head = find(casefile_id, user_id)
-    return CasefileModel(
+    page = lists.read(_filed(casefile_id), asked.sessions(), user_id)
+    casefile = CasefileModel(
         casefile_id=casefile_id,
         metadata=CasefileMetadata(
             title=head.title,
@@ -194,33 +216,24 @@ def read(casefile_id: str, user_id: str) -> CasefileModel:
             request_metadata=head.metadata,
         ),
         acl=access_list(casefile_id, user_id),
-        session_ids=session_ids(casefile_id),
+        session_ids=[_identifier(entry) for entry in page.items],
         session_count=head.session_count,
         notes=head.notes,
     )
+    return casefile, page.cursor
 
 
-def file_session(
-    casefile_id: str, user_id: str, write: Callable[[int], TransactWriteItemTypeDef]
-) -> int:
-    """Do `write(total)` on a session and count that session here, both or neither.
+def _filed(casefile_id: str) -> lists.Lists:
+    return lists.of_sessions("casefile", casefile_id, ("tool", "chat"), active_only=False)
 
-    Returns the total, which is how many sessions are filed with this one. Raises NotFound if
-    there is no such casefile that the user may write, ConditionFailed with the session's item if
-    the condition of `write` did not hold, Unavailable if others were faster each time.
-    """
-    casefile = find(casefile_id, user_id)
-    for _ in attempts(f"Casefile {casefile_id}"):
-        total = casefile.session_count + 1
-        try:
-            dynamodb.transact([write(total), _count(casefile)])
-            return total
-        except TransactionFailed as failed:
-            session, _ = failed.found or (None, None)
-            if session is not None:
-                raise ConditionFailed(session or None) from failed
-            casefile = find(casefile_id, user_id)
-    raise AssertionError("attempts() ends by raising")
+
+def session_ids(casefile_id: str) -> Iterator[str]:
+    """Ids of all sessions filed here, as the indexes show them."""
+    return map(_identifier, lists.everything(_filed(casefile_id)))
+
+
+def _identifier(entry: Item) -> str:
+    return str(entry["pk"].partition("#")[2])
 
 
 def release_session(casefile_id: str, write: Callable[[int], TransactWriteItemTypeDef]) -> int:
@@ -232,7 +245,7 @@ def release_session(casefile_id: str, write: Callable[[int], TransactWriteItemTy
         casefile = _head(casefile_id, dynamodb.get(key(casefile_id)) or {})
         total = casefile.session_count - 1
         try:
-            dynamodb.transact([write(total), _count(casefile, -1)])
+            dynamodb.transact([write(total), counting(casefile, -1)])
             return total
         except TransactionFailed as failed:
             if failed.found and failed.found[0] is not None:
@@ -251,10 +264,11 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
         casefile = find(casefile_id, request.user_id)
         if casefile.changed_by == request.request_id.bytes:
             break
-        made = changes | {
-            "changed_by": request.request_id.bytes,
-            "updated_at": to_milliseconds(now()),
-        }
+        made = (
+            changes
+            | _active(casefile_id, max(to_milliseconds(now()), casefile.updated_at))
+            | {"changed_by": request.request_id.bytes}
+        )
         with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
             setting, values = dynamodb.setting(made)
             dynamodb.update(
@@ -264,46 +278,107 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
                 values=values | {":owner": casefile.user_id},
             )
             break
-    return read(casefile_id, request.user_id)
+    return read(GetCasefilePayload(casefile_id=casefile_id), request.user_id)[0]
 
 
-def _count(casefile: CasefileHead, more: int = 1) -> TransactWriteItemTypeDef:
+def counting(casefile: CasefileHead, more: int) -> TransactWriteItemTypeDef:
+    """The write that counts sessions, if as many are filed as were seen."""
+    at = max(to_milliseconds(now()), casefile.updated_at)
+    setting, values = dynamodb.setting(
+        {"session_count": casefile.session_count + more, **_active(casefile.casefile_id, at)}
+    )
     return {
         "Update": {
             "TableName": dynamodb.table(),
             "Key": key(casefile.casefile_id),
-            "UpdateExpression": "SET session_count = :more, updated_at = :now",
+            "UpdateExpression": setting,
             "ConditionExpression": "session_count = :count AND user_id = :owner"
             + (" AND attribute_not_exists(deleting_at)" if more > 0 else ""),
             "ExpressionAttributeValues": to_attributes(
-                {
-                    ":count": casefile.session_count,
-                    ":more": casefile.session_count + more,
-                    ":now": to_milliseconds(now()),
-                    ":owner": casefile.user_id,
-                }
+                values | {":count": casefile.session_count, ":owner": casefile.user_id}
             ),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
     }
 
 
-def session_ids(casefile_id: str) -> list[str]:
-    """Ids of the sessions filed here, the newest day's first, from the index."""
-    newest: list[str] = []
-    for kind in ("ts", "cs"):
-        pages = dynamodb.query_pages(
-            IndexName=dynamodb.CASEFILE_INDEX,
-            KeyConditionExpression="casefile_id = :casefile AND begins_with(pk, :kind)",
-            ExpressionAttributeValues=to_attributes(
-                {":casefile": casefile_id, ":kind": f"SESSION#{kind}_"}
-            ),
-            ScanIndexForward=False,
-        )
-        of_kind: list[str] = []
-        for page in pages:
-            of_kind += [item["pk"].partition("#")[2] for item in page]
-            if len(of_kind) >= LISTED_SESSIONS:
-                break
-        newest += of_kind[:LISTED_SESSIONS]
-    return sorted(newest, key=lambda session_id: session_id.partition("_")[2], reverse=True)
+def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:
+    """A page of the casefiles that a user owns, or that others opened to them or to everybody.
+
+    Raises Forbidden and BadRequest.
+    """
+    words = _words(asked.search_query or "")
+    if asked.scope == "own":
+        if asked.user_id not in (None, user_id):
+            raise Forbidden(
+                "You can list your own casefiles or, with scope=shared or scope=public, those of "
+                "others that you may see."
+            )
+        chosen = lists.Lists("owner", [lists.name(KIND, user_id)])
+        sift = (lambda entries: _fitting(entries, asked, words)) if words or asked.tags else None
+        return lists.read(chosen, asked, user_id, sift)
+
+    granted = grants.EVERYBODY if asked.scope == "public" else user_id
+    chosen = lists.Lists("owner", [lists.name(grants.KIND, granted)])
+    return lists.read(
+        chosen,
+        asked.model_copy(update={"order": "creation"}),
+        user_id,
+        lambda entries: [
+            casefile
+            for casefile in _fitting(_opened(entries), asked, words)
+            if asked.user_id in (None, casefile["user_id"])
+        ],
+        at_once=asked.limit + 1,
+    )
+
+
+def _opened(entries: list[Item]) -> list[Item]:
+    """The casefiles that are granted still, each at the place of its grant."""
+    at = to_milliseconds(now())
+    places = {
+        partition(entry["creation"].partition("#")[2]): entry["creation"]
+        for entry in entries
+        if at < entry.get("expires_at", at + 1)
+    }
+    keys = [to_attributes({"pk": pk, "sk": HEAD}) for pk in places]
+    heads = {head["pk"]: head for head in dynamodb.get_many(keys) if is_alive(head)}
+    return [heads[pk] | {"creation": place} for pk, place in places.items() if pk in heads]
+
+
+def _fitting(entries: list[Item], asked: ListCasefilesPayload, words: list[str]) -> list[Item]:
+    return [
+        entry for entry in entries if lists.bears(entry, asked.tags) and _is_about(entry, words)
+    ]
+
+
+def _is_about(casefile: Item, beginnings: list[str]) -> bool:
+    """Whether, for each beginning, a word of title or description begins so."""
+    words = _words(f"{casefile['title']} {casefile['description']}") if beginnings else []
+    return all(any(word.startswith(each) for word in words) for each in beginnings)
+
+
+_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe"})
+"""Letters that Unicode does not take for accented ones."""
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text, in small letters without accents."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return re.findall(r"\w+", plain.casefold().translate(_LETTERS))
+
+
+def summary(entry: Item) -> CasefileSummary:
+    """A casefile as a list shows it."""
+    return CasefileSummary(
+        casefile_id=_identifier(entry),
+        owner_id=entry["user_id"],
+        title=entry["title"],
+        description=entry["description"],
+        tags=entry["tags"],
+        created_at=text_of(entry["created_at"]),
+        updated_at=text_of(entry["updated_at"]),
+        resource_count=0,
+        session_count=entry["session_count"],
+    )

@@ -142,7 +142,7 @@ def _marked(casefile_id: str, user_id: str, owner: bytes) -> Item:
         with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
             return dynamodb.update(
                 casefiles.key(casefile_id),
-                "SET deleting_at = :now",
+                "SET deleting_at = :now REMOVE owner_list",
                 condition="user_id = :user AND attribute_not_exists(deleting_at)",
                 values={":now": to_milliseconds(now()), ":user": user_id},
             )
@@ -165,9 +165,7 @@ def _let_go(session_id: str, casefile_id: str, user_id: str, *, with_sessions: b
         delete(session_id, user_id)
         return
     with contextlib.suppress(TransactionFailed):  # It was let go just now.
-        casefiles.release_session(
-            casefile_id, lambda _: sessions.leaving(session_id, casefile_id, {})
-        )
+        sessions.leave(head, {})
 
 
 def _stub(session_id: str, number: int) -> Item:

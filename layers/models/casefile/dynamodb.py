@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
@@ -40,8 +41,6 @@ MAX_WRITES = 25
 
 MAX_BATCH = 100
 """Keys of one BatchGetItem."""
-
-CASEFILE_INDEX = "by_casefile"
 
 
 @functools.cache
@@ -77,6 +76,16 @@ def _spell(value: Value) -> dict[str, Any]:
 def from_attributes(attributes: Mapping[str, Any]) -> Item:
     """Read an item as DynamoDB spells it. Numbers of ours are whole."""
     return {name: _read(value) for name, value in attributes.items()}
+
+
+def from_stream(image: Mapping[str, Any]) -> Item:
+    """Read an item as the stream tells Lambda of it, where bytes are in Base64."""
+    return from_attributes({name: _decoded(value) for name, value in image.items()})
+
+
+def _decoded(spelled: Mapping[str, Any]) -> dict[str, Any]:
+    ((kind, value),) = spelled.items()
+    return {kind: b64decode(value) if kind == "B" else value}
 
 
 def _read(spelled: Mapping[str, Any]) -> Any:
@@ -289,12 +298,13 @@ def transact(writes: Sequence[TransactWriteItemTypeDef]) -> None:
         client().transact_write_items(TransactItems=writes)
 
 
-def query_pages(**arguments: Any) -> Iterator[list[Item]]:
-    """The pages of a Query, each a list of items."""
+def query_pages(**arguments: Any) -> Iterator[tuple[list[Item], bool]]:
+    """The pages of a Query, each a list of items, and whether it is the last."""
     while True:
         with translated_errors():
             found = client().query(TableName=table(), **arguments)
-        yield [from_attributes(item) for item in found["Items"]]
-        if "LastEvaluatedKey" not in found:
+        is_last = "LastEvaluatedKey" not in found
+        yield [from_attributes(item) for item in found["Items"]], is_last
+        if is_last:
             return
         arguments["ExclusiveStartKey"] = found["LastEvaluatedKey"]

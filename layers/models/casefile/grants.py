@@ -17,7 +17,7 @@ from pydantic_models.base.times import from_text, now, text_of, to_milliseconds
 from pydantic_models.canonical.casefile import PermissionEntry, PermissionLevel
 from pydantic_models.operations import GrantPermissionRequest, RevokePermissionRequest
 
-from . import access, casefiles, dynamodb
+from . import access, casefiles, dynamodb, lists
 from .access import ADMIN, NONE, OWNER, Grant
 from .attempts import attempts
 from .dynamodb import Item, TransactionFailed, to_attributes
@@ -26,6 +26,9 @@ from .log import logger
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+KIND = "grant"
+"""Of the lists in which people find what is shared with them."""
 
 EVERYBODY = "*"
 """In place of a user: all who are signed in."""
@@ -104,7 +107,7 @@ def everyone(casefile_id: str) -> Iterator[tuple[str, Item]]:
         ),
         ConsistentRead=True,
     )
-    for page in pages:
+    for page, _ in pages:
         for item in page:
             yield item["sk"].removeprefix("GRANT#"), item
 
@@ -184,9 +187,11 @@ def _change(
         if after is before is NONE:
             raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
         given = {"granted_by": user, "at": permissions.at, "request_id": is_repeated}
-        writes = [_put(casefile_id, target, seen, {"level": after.value, **given, **more})]
+        listed = {} if after in (OWNER, NONE) else _listed(casefile_id, target, permissions.at)
+        granted = {"level": after.value, **given, **more, **listed}
+        writes = [_put(casefile_id, target, seen, granted)]
         if after is OWNER:
-            mine = {"level": ADMIN.value, **given}
+            mine = {"level": ADMIN.value, **given, **_listed(casefile_id, user, permissions.at)}
             writes += [
                 _put(casefile_id, user, permissions.grants.get(user), mine),
                 casefiles.handing_over(permissions.casefile, target, permissions.at),
@@ -210,6 +215,11 @@ def _change(
         )
         return permissions.at
     raise AssertionError("attempts() ends by raising")
+
+
+def _listed(casefile_id: str, user: str, at: int) -> Item:
+    """Where somebody finds what is shared with them."""
+    return {"owner_list": lists.name(KIND, user), "creation": lists.place(at, casefile_id)}
 
 
 def _put(casefile_id: str, user: str, seen: Item | None, item: Item) -> TransactWriteItemTypeDef:

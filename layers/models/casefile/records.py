@@ -76,7 +76,7 @@ def slots(session_id: str) -> Iterator[list[tuple[int, bool]]]:
         ProjectionExpression="sk, kind",
         ConsistentRead=True,
     )
-    for page in pages:
+    for page, _ in pages:
         yield [(int(item["sk"]), item["kind"] == DEAD) for item in page]
 
 

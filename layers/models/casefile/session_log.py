@@ -199,7 +199,7 @@ def close(session_id: str, user_id: str, entry: Entry) -> Closing:
     """
     head, closing = _append(session_id, user_id, entry, _memories)
     with contextlib.suppress(Unavailable):  # The log is closed; the next closing tells the head.
-        sessions.mark_closed(session_id, closing)
+        sessions.mark_closed(head, closing)
     return Closing(closing, (closing.at - head.created_at) // 1000)
 
 

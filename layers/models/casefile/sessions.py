@@ -13,19 +13,22 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic_models.base import kind_of
+from pydantic_models.base import SessionKind, kind_of
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
-from pydantic_models.canonical.record import Record
+from pydantic_models.canonical.record import Record, Totals
 from pydantic_models.operations import (
     CreateChatSessionRequest,
     CreateSessionRequest,
+    ListCasefileSessionsPayload,
+    ListSessionsPayload,
     RemoveSessionFromCasefileRequest,
     UpdateChatSessionRequest,
     UpdateSessionRequest,
 )
+from pydantic_models.views import ChatSessionSummary, SessionSummary
 
-from . import access, casefiles, creation, dynamodb, grants
+from . import access, casefiles, creation, dynamodb, grants, lists
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
 from .errors import AlreadyFiled, Forbidden, NotFound
@@ -94,8 +97,8 @@ def _key(session_id: str) -> dict[str, Any]:
 
 
 def from_item(item: Item) -> SessionHead | None:
-    """Read a stored head; None for the tombstone of a deleted session."""
-    return None if "deleted_at" in item else _head(item)
+    """Read a stored head; None for none, and for the tombstone of a deleted session."""
+    return None if not item or "deleted_at" in item else _head(item)
 
 
 def _head(item: Item) -> SessionHead:
@@ -113,8 +116,7 @@ def _head(item: Item) -> SessionHead:
 
 def find(session_id: str) -> SessionHead | None:
     """The head of a session as it is now, or None."""
-    item = dynamodb.get(_key(session_id))
-    return from_item(item) if item else None
+    return from_item(dynamodb.get(_key(session_id)) or {})
 
 
 def authorize(session_id: str, head: SessionHead | None, user_id: str) -> SessionHead:
@@ -139,29 +141,27 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
     """
     session_id = creation.new_id("ts" if request.operation == "create_session" else "cs", request)
     casefile_id = request.payload.casefile_id
-    at = to_milliseconds(now())
+    at, kind = to_milliseconds(now()), kind_of(session_id)
     item: Item = {
         "pk": partition(session_id),
         "sk": HEAD,
-        "kind": kind_of(session_id),
+        "kind": kind,
         "user_id": request.user_id,
         "title": request.payload.title,
         "created_at": at,
         "updated_at": at,
         "active": True,
         "metadata": to_json(request.metadata),
+        "owner_list": lists.name(kind, request.user_id),
+        "activity": lists.place(at, session_id),
+        "creation": lists.place(at, session_id),
         **creation.origin(request),
     }
     try:
         if casefile_id is None:
             dynamodb.create(item)
         else:
-            filed = {"casefile_id": casefile_id, "filed_at": at}
-            casefiles.file_session(
-                casefile_id,
-                request.user_id,
-                lambda total: {"Put": dynamodb.creation(item | filed | {"total_sessions": total})},
-            )
+            _create_filed(item | _filed(item, casefile_id, at), request.user_id)
     except ConditionFailed as taken:
         item = taken.item or item
         _check_origin(item, request)
@@ -175,6 +175,26 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
     return _head(item | {"casefile_id": casefile_id})
 
 
+def _filed(item: Item, casefile_id: str, at: int) -> Item:
+    """What a head holds of its casefile."""
+    listed = lists.name(item["kind"], casefile_id, active=item["active"])
+    return {"casefile_id": casefile_id, "filed_at": at, "casefile_list": listed}
+
+
+def _create_filed(item: Item, user_id: str) -> None:
+    casefile_id = item["casefile_id"]
+    for _ in attempts(f"Casefile {casefile_id}"):
+        casefile = casefiles.find(casefile_id, user_id)
+        put = dynamodb.creation(item | {"total_sessions": casefile.session_count + 1})
+        try:
+            return dynamodb.transact([{"Put": put}, casefiles.counting(casefile, 1)])
+        except TransactionFailed as failed:
+            taken = failed.found[0] if failed.found else None
+            if taken is not None:
+                raise ConditionFailed(taken or None) from failed
+    raise AssertionError("attempts() ends by raising")
+
+
 def _check_origin(item: Item, request: CreateSessionRequest | CreateChatSessionRequest) -> None:
     if "deleted_at" in item:
         raise NotFound("The session that this request created was deleted. It stays deleted.")
@@ -184,40 +204,62 @@ def _check_origin(item: Item, request: CreateSessionRequest | CreateChatSessionR
 def file(session_id: str, casefile_id: str, user_id: str) -> Filing:
     """File a session in a casefile; filing it there again gives the first answer.
 
-    Raises NotFound for a session or casefile that isn't there or isn't the user's, and
+    Raises NotFound for a session or casefile that isn't there or isn't the user's, Forbidden and
     AlreadyFiled.
     """
-    at = to_milliseconds(now())
-    try:
-        total = casefiles.file_session(
-            casefile_id,
-            user_id,
-            lambda total: {
-                "Update": {
-                    "TableName": dynamodb.table(),
-                    "Key": _key(session_id),
-                    "UpdateExpression": "SET casefile_id = :casefile, total_sessions = :total, "
-                    "filed_at = :now, updated_at = :now",
-                    "ConditionExpression": "user_id = :user AND attribute_not_exists(casefile_id)",
-                    "ExpressionAttributeValues": to_attributes(
-                        {":casefile": casefile_id, ":total": total, ":now": at, ":user": user_id}
-                    ),
-                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                }
-            },
-        )
-        return Filing(casefile_id, total, at)
-    except ConditionFailed as refused:
-        found = refused.item or {}
-        authorize(session_id, from_item(found) if found else None, user_id)
-        if "casefile_id" not in found:  # Only its owner may file it.
-            raise Forbidden(f"Session {session_id} is not yours to file.") from refused
-        if found["casefile_id"] != casefile_id:
+    for _ in attempts(f"Session {session_id}"):
+        casefile = casefiles.find(casefile_id, user_id)
+        item = dynamodb.get(_key(session_id)) or {}
+        head = authorize(session_id, from_item(item), user_id)
+        if head.casefile_id == casefile_id:
+            return Filing(casefile_id, item["total_sessions"], item["filed_at"])
+        if head.casefile_id is not None:
             raise AlreadyFiled(
-                f"Session {session_id} is filed in casefile {found['casefile_id']} already. "
+                f"Session {session_id} is filed in casefile {head.casefile_id} already. "
                 "A session is in one casefile at a time."
-            ) from refused
-        return Filing(casefile_id, found["total_sessions"], found["filed_at"])
+            )
+        if head.user_id != user_id:  # Only its owner may file it.
+            raise Forbidden(f"Session {session_id} is not yours to file.")
+        made = _active_now(head)
+        filing = Filing(casefile_id, casefile.session_count + 1, made["updated_at"])
+        made |= _filed(item, casefile_id, filing.at) | {"total_sessions": filing.total_sessions}
+        with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
+            dynamodb.transact([_rewriting(item, made), casefiles.counting(casefile, 1)])
+            return filing
+    raise AssertionError("attempts() ends by raising")
+
+
+def _active_now(head: SessionHead) -> Item:
+    """What shows in a head that something happened just now. Its time never goes back."""
+    at = max(to_milliseconds(now()), head.updated_at)
+    return {"updated_at": at, "activity": lists.place(at, head.session_id)}
+
+
+def _rewriting(seen: Item, made: Item) -> TransactWriteItemTypeDef:
+    """The write that sets fields of a head, on condition that it is listed where it was seen."""
+    setting, values = dynamodb.setting(made)
+    condition, as_seen = _as_seen(seen)
+    return {
+        "Update": {
+            "TableName": dynamodb.table(),
+            "Key": to_attributes({"pk": seen["pk"], "sk": HEAD}),
+            "UpdateExpression": setting,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": to_attributes(values | as_seen),
+        }
+    }
+
+
+def _as_seen(item: Item) -> tuple[str, Item]:
+    """The condition that what decides where a head is listed is as seen, and its values."""
+    terms, values = [], {}
+    for name in ("user_id", "casefile_id", "active"):
+        if item.get(name) is None:
+            terms.append(f"attribute_not_exists({name})")
+        else:
+            terms.append(f"{name} = :seen_{name}")
+            values[f":seen_{name}"] = item[name]
+    return " AND ".join(terms), values
 
 
 def take_out(request: RemoveSessionFromCasefileRequest) -> Filing:
@@ -231,36 +273,38 @@ def take_out(request: RemoveSessionFromCasefileRequest) -> Filing:
         if item.get("taken_out_by") == request.request_id.bytes:
             total, at = item["taken_out_total"], item["taken_out_at"]
             return Filing(casefile_id, total, at)
-        authorize(session_id, from_item(item) if item else None, request.user_id)
-        if item.get("casefile_id") != casefile_id:
+        head = authorize(session_id, from_item(item), request.user_id)
+        if head.casefile_id != casefile_id:
             raise NotFound(f"Session {session_id} is not filed in casefile {casefile_id}.")
         at = to_milliseconds(now())
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             told: Item = {"taken_out_by": request.request_id.bytes, "taken_out_at": at}
-            return Filing(casefile_id, _leave(session_id, casefile_id, told), at)
+            return Filing(casefile_id, leave(head, told), at)
     raise AssertionError("attempts() ends by raising")
 
 
-def _leave(session_id: str, casefile_id: str, told: Item) -> int:
+def leave(head: SessionHead, told: Item) -> int:
+    """Take a session out of its casefile, and keep in its head what is told of that.
+
+    Returns the casefile's total without it. Raises TransactionFailed if it is there no more.
+    """
+    place = {":casefile": head.casefile_id}
+
     def write(total: int) -> TransactWriteItemTypeDef:
-        return leaving(session_id, casefile_id, told | {"taken_out_total": total})
-
-    return casefiles.release_session(casefile_id, write)
-
-
-def leaving(session_id: str, casefile_id: str, more: Item) -> TransactWriteItemTypeDef:
-    """The write that takes a session out of its casefile, and sets more in its head."""
-    setting, values = dynamodb.setting({"updated_at": to_milliseconds(now()), **more})
-    return {
-        "Update": {
-            "TableName": dynamodb.table(),
-            "Key": _key(session_id),
-            "UpdateExpression": f"{setting} REMOVE casefile_id, total_sessions, filed_at",
-            "ConditionExpression": "casefile_id = :casefile",
-            "ExpressionAttributeValues": to_attributes(values | {":casefile": casefile_id}),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        setting, values = dynamodb.setting(_active_now(head) | told | {"taken_out_total": total})
+        return {
+            "Update": {
+                "TableName": dynamodb.table(),
+                "Key": _key(head.session_id),
+                "UpdateExpression": f"{setting} "
+                "REMOVE casefile_id, total_sessions, filed_at, casefile_list",
+                "ConditionExpression": "casefile_id = :casefile",
+                "ExpressionAttributeValues": to_attributes(values | place),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
         }
-    }
+
+    return casefiles.release_session(head.casefile_id or "", write)
 
 
 def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionHead:
@@ -274,35 +318,132 @@ def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionH
         changes["metadata"] = to_json(changes["metadata"])
     for _ in attempts(f"Session {session_id}"):
         item = dynamodb.get(_key(session_id)) or {}
-        head = authorize(session_id, from_item(item) if item else None, request.user_id)
+        head = authorize(session_id, from_item(item), request.user_id)
         if item.get("changed_by") == request.request_id.bytes:
             return head
-        made = changes | {
-            "changed_by": request.request_id.bytes,
-            "updated_at": to_milliseconds(now()),
-        }
-        place = "casefile_id = :place" if head.casefile_id else "attribute_not_exists(casefile_id)"
-        seen: Item = {":user": head.user_id}
-        seen |= {":place": head.casefile_id} if head.casefile_id else {}
+        made = changes | _active_now(head) | {"changed_by": request.request_id.bytes}
         with contextlib.suppress(ConditionFailed):  # It was filed or deleted just now: look again.
-            setting, values = dynamodb.setting(made)
-            return _head(
-                dynamodb.update(
-                    _key(session_id),
-                    setting,
-                    condition=f"user_id = :user AND {place}",
-                    values=values | seen,
-                )
-            )
+            return _head(_rewrite(session_id, item, made))
     raise AssertionError("attempts() ends by raising")
 
 
-def mark_closed(session_id: str, closing: Record) -> None:
+def _rewrite(session_id: str, seen: Item, made: Item) -> Item:
+    """Set fields of a head, on condition that it is listed where it was seen."""
+    setting, values = dynamodb.setting(made)
+    condition, as_seen = _as_seen(seen)
+    return dynamodb.update(_key(session_id), setting, condition=condition, values=values | as_seen)
+
+
+def mark_closed(head: SessionHead, closing: Record) -> None:
     """Show in the head that the log is closed. The log decides; this may be repeated."""
-    with contextlib.suppress(ConditionFailed):  # It is shown already.
+    kind, at = kind_of(head.session_id), closing.at
+    seen: Item = {"user_id": head.user_id, "casefile_id": head.casefile_id, "active": True}
+    for _ in attempts(f"Session {head.session_id}"):
+        made: Item = {
+            "active": False,
+            "closed_at": at,
+            "totals": list(closing.totals),
+            "recorded": closing.number,
+            "updated_at": max(at, seen.get("updated_at", 0)),
+            "activity": lists.place(max(at, seen.get("updated_at", 0)), head.session_id),
+            "owner_list": lists.name(kind, head.user_id, active=False),
+        }
+        if seen["casefile_id"] is not None:
+            made["casefile_list"] = lists.name(kind, seen["casefile_id"], active=False)
+        try:
+            _rewrite(head.session_id, seen, made)
+        except ConditionFailed as found:
+            if not found.item or not found.item.get("active"):  # It is shown already, or gone.
+                return
+            seen = {"casefile_id": None, **found.item}
+        else:
+            return
+
+
+def refresh(session_id: str, newest: Record) -> None:
+    """Show in the head what the log had come to with a record.
+
+    Does nothing if the head shows that or more, or if the session is gone. So it may come late, or
+    twice.
+    """
+    if newest.kind == "closed":
+        item = dynamodb.get(_key(session_id)) or {}
+        if item.get("active"):  # Whoever closed it could not show it.
+            mark_closed(_head(item), newest)
+        return
+    at = newest.at
+    values: Item = {":recorded": newest.number, ":totals": list(newest.totals), ":yes": True}
+    condition = "active = :yes AND (attribute_not_exists(recorded) OR recorded < :recorded)"
+    setting = "SET recorded = :recorded, totals = :totals"
+    try:
         dynamodb.update(
             _key(session_id),
-            "SET active = :no, closed_at = :at, updated_at = :at, totals = :totals",
-            condition="attribute_exists(user_id) AND attribute_not_exists(closed_at)",
-            values={":no": False, ":at": closing.at, ":totals": list(closing.totals)},
+            f"{setting}, updated_at = :at, activity = :activity",
+            condition=f"{condition} AND updated_at < :at",
+            values=values | {":at": at, ":activity": lists.place(at, session_id)},
         )
+    except ConditionFailed as found:
+        head = found.item or {}
+        if head.get("updated_at", 0) >= at:  # It was changed since, and keeps that time.
+            with contextlib.suppress(ConditionFailed):
+                dynamodb.update(_key(session_id), setting, condition=condition, values=values)
+
+
+def listed(
+    user_id: str,
+    asked: ListSessionsPayload | ListCasefileSessionsPayload,
+    *kinds: SessionKind,
+) -> lists.Page:
+    """A page of a user's own sessions of some kinds, or of those of a casefile.
+
+    Raises NotFound for a casefile that the user may not read, Forbidden and BadRequest.
+    """
+    if asked.casefile_id is not None:
+        casefiles.find(asked.casefile_id, user_id)
+        chosen = lists.of_sessions("casefile", asked.casefile_id, kinds, asked.active_only)
+        owner = asked.user_id
+    elif asked.user_id in (None, user_id):
+        chosen = lists.of_sessions("owner", user_id, kinds, asked.active_only)
+        owner = None
+    else:
+        raise Forbidden("You can list your own sessions, or with casefile_id those of a casefile.")
+
+    def sift(entries: list[Item]) -> list[Item]:
+        return [
+            entry
+            for entry in entries
+            if owner in (None, entry["user_id"]) and lists.bears(entry, asked.tags)
+        ]
+
+    return lists.read(chosen, asked, user_id, sift if owner or asked.tags else None)
+
+
+def tool_summary(entry: Item) -> SessionSummary:
+    """A tool session as a list shows it."""
+    totals = Totals(*entry.get("totals", ()))
+    return SessionSummary(**_line(entry, totals), request_count=totals.requests)
+
+
+def chat_summary(entry: Item) -> ChatSessionSummary:
+    """A chat session as a list shows it."""
+    totals = Totals(*entry.get("totals", ()))
+    return ChatSessionSummary(**_line(entry, totals), message_count=totals.messages)
+
+
+def summary(entry: Item) -> SessionSummary | ChatSessionSummary:
+    """A session of either kind as a list shows it."""
+    return tool_summary(entry) if entry["kind"] == "tool" else chat_summary(entry)
+
+
+def _line(entry: Item, totals: Totals) -> dict[str, Any]:
+    return {
+        "session_id": entry["pk"].partition("#")[2],
+        "user_id": entry["user_id"],
+        "casefile_id": entry.get("casefile_id"),
+        "title": entry.get("title"),
+        "tags": entry.get("tags", []),
+        "created_at": text_of(entry["created_at"]),
+        "updated_at": text_of(entry["updated_at"]),
+        "active": entry["active"],
+        "event_count": totals.events,
+    }

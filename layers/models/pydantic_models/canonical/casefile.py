@@ -76,8 +76,8 @@ class CasefileModel(BaseModel):
     resources: list[ResourceReference] = Field(default_factory=list)
     session_ids: list[str] = Field(
         default_factory=list,
-        description="The sessions filed in it, the newest day's first; at most 10,000 of each "
-        "kind. A session filed this second may be missing for an instant",
+        description="The sessions filed in it, the last created first, a page of them. A session "
+        "filed this second may be missing for an instant",
     )
     session_count: int = Field(0, ge=0, description="How many sessions are filed in it, exactly")
     notes: str | None = None

@@ -15,6 +15,7 @@ from ..base.envelopes import (
 )
 from ..base.identifiers import CasefileId, SessionId, SessionKind, kind_of
 from ..canonical.casefile import CasefileModel, Tags, Title
+from .lists import CursorPayload, ListCasefileSessionsPayload
 
 
 class CreateCasefilePayload(RequestPayload):
@@ -44,10 +45,15 @@ class CreateCasefileResponse(BaseResponse[CasefileCreatedPayload]):
     """Tells the id of the casefile that was opened."""
 
 
-class GetCasefilePayload(RequestPayload):
-    """A casefile to read."""
+class GetCasefilePayload(CursorPayload):
+    """A casefile to read, and which ids of its sessions."""
 
     casefile_id: CasefileId
+    limit: int = Field(100, ge=1, le=100, description="How many ids of sessions at most")
+
+    def sessions(self) -> ListCasefileSessionsPayload:
+        """Which page of its sessions."""
+        return ListCasefileSessionsPayload(**self.model_dump(), order="creation")
 
 
 class GetCasefileRequest(BaseRequest[GetCasefilePayload]):
@@ -60,6 +66,9 @@ class CasefileDataPayload(ResponsePayload):
     """A casefile."""
 
     casefile: CasefileModel
+    cursor: str | None = Field(
+        None, description="Where the next ids of its sessions begin; null if there are none"
+    )
 
 
 class GetCasefileResponse(BaseResponse[CasefileDataPayload]):

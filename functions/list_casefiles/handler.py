@@ -1,0 +1,23 @@
+"""List one's own casefiles, or those that others share."""
+
+from casefile import casefiles
+from casefile.access import Needs
+from casefile.entry import Answer, operation
+from pydantic_models.operations import (
+    CasefileListPayload,
+    ListCasefilesRequest,
+    ListCasefilesResponse,
+)
+
+
+@operation(
+    ListCasefilesRequest,
+    ListCasefilesResponse,
+    "GET /casefiles",
+    needs=Needs(),
+)
+def handle(request: ListCasefilesRequest) -> Answer[CasefileListPayload]:
+    """What is not one's own is shown as long as its grant holds."""
+    page = casefiles.listed(request.user_id, request.payload)
+    summaries = [casefiles.summary(entry) for entry in page.items]
+    return Answer(CasefileListPayload(casefiles=summaries, **page.told))

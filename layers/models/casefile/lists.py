@@ -1,0 +1,221 @@
+"""Lists: heads in the order of their last activity, or of their creation.
+
+A head names the lists that it is in: one of its owner's, by kind and state, and one of the casefile
+that it is filed in. Four indexes keep them in order, with all that a list shows. So a page is one
+query, however long the list; of both states, or both kinds, it is one query each, merged. What a
+user may not see is in no list of theirs.
+
+    owner_list     <kind>#<active or closed>#<user_id>
+    casefile_list  <kind>#<active or closed>#<casefile_id>
+    activity       <time of the last activity, 13 digits of milliseconds>#<id>
+    creation       <time of the creation>#<id>
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from pydantic_models.base import SessionKind
+from pydantic_models.base.times import from_text, to_milliseconds
+from pydantic_models.operations.lists import ListPayload
+
+from . import cursors, dynamodb
+from .dynamodb import Item, to_attributes
+
+READ_AHEAD = 150
+"""Entries that a page reads at least, to count them: about six read units."""
+
+SIFTED_AT_ONCE = 250
+MAX_SIFTED = 2000
+"""Entries that a filter looks at in one answer, beyond the page itself: about eighty read units."""
+
+_ABOVE_ALL, _BELOW_ALL = "~", " "
+"""Places that nothing stands at: they are digits first."""
+
+Sift = Callable[[list[Item]], list[Item]]
+"""What is to be shown of some entries, in their order; each keeps its place in the list."""
+
+
+class Page(NamedTuple):
+    """Entries of a list, how many it has (at least), and where it goes on."""
+
+    items: list[Item]
+    total_count: int
+    total_is_exact: bool
+    offset: int
+    limit: int
+    cursor: str | None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """How it lies in its list."""
+        told = self._asdict()
+        del told["items"]
+        return told
+
+
+class Lists(NamedTuple):
+    """Lists of the same owner, or of the same casefile, to be read as one."""
+
+    whose: Literal["owner", "casefile"]
+    names: Sequence[str]
+
+
+def name(kind: str, whose: str, *, active: bool = True) -> str:
+    """The list of somebody's, or of a casefile's, things of one kind and state."""
+    return f"{kind}#{'active' if active else 'closed'}#{whose}"
+
+
+def of_sessions(
+    whose: Literal["owner", "casefile"],
+    identifier: str,
+    kinds: Sequence[SessionKind],
+    active_only: bool,
+) -> Lists:
+    """The lists of a user's or a casefile's sessions of some kinds."""
+    states = (True,) if active_only else (True, False)
+    names = [name(kind, identifier, active=state) for kind in kinds for state in states]
+    return Lists(whose, names)
+
+
+def place(at: int, identifier: str) -> str:
+    """Where something stands in a list; `at` is in milliseconds since 1970."""
+    return f"{at:013}#{identifier}"
+
+
+def bears(entry: Item, tags: list[str] | None) -> bool:
+    """Whether an entry has all of these tags."""
+    return set(tags or ()) <= set(entry.get("tags", ()))
+
+
+def read(
+    lists: Lists,
+    asked: ListPayload,
+    user_id: str,
+    sift: Sift | None = None,
+    *,
+    at_once: int | None = None,
+) -> Page:
+    """A page of some lists merged, newest first, for a user.
+
+    With `sift`, a page looks at `MAX_SIFTED` entries or so: it may then be short, or empty, and
+    has a cursor all the same. They are read `at_once` by so many. Raises BadRequest for a cursor of
+    another list.
+    """
+    of = _described(user_id, asked)
+    below, skip, passed, total, is_exact = None, asked.offset, 0, 0, False
+    if asked.cursor is not None:
+        below, skip, passed, total, is_exact = cursors.unseal(asked.cursor, of)
+    wanted = skip + asked.limit
+    if at_once is None:
+        at_once = SIFTED_AT_ONCE if sift else max(wanted + 1, READ_AHEAD // len(lists.names))
+    runs = [_Run(lists.whose, each, asked, below, at_once, sift) for each in lists.names]
+    taken: list[Item] = []
+    beyond = 0  # Those that were taken to be counted only.
+    edge: str | None = None
+    while len(taken) <= wanted or asked.exact_total:
+        nearest = max(runs, key=lambda run: run.next_place)
+        if nearest.waiting:
+            entry = nearest.waiting.popleft()
+            if len(taken) <= wanted:
+                taken.append(entry)
+            else:
+                beyond += 1
+        elif nearest.is_read:
+            break
+        elif sift and not asked.exact_total and sum(run.looked_at for run in runs) >= MAX_SIFTED:
+            edge = nearest.next_place  # Down to here, all is known.
+            break
+        else:
+            nearest.read_on()
+    found = passed + len(taken) + beyond + sum(len(run.waiting) for run in runs)
+    if all(run.is_read for run in runs):
+        total, is_exact = found, True
+    elif not is_exact:
+        total = max(total, found)
+    if len(taken) > wanted:
+        edge = taken[wanted - 1][asked.order]
+    cursor = None
+    if edge is not None:
+        done = min(len(taken), wanted)
+        cursor = cursors.seal([edge, max(skip - done, 0), passed + done, total, is_exact], of)
+    return Page(taken[skip:wanted], total, is_exact, asked.offset, asked.limit, cursor)
+
+
+class _Run:
+    """One list, newest first: what is read of it and not yet taken."""
+
+    def __init__(
+        self,
+        whose: str,
+        name: str,
+        asked: ListPayload,
+        below: str | None,
+        at_once: int,
+        sift: Sift | None,
+    ) -> None:
+        self.waiting: deque[Item] = deque()
+        self.looked_at = 0
+        self._order, self._below, self._sift = asked.order, below, sift
+        low = _place_of(asked.since) if asked.since else _BELOW_ALL
+        high = below or (_place_of(asked.until) if asked.until else _ABOVE_ALL)
+        self._lowest = _ABOVE_ALL
+        self._pages = _pages(whose, asked.order, name, low, high, at_once)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the list has nothing more."""
+        return self._lowest == _BELOW_ALL
+
+    @property
+    def next_place(self) -> str:
+        """Nothing that is still to come of this list stands higher."""
+        return self.waiting[0][self._order] if self.waiting else self._lowest
+
+    def read_on(self) -> None:
+        """Read the entries that come next."""
+        entries, is_last = next(self._pages)
+        self.looked_at += len(entries)
+        if is_last:
+            self._lowest = _BELOW_ALL
+        elif entries:
+            self._lowest = entries[-1][self._order]
+        shown = [entry for entry in entries if entry[self._order] != self._below]
+        self.waiting.extend(self._sift(shown) if self._sift else shown)
+
+
+def everything(lists: Lists) -> Iterator[Item]:
+    """All entries of some lists, as the index shows them now."""
+    for each in lists.names:
+        for entries, _ in _pages(lists.whose, "creation", each, _BELOW_ALL, _ABOVE_ALL):
+            yield from entries
+
+
+def _pages(
+    whose: str, order: str, name: str, low: str, high: str, at_once: int | None = None
+) -> Iterator[tuple[list[Item], bool]]:
+    """The entries of a list between two places, newest first; and whether these are the last."""
+    if low > high:
+        yield [], True
+        return
+    yield from dynamodb.query_pages(
+        IndexName=f"by_{whose}_{order}",
+        KeyConditionExpression=f"{whose}_list = :name AND {order} BETWEEN :low AND :high",
+        ExpressionAttributeValues=to_attributes({":name": name, ":low": low, ":high": high}),
+        ScanIndexForward=False,
+        **({"Limit": at_once} if at_once else {}),
+    )
+
+
+def _place_of(time: str) -> str:
+    """The place below which everything is earlier than a time."""
+    return f"{max(to_milliseconds(from_text(time)), 0):013}"
+
+
+def _described(user_id: str, asked: ListPayload) -> str:
+    """Which list is asked for, whatever the page."""
+    page = {"limit", "offset", "cursor", "exact_total"}
+    return json.dumps([user_id, type(asked).__name__, asked.model_dump(mode="json", exclude=page)])

@@ -1,0 +1,148 @@
+"""Lists of casefiles: one's own, those shared with one, and those that are open to everybody."""
+
+from typing import Any
+
+import pytest
+
+from casefile import dynamodb
+from casefile.errors import Forbidden
+from pydantic_models.operations import ListCasefilesResponse
+from tests.conftest import Invoke
+
+BOB = "bob@example.com"
+
+
+def create(invoke: Invoke, title: str, **more: Any) -> str:
+    user = more.pop("user", "ann@example.com")
+    answer = invoke("create_casefile", {"title": title, **more}, user=user)
+    return str(answer["payload"]["casefile_id"])
+
+
+def titles(invoke: Invoke, user: str = "ann@example.com", **asked: Any) -> list[str]:
+    answer = invoke("list_casefiles", asked, user=user)
+    page = ListCasefilesResponse.model_validate(answer).payload
+    return [casefile.title for casefile in page.casefiles]
+
+
+def share(invoke: Invoke, casefile_id: str, target: str, level: str, **more: Any) -> None:
+    asked = {"casefile_id": casefile_id, "target_user_id": target, "permission": level}
+    invoke("grant_permission", asked | more)
+
+
+def test_what_changed_last_comes_first(invoke: Invoke) -> None:
+    first, _second = create(invoke, "one", description="D", tags=["t"]), create(invoke, "two")
+    assert titles(invoke) == ["two", "one"]
+    invoke("create_session", {"casefile_id": first})
+    assert titles(invoke) == ["one", "two"]
+    assert titles(invoke, order="creation") == ["two", "one"]
+    answer = invoke("list_casefiles", {"limit": 1})["payload"]
+    (line,) = answer["casefiles"]
+    told = {"title": "one", "description": "D", "tags": ["t"], "session_count": 1}
+    assert line.items() >= {**told, "casefile_id": first, "owner_id": "ann@example.com"}.items()
+    assert answer["total_count"] == 2
+    invoke("update_casefile", {"casefile_id": first, "title": "uno"})
+    assert titles(invoke) == ["uno", "two"]
+
+
+def test_it_is_the_owners(invoke: Invoke) -> None:
+    casefile_id = create(invoke, "mine")
+    create(invoke, "his", user=BOB)
+    assert titles(invoke) == ["mine"]
+    with pytest.raises(Forbidden, match="scope=shared"):
+        titles(invoke, user_id=BOB)
+    share(invoke, casefile_id, BOB, "owner")
+    assert titles(invoke) == []
+    assert titles(invoke, BOB) == ["mine", "his"]
+    assert titles(invoke, scope="shared") == ["mine"]  # Who handed it over is an admin.
+    assert titles(invoke, BOB, scope="shared") == []
+
+
+def test_what_is_deleted_is_not_listed(invoke: Invoke) -> None:
+    casefile_id = create(invoke, "gone")
+    share(invoke, casefile_id, BOB, "viewer")
+    invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})
+    assert titles(invoke) == titles(invoke, BOB, scope="shared") == []
+
+
+class TestShared:
+    def test_it_is_listed_while_the_grant_holds(self, invoke: Invoke) -> None:
+        casefile_id = create(invoke, "ours")
+        assert titles(invoke, BOB, scope="shared") == []
+        share(invoke, casefile_id, BOB, "viewer")
+        assert titles(invoke, BOB, scope="shared") == ["ours"]
+        assert titles(invoke, BOB) == titles(invoke, "eve@example.com", scope="shared") == []
+        invoke("revoke_permission", {"casefile_id": casefile_id, "target_user_id": BOB})
+        assert titles(invoke, BOB, scope="shared") == []
+
+    def test_it_is_not_once_the_grant_has_expired(self, invoke: Invoke) -> None:
+        casefile_id = create(invoke, "ours")
+        share(invoke, casefile_id, BOB, "viewer", expires_at="2999-01-01T00:00:00Z")
+        assert titles(invoke, BOB, scope="shared") == ["ours"]
+        dynamodb.update(
+            dynamodb.to_attributes({"pk": f"CASEFILE#{casefile_id}", "sk": f"GRANT#{BOB}"}),
+            "SET expires_at = :past",
+            condition="attribute_exists(pk)",
+            values={":past": 1},
+        )
+        assert titles(invoke, BOB, scope="shared") == []
+
+    def test_it_shows_the_casefile_as_it_is_now(self, invoke: Invoke) -> None:
+        casefile_id = create(invoke, "old")
+        share(invoke, casefile_id, BOB, "viewer")
+        invoke("update_casefile", {"casefile_id": casefile_id, "title": "new", "tags": ["x"]})
+        assert titles(invoke, BOB, scope="shared", tags=["x"]) == ["new"]
+        assert titles(invoke, BOB, scope="shared", user_id="ann@example.com") == ["new"]
+        assert titles(invoke, BOB, scope="shared", user_id="eve@example.com") == []
+
+    def test_pages_make_up_the_list(self, invoke: Invoke) -> None:
+        for number in range(7):
+            share(invoke, create(invoke, str(number)), BOB, "viewer")
+        found: list[str] = []
+        cursor = None
+        while len(found) < 10:
+            asked = {"scope": "shared", "limit": 2, "cursor": cursor}
+            page = invoke("list_casefiles", asked, user=BOB)["payload"]
+            found += [line["title"] for line in page["casefiles"]]
+            cursor = page["cursor"]
+            if cursor is None:
+                break
+        assert found == ["6", "5", "4", "3", "2", "1", "0"]
+
+    def test_what_is_open_to_everybody_has_a_list_of_its_own(self, invoke: Invoke) -> None:
+        casefile_id = create(invoke, "open")
+        share(invoke, casefile_id, "*", "viewer")
+        assert titles(invoke, BOB, scope="public") == ["open"]
+        assert titles(invoke, BOB, scope="shared") == []
+        invoke("revoke_permission", {"casefile_id": casefile_id, "target_user_id": "*"})
+        assert titles(invoke, BOB, scope="public") == []
+
+
+class TestSearch:
+    @pytest.fixture(autouse=True)
+    def library(self, invoke: Invoke) -> None:
+        create(invoke, "Voyage à Liège", description="Train, hôtel")
+        create(invoke, "Łódź und Straße")
+        create(invoke, "Lisbon", description="A trip in the spring", tags=["trip"])
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("lis", ["Lisbon"]),
+            ("LIEGE voy", ["Voyage à Liège"]),
+            ("HOTEL", ["Voyage à Liège"]),
+            ("lodz strasse", ["Łódź und Straße"]),
+            ("STRASSE", ["Łódź und Straße"]),
+            ("isbon", []),
+            ("lisbon liege", []),
+            ("tr", ["Lisbon", "Voyage à Liège"]),
+            ("  -  ", ["Lisbon", "Łódź und Straße", "Voyage à Liège"]),
+            ("spring, trip!", ["Lisbon"]),
+        ],
+    )
+    def test_words_may_be_begun_and_plain(
+        self, invoke: Invoke, query: str, found: list[str]
+    ) -> None:
+        assert titles(invoke, search_query=query) == found
+
+    def test_with_tags(self, invoke: Invoke) -> None:
+        assert titles(invoke, search_query="tr", tags=["trip"]) == ["Lisbon"]

@@ -1,0 +1,195 @@
+"""Following the stream: whatever comes late, twice or not at all, heads show what the log says."""
+
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from casefile import sessions
+from tests.conftest import Context, Invoke, load, stored
+
+
+def spelled(value: dict[str, Any]) -> dict[str, Any]:
+    ((kind, inner),) = value.items()
+    return {kind: b64encode(inner).decode() if kind == "B" else inner}
+
+
+def changes() -> list[dict[str, Any]]:
+    """What the stream tells of each record, as Lambda gets it."""
+    return [
+        {
+            "eventName": "INSERT",
+            "eventSource": "aws:dynamodb",
+            "dynamodb": {
+                "SequenceNumber": f"{number:021}",
+                "Keys": {"pk": item["pk"], "sk": item["sk"]},
+                "NewImage": {name: spelled(value) for name, value in item.items()},
+            },
+        }
+        for number, item in enumerate(stored())
+        if item["sk"]["S"].isdigit() and item["kind"]["S"] != "dead"
+    ]
+
+
+def follow(batch: list[dict[str, Any]]) -> Any:
+    handler: Any = load("on_session_record")
+    return handler({"Records": batch}, Context())["batchItemFailures"]
+
+
+@pytest.fixture
+def session_id(invoke: Invoke) -> str:
+    return str(invoke("create_chat_session", {"title": "Talk"})["payload"]["session_id"])
+
+
+def say(invoke: Invoke, session_id: str, times: int = 1) -> None:
+    for number in range(times):
+        invoke("chat", {"session_id": session_id, "message": f"Message {number}"})
+
+
+def line(invoke: Invoke, **asked: Any) -> Any:
+    (found,) = invoke("list_chat_sessions", asked)["payload"]["sessions"]
+    return found
+
+
+def head(session_id: str) -> dict[str, Any]:
+    (found,) = (
+        item
+        for item in stored()
+        if item["pk"]["S"].endswith(session_id) and item["sk"]["S"] == "HEAD"
+    )
+    return found
+
+
+def test_lists_come_to_show_what_was_recorded(invoke: Invoke, session_id: str) -> None:
+    other = invoke("create_chat_session", {"title": "Later"})["payload"]["session_id"]
+    say(invoke, session_id, 3)
+    assert invoke("list_chat_sessions")["payload"]["sessions"][0]["session_id"] == other
+    assert follow(changes()) == []
+    first, second = invoke("list_chat_sessions")["payload"]["sessions"]
+    assert (first["session_id"], first["message_count"]) == (session_id, 3)
+    read = invoke("get_chat_session", {"session_id": session_id})["payload"]
+    assert first["updated_at"] == read["updated_at"]
+    assert (second["session_id"], second["message_count"]) == (other, 0)
+
+
+def test_several_records_of_a_session_are_one_write(
+    invoke: Invoke, session_id: str, calls: list[str]
+) -> None:
+    say(invoke, session_id, 5)
+    batch = changes()
+    calls.clear()
+    follow(batch)
+    assert calls == ["UpdateItem"]
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_any_suffix_in_any_batches_ends_in_the_same_head(
+    invoke: Invoke, data: st.DataObject
+) -> None:
+    session_id = invoke("create_chat_session")["payload"]["session_id"]
+    say(invoke, session_id, data.draw(st.integers(1, 5)))
+    told = [
+        change for change in changes() if change["dynamodb"]["Keys"]["pk"]["S"][8:] == session_id
+    ]
+    follow(told)
+    expected = head(session_id)
+    for _ in range(data.draw(st.integers(1, 4))):
+        begin = data.draw(st.integers(0, len(told) - 1))
+        end = data.draw(st.integers(begin, len(told)))
+        follow(data.draw(st.permutations(told[begin:end])))
+        assert head(session_id) == expected
+
+
+def test_it_shows_no_less_than_before(invoke: Invoke, session_id: str) -> None:
+    say(invoke, session_id, 2)
+    early = changes()
+    say(invoke, session_id)
+    follow(changes())
+    follow(early)
+    assert line(invoke)["message_count"] == 3
+
+
+def test_a_later_change_of_the_title_keeps_its_time(invoke: Invoke, session_id: str) -> None:
+    say(invoke, session_id)
+    changed = invoke("update_chat_session", {"session_id": session_id, "title": "New"})
+    follow(changes())
+    assert line(invoke)["message_count"] == 1
+    assert line(invoke)["updated_at"] == changed["payload"]["updated_at"]
+
+
+def test_what_is_closed_stays_as_it_was_closed(invoke: Invoke, session_id: str) -> None:
+    say(invoke, session_id)
+    early = changes()
+    invoke("close_chat_session", {"session_id": session_id})
+    expected = head(session_id)
+    follow(early)
+    follow(changes())
+    assert head(session_id) == expected
+
+
+def test_a_closing_that_its_own_call_could_not_show_is_shown(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(sessions, "mark_closed", lambda *_: None)
+        closing = invoke("close_chat_session", {"session_id": session_id})
+    assert line(invoke)["active"] is True
+    follow(changes())
+    assert line(invoke, active_only=False)["active"] is False
+    assert line(invoke, active_only=False)["updated_at"] == closing["payload"]["closed_at"]
+    assert invoke("list_chat_sessions")["payload"]["sessions"] == []
+
+
+def test_what_is_deleted_stays_deleted(invoke: Invoke, session_id: str) -> None:
+    say(invoke, session_id)
+    late = changes()
+    invoke("delete_chat_session", {"session_id": session_id, "confirm": True})
+    expected = head(session_id)
+    assert follow(late) == []
+    assert head(session_id) == expected
+
+
+def test_a_record_that_nobody_understands_stops_no_other(invoke: Invoke, session_id: str) -> None:
+    say(invoke, session_id, 2)
+    batch = changes()
+    del batch[0]["dynamodb"]["NewImage"]["totals"]
+    assert follow(batch) == [{"itemIdentifier": batch[0]["dynamodb"]["SequenceNumber"]}]
+    assert line(invoke)["message_count"] == 2
+
+
+def test_what_fails_is_reported_from_its_first_record(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = invoke("create_chat_session")["payload"]["session_id"]
+    say(invoke, session_id, 2)
+    say(invoke, other)
+    batch, refresh = changes(), sessions.refresh
+
+    def fail(found: str, newest: Any) -> None:
+        if found == session_id:
+            raise RuntimeError("broken")
+        refresh(found, newest)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sessions, "refresh", fail)
+        first = next(each for each in batch if session_id in each["dynamodb"]["Keys"]["pk"]["S"])
+        assert follow(batch) == [{"itemIdentifier": first["dynamodb"]["SequenceNumber"]}]
+    counts = {
+        found["session_id"]: found["message_count"]
+        for found in invoke("list_chat_sessions")["payload"]["sessions"]
+    }
+    assert counts == {session_id: 0, other: 1}
+    follow(batch)
+    assert invoke("list_chat_sessions")["payload"]["sessions"][0]["message_count"] in (1, 2)
+
+
+def test_the_event_file_is_understood(invoke: Invoke) -> None:
+    path = Path(__file__).parents[1] / "events/on_session_record/stream.json"
+    assert follow(json.loads(path.read_text())["Records"]) == []
