@@ -57,6 +57,40 @@ def test_every_operation_has_its_tests_its_events_and_its_row(operation: str) ->
     assert row in (ROOT / "README.md").read_text()
 
 
+def test_the_api_is_guarded_before_it_reaches_a_function() -> None:
+    (api,) = resources("AWS::Serverless::Api").values()
+    whole, *single = api["MethodSettings"]
+    assert (whole["HttpMethod"], whole["ResourcePath"]) == ("*", "/*")
+    assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(whole)
+    routes = [load(operation).route for operation in OPERATIONS]
+    for setting in single:
+        path = setting["ResourcePath"].replace("~1", "/")[1:]
+        assert f"{setting['HttpMethod']} {path}" in routes
+        assert setting["ThrottlingRateLimit"] < 100
+    defaults = {name: each.get("Default") for name, each in template()["Parameters"].items()}
+    assert (defaults["AllowedOrigin"], defaults["ApiKeys"], defaults["CustomerKey"]) == (
+        *("", ""),
+        "false",
+    )
+    assert api["Auth"]["AddDefaultAuthorizerToCorsPreflight"] is False
+    assert not re.fullmatch(template()["Parameters"]["AllowedOrigin"]["AllowedPattern"], "*")
+    assert "AllowCredentials" not in api["Cors"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_body_that_must_be_there_is_validated(operation: str) -> None:
+    """Whatever takes fields that can't be in its address needs a body, an envelope's."""
+    handler = load(operation)
+    payload_type: Any = handler.request_type.model_fields["payload"].annotation
+    in_path = set(re.findall(r"{(\w+)}", handler.route))
+    needed = {name for name, each in payload_type.model_fields.items() if each.is_required()}
+    (event,) = FUNCTIONS[camel(operation)]["Events"].values()
+    is_validated = "RequestModel" in event["Properties"]
+    if needed - in_path and not handler.route.startswith("GET "):
+        assert is_validated
+    assert is_validated <= handler.route.startswith(("POST ", "PATCH "))
+
+
 def test_every_route_asks_who_is_there() -> None:
     (api,) = resources("AWS::Serverless::Api").values()
     assert api["Auth"]["DefaultAuthorizer"] in api["Auth"]["Authorizers"]
@@ -69,7 +103,7 @@ def test_the_table_is_kept_safe() -> None:
     (table,) = resources("AWS::DynamoDB::Table").values()
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["SSESpecification"]["SSEEnabled"] is True
     assert table["TimeToLiveSpecification"]["Enabled"] is True
     assert template()["Parameters"]["DeletionProtection"]["Default"] == "true"
 

@@ -17,6 +17,7 @@ class Configuration:
 
     table_name: str
     bucket_name: str
+    allowed_origin: str | None
 
 
 @functools.cache
@@ -24,7 +25,9 @@ def configuration() -> Configuration:
     """The configuration; raises MissingConfiguration naming the variable that is not set."""
     try:
         return Configuration(
-            table_name=os.environ["TABLE_NAME"], bucket_name=os.environ["BUCKET_NAME"]
+            table_name=os.environ["TABLE_NAME"],
+            bucket_name=os.environ["BUCKET_NAME"],
+            allowed_origin=os.environ.get("ALLOWED_ORIGIN") or None,
         )
     except KeyError as missing:
         raise MissingConfiguration(

@@ -1,0 +1,77 @@
+"""dynoxide: a DynamoDB in one process that counts units as AWS does; to measure, not to run on.
+
+One binary from npm, for the machines that it is published for. It keeps everything in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from dev import environments
+from dev.console import Problem, step
+from dev.local_cloud import HOST, free_port
+
+VERSION = "1.2.1"
+_MACHINES = {("linux", "x86_64"): "linux-x64"}
+_SECONDS_TO_START = 20
+
+
+def prepare() -> Path | None:
+    """Install it if need be; None where there is none, or no npm to install it with."""
+    machine = _MACHINES.get((sys.platform, platform.machine()))
+    if machine is None:
+        return None
+    folder = environments.LOCAL / f"dynoxide-{VERSION}"
+    binary = folder / "node_modules/@dynoxide" / machine / "dynoxide"
+    npm = shutil.which("npm")
+    if binary.exists() or npm is None:
+        return binary if binary.exists() else None
+    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder)]
+    with step("Installing a DynamoDB that counts units"):
+        done = subprocess.run(
+            [*command, f"@dynoxide/{machine}@{VERSION}"], capture_output=True, text=True
+        )
+    if done.returncode:
+        raise Problem(f"{done.stderr.strip()}\n\nnpm could not install dynoxide.")
+    return binary
+
+
+@contextlib.contextmanager
+def running(binary: Path) -> Iterator[str]:
+    """Its endpoint, while the `with` block runs."""
+    port = free_port()
+    process = subprocess.Popen(
+        [str(binary), "serve", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        endpoint = f"http://{HOST}:{port}"
+        _wait_until_it_answers(endpoint, process)
+        yield endpoint
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_it_answers(endpoint: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(endpoint, timeout=1)
+        except urllib.error.HTTPError:
+            return  # It answers, though not to this.
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise Problem("dynoxide did not start.")
