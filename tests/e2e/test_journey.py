@@ -1,5 +1,6 @@
 """The main job over HTTP: open, write, file, close, read back, and again after a restart."""
 
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -92,6 +93,18 @@ def test_a_lost_answer_and_a_retry_make_one_record(ann: Caller) -> None:
     assert sent[0].status_code == 201
     assert sent[0].json() == sent[1].json() == sent[2].json()
     assert ann.do("GET", f"/chat-sessions/{session['session_id']}")["message_count"] == 1
+
+
+def test_what_is_recorded_comes_to_be_shown_in_lists(ann: Caller) -> None:
+    session_id = ann.do("POST", "/chat-sessions", {"title": "Listed"})["session_id"]
+    first = ann.do("GET", "/chat-sessions?limit=1")["sessions"][0]
+    assert (first["session_id"], first["message_count"]) == (session_id, 0)
+    ann.do("POST", f"/chat-sessions/{session_id}/messages", {"message": "Hello"})
+    deadline = time.monotonic() + 30
+    while first["message_count"] == 0 and time.monotonic() < deadline:
+        time.sleep(0.2)
+        first = ann.do("GET", "/chat-sessions?limit=1")["sessions"][0]
+    assert (first["session_id"], first["message_count"]) == (session_id, 1)
 
 
 def test_nobody_gets_in_without_a_token(stack: Stack) -> None:

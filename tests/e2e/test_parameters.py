@@ -1,0 +1,80 @@
+"""What the template's parameters make of the API, as SAM's own translator writes it for AWS.
+
+The local cloud gives the translator no parameters, so these are looked at before they get there.
+"""
+
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+
+from dev import environments
+from tests.template import template
+
+TRANSLATE = """
+import json, sys
+from samtranslator.translator.transform import transform
+loader = type("Loader", (), {"load": lambda self: {}})()
+document, parameters = json.load(sys.stdin)
+made = transform(document, parameters, loader)
+print("\\n" + json.dumps(made["Resources"]["Api"]["Properties"]["Body"]))
+"""
+
+
+def api(**parameters: str) -> dict[str, Any]:
+    """The OpenAPI document of the API that is deployed with some parameters."""
+    document = template()
+    for resource in document["Resources"].values():
+        for place in ("CodeUri", "ContentUri"):
+            if place in resource.get("Properties", {}):
+                resource["Properties"][place] = "s3://code/package"
+    done = subprocess.run(
+        [str(environments.prepare(environments.CLOUD)), "-c", TRANSLATE],
+        input=json.dumps([document, parameters]),
+        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    made: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return made
+
+
+def methods(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+@pytest.mark.parametrize("is_required", [False, True])
+def test_api_keys_are_needed_where_they_are_asked_for(is_required: bool) -> None:
+    for route, operation in methods(api(ApiKeys="required" if is_required else "")).items():
+        needed = {name for each in operation.get("security", []) for name in each}
+        if route.startswith("OPTIONS"):
+            assert needed <= {"NONE"}
+        else:
+            assert needed == {"Cognito", "api_key"} if is_required else {"Cognito"}
+
+
+def test_bodies_are_validated_and_browsers_are_answered() -> None:
+    document = api(AllowedOrigin="https://app.example.com")
+    found = methods(document)
+    validated = [route for route, each in found.items() if "requestBody" in each]
+    assert "POST /chat-sessions/{session_id}/messages" in validated
+    for route in validated:
+        assert "x-amazon-apigateway-request-validator" in found[route]
+    envelope = document["components"]["schemas"]["envelope"]
+    assert envelope["required"] == ["payload"]
+    routes = {route.partition(" ")[2] for route in found}
+    assert {f"OPTIONS {path}" for path in routes} <= set(found)
+    answer = found["OPTIONS /tool-sessions"]["x-amazon-apigateway-integration"]["responses"]
+    origin = answer["default"]["responseParameters"][
+        "method.response.header.Access-Control-Allow-Origin"
+    ]
+    assert origin == {
+        "Fn::If": ["HasOrigin", {"Fn::Sub": "'${AllowedOrigin}'"}, "'https://none.invalid'"]
+    }
