@@ -1,7 +1,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help start stop token test bench deploy check-template
+.PHONY: help start stop token test bench openapi deploy check-template
 
 help:
 	@$(PYTHON) -m dev help
@@ -20,6 +20,9 @@ test:
 
 bench:
 	@$(PYTHON) -m dev bench
+
+openapi:
+	@$(PYTHON) -m dev openapi
 
 deploy:
 	@$(PYTHON) -m dev deploy $(ARGS)

@@ -22,6 +22,7 @@ Casefile, for developers. Each command is also a make target.
   token           print a token for a user (made if need be)            make token EMAIL=a@b.example
   test            check style and types, run the tests                  make test ARGS="-k close"
   bench           compare with what people use today                    make bench
+  openapi         write openapi.json anew, after a change of the API    make openapi
   deploy          deploy to your AWS account                            make deploy
   check-template  check template.yaml and build it, without an account  make check-template
 
@@ -41,6 +42,10 @@ def main(arguments: Sequence[str]) -> None:
         from dev import checks
 
         checks.bench()
+    elif command == "openapi":
+        from dev import checks
+
+        checks.write_openapi()
     elif command == "deploy":
         from dev import aws
 

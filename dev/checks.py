@@ -30,6 +30,11 @@ def test(pytest_arguments: Sequence[str]) -> None:
     say("\nEverything holds.")
 
 
+def write_openapi() -> None:
+    python = str(environments.prepare(environments.DEVELOPMENT))
+    subprocess.run([python, "-m", "dev.openapi"], cwd=environments.ROOT, check=True)
+
+
 def bench() -> None:
     for environment in (environments.DEVELOPMENT, environments.CLOUD, environments.LANGCHAIN):
         environments.prepare(environment)

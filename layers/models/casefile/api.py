@@ -73,6 +73,8 @@ def to_envelope(event: dict[str, Any], route: str) -> dict[str, Any]:
         envelope["request_id"] = _named_once(
             "request_id", envelope.get("request_id"), _key_to_id(key)
         )
+    elif envelope.get("request_id") is None:  # As if it were left out.
+        envelope.pop("request_id", None)
     if user_id is None:
         return envelope
     named = envelope.get("user_id")
