@@ -24,9 +24,11 @@ from tests.conftest import BUCKET, RECORDING, WRITING, Context, forget, load, ob
 from tests.events import event
 
 OF_ITS_TIME = {
+    "activity",
     "at",
     "closed_at",
     "created_at",
+    "creation",
     "deleted_at",
     "deleting_at",
     "filed_at",
