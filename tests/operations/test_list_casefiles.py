@@ -108,6 +108,13 @@ class TestShared:
                 break
         assert found == ["6", "5", "4", "3", "2", "1", "0"]
 
+    def test_a_small_page_of_many_is_not_many_calls(self, invoke: Invoke, calls: list[str]) -> None:
+        for number in range(12):
+            share(invoke, create(invoke, str(number)), BOB, "viewer")
+        calls.clear()
+        assert titles(invoke, BOB, scope="shared", limit=1, search_query="nothing") == []
+        assert calls == ["Query", "BatchGetItem"]
+
     def test_what_is_open_to_everybody_has_a_list_of_its_own(self, invoke: Invoke) -> None:
         casefile_id = create(invoke, "open")
         share(invoke, casefile_id, "*", "viewer")

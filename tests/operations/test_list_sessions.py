@@ -132,6 +132,11 @@ def test_a_time_range_is_of_the_time_that_orders(invoke: Invoke) -> None:
     assert titles(invoke, until=created["three"]) == ["two"]
     assert titles(invoke, since="2100-01-01T00:00:00Z") == []
     assert titles(invoke, until="1960-01-01T00:00:00Z") == []
+    for year in (2285, 2300, 2600, 9999):
+        assert titles(invoke, until=f"{year}-12-31T00:00:00Z") == titles(invoke)
+        assert titles(invoke, since=f"{year}-12-31T00:00:00Z") == []
+    # In a URL, + is a space unless it is escaped.
+    assert titles(invoke, until=created["three"].replace("+", " ")) == ["two"]
     with pytest.raises(BadRequest, match="since must be before until"):
         listed(invoke, since=created["two"], until=created["two"])
 
@@ -234,11 +239,26 @@ def test_a_filter_looks_at_so_many_and_says_that_there_is_more(
         if number % 2:
             invoke("close_session", {"session_id": session_id})
     for asked in ({"tags": ["x"]}, {"tags": ["x"], "active_only": False}):
-        page = listed(invoke, **asked)
+        page = listed(invoke, **asked, limit=1)
         assert page.sessions == []
         assert page.cursor is not None
         assert not page.total_is_exact
-        assert walked(invoke, **asked) == [wanted]
+        assert walked(invoke, **asked, limit=1) == [wanted]
+
+
+def test_what_changes_lists_while_they_are_read_is_shown_once(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [create(invoke, title) for title in "abc"]
+    read_on = lists._Run.read_on
+
+    def closing(run: Any) -> None:
+        read_on(run)
+        monkeypatch.setattr(lists._Run, "read_on", read_on)
+        invoke("close_session", {"session_id": ids[1]})
+
+    monkeypatch.setattr(lists._Run, "read_on", closing)
+    assert sorted(titles(invoke, active_only=False), key=str) == ["a", "b", "c"]
 
 
 class TestCursors:

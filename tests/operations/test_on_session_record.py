@@ -4,12 +4,14 @@ import json
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casefile import sessions
+from pydantic_models.base.times import now_text
 from tests.conftest import Context, Invoke, load, stored
 
 
@@ -122,6 +124,30 @@ def test_a_later_change_of_the_title_keeps_its_time(invoke: Invoke, session_id: 
     follow(changes())
     assert line(invoke)["message_count"] == 1
     assert line(invoke)["updated_at"] == changed["payload"]["updated_at"]
+
+
+def test_a_retry_of_a_change_is_answered_as_before_whatever_came_since(
+    invoke: Invoke, session_id: str
+) -> None:
+    change = {"session_id": session_id, "title": "New"}
+    same = {"request_id": str(uuid4()), "timestamp": now_text()}
+    first = invoke("update_chat_session", change, **same)
+    say(invoke, session_id)
+    follow(changes())
+    assert invoke("update_chat_session", change, **same) == first
+
+
+def test_a_closing_that_is_shown_late_takes_no_time_back(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(sessions, "mark_closed", lambda *_: None)
+        invoke("close_chat_session", {"session_id": session_id})
+    changed = invoke("update_chat_session", {"session_id": session_id, "title": "New"})
+    invoke("close_chat_session", {"session_id": session_id})
+    shown = line(invoke, active_only=False)
+    assert (shown["active"], shown["title"]) == (False, "New")
+    assert shown["updated_at"] == changed["payload"]["updated_at"]
 
 
 def test_what_is_closed_stays_as_it_was_closed(invoke: Invoke, session_id: str) -> None:

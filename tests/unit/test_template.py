@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pydantic_models.base import BaseRequest
 from tests.conftest import FUNCTIONS as FOLDERS
 from tests.conftest import OPERATIONS, load
 from tests.events import DOORS
@@ -75,6 +76,16 @@ def test_the_api_is_guarded_before_it_reaches_a_function() -> None:
     assert api["Auth"]["AddDefaultAuthorizerToCorsPreflight"] is False
     assert not re.fullmatch(template()["Parameters"]["AllowedOrigin"]["AllowedPattern"], "*")
     assert "AllowCredentials" not in api["Cors"]
+
+
+def test_what_a_client_leaves_empty_passes_as_an_envelope() -> None:
+    """Clients send what they don't set as null, and null has no length: so no type is asked for."""
+    (api,) = resources("AWS::Serverless::Api").values()
+    envelope = api["Models"]["Envelope"]
+    assert "required" not in envelope
+    typed = {name for name, each in envelope["properties"].items() if "type" in each}
+    assert typed == {"payload", "metadata"}
+    assert len(BaseRequest.model_fields) < envelope["maxProperties"]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

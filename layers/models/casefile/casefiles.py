@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 HEAD = "HEAD"
 
+MAX_OPENED = 500
+"""Casefiles of others that one answer looks at, each for a read unit."""
+
 KIND = "casefile"
 """Of the lists that its owner finds it in."""
 
@@ -200,7 +203,10 @@ def _if_owned(casefile: Item, expression: str, values: Item) -> TransactWriteIte
 
 
 def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | None]:
-    """A casefile with ids of its sessions, and the cursor of the next ids. Raises NotFound."""
+    """A casefile with ids of its sessions, and the cursor of the next ids.
+
+    Raises NotFound, and BadRequest for a cursor that is none of it.
+    """
     casefile_id = asked.casefile_id
     head = find(casefile_id, user_id)
     page = lists.read(_filed(casefile_id), asked.sessions(), user_id)
@@ -236,19 +242,22 @@ def _identifier(entry: Item) -> str:
     return str(entry["pk"].partition("#")[2])
 
 
-def release_session(casefile_id: str, write: Callable[[int], TransactWriteItemTypeDef]) -> int:
-    """Do `write(total)` on a session filed here and count one session less, both or neither.
+def release_session(
+    casefile_id: str,
+    writes: Callable[[int], list[TransactWriteItemTypeDef]],
+) -> int:
+    """Do `writes(total)` to a session filed here, and count one session less: all or nothing.
 
-    Returns the total without it. Raises TransactionFailed if the condition of `write` did not hold.
+    Returns the total without it. Raises TransactionFailed if a condition of `writes` did not hold.
     """
     for _ in attempts(f"Casefile {casefile_id}"):
         casefile = _head(casefile_id, dynamodb.get(key(casefile_id)) or {})
         total = casefile.session_count - 1
         try:
-            dynamodb.transact([write(total), counting(casefile, -1)])
+            dynamodb.transact([counting(casefile, -1), *writes(total)])
             return total
         except TransactionFailed as failed:
-            if failed.found and failed.found[0] is not None:
+            if any(found is not None for found in failed.found[1:]):
                 raise
     raise AssertionError("attempts() ends by raising")
 
@@ -329,7 +338,8 @@ def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:
             for casefile in _fitting(_opened(entries), asked, words)
             if asked.user_id in (None, casefile["user_id"])
         ],
-        at_once=asked.limit + 1,
+        at_once=100,
+        at_most=MAX_OPENED,
     )
 
 

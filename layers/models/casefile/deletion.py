@@ -1,9 +1,9 @@
 """Deleting a session for good, in steps that can each be repeated.
 
-1. The slot after the newest record gets a dead stub, so no append can win it.
-2. The head becomes a tombstone, and the casefile that it was filed in counts one session less.
-3. Every record is overwritten by a dead stub; the stubs expire a day later.
-4. What the records pointed at in the bucket is deleted.
+1. At once, the slot after the newest record gets a dead stub, so no append can win it; the head
+   becomes a tombstone; and the casefile that it was filed in counts one session less.
+2. Every record is overwritten by a dead stub; the stubs expire a day later.
+3. What the records pointed at in the bucket is deleted.
 
 Overwriting costs what deleting would, and leaves no slot free that an instance with an old memory
 could win: whoever meets a stub or the tombstone learns that there is no such session. The
@@ -20,13 +20,16 @@ from __future__ import annotations
 import contextlib
 import time
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_models.base.times import now, to_milliseconds
 
 from . import access, casefiles, contents, dynamodb, grants, records, sessions
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 STUB_SECONDS = 24 * 60 * 60
 """How long a dead stub holds its slot: far longer than any instance remembers a session."""
@@ -54,7 +57,7 @@ def _bury(session_id: str, user_id: str) -> int:
             if head["owner"] != owner:
                 raise access.missing_session(session_id)
             return int(head["deleted_at"])
-        sessions.authorize(session_id, sessions.from_item(head) if head else None, user_id)
+        sessions.authorize(session_id, sessions.from_item(head or {}), user_id)
         deleted_at = to_milliseconds(now())
         tombstone = {
             "pk": sessions.partition(session_id),
@@ -62,18 +65,15 @@ def _bury(session_id: str, user_id: str) -> int:
             "owner": owner,
             "deleted_at": deleted_at,
         }
-        try:
-            if newest is None or newest["kind"] != records.DEAD:
-                number = int(newest["sk"]) + 1 if newest else 1
-                dynamodb.create(_stub(session_id, number))
-            _replace_head(head or {}, tombstone, user_id)
-        except (ConditionFailed, TransactionFailed):
-            continue  # Something was appended, or the session was filed, just now.
-        return deleted_at
+        stub = _stub(session_id, int(newest["sk"]) + 1 if newest else 1)
+        with contextlib.suppress(TransactionFailed):  # Something was appended, or filed, just now.
+            _end(head or {}, user_id, tombstone, stub)
+            return deleted_at
     raise AssertionError("attempts() ends by raising")
 
 
-def _replace_head(head: Item, tombstone: Item, user_id: str) -> None:
+def _end(head: Item, user_id: str, tombstone: Item, stub: Item) -> None:
+    """Put the stub and the tombstone, and count the session out of its casefile; all or nothing."""
     casefile_id = head.get("casefile_id")
     unchanged = "casefile_id = :casefile" if casefile_id else "attribute_not_exists(casefile_id)"
     put: Any = {
@@ -84,10 +84,11 @@ def _replace_head(head: Item, tombstone: Item, user_id: str) -> None:
             {":user": user_id, ":casefile": casefile_id}
         ),
     }
+    writes: list[TransactWriteItemTypeDef] = [{"Put": put}, {"Put": dynamodb.creation(stub)}]
     if casefile_id is None:
-        dynamodb.put(put)
+        dynamodb.transact(writes)
     else:
-        casefiles.release_session(casefile_id, lambda _: {"Put": put})
+        casefiles.release_session(casefile_id, lambda _: writes)
 
 
 class DeletedCasefile(NamedTuple):

@@ -64,6 +64,10 @@ class Lists(NamedTuple):
     names: Sequence[str]
 
 
+_LAST_TIME = 10**13 - 1
+"""The highest that 13 digits tell, in the year 2286."""
+
+
 def name(kind: str, whose: str, *, active: bool = True) -> str:
     """The list of somebody's, or of a casefile's, things of one kind and state."""
     return f"{kind}#{'active' if active else 'closed'}#{whose}"
@@ -98,35 +102,39 @@ def read(
     sift: Sift | None = None,
     *,
     at_once: int | None = None,
+    at_most: int | None = None,
 ) -> Page:
     """A page of some lists merged, newest first, for a user.
 
-    With `sift`, a page looks at `MAX_SIFTED` entries or so: it may then be short, or empty, and
-    has a cursor all the same. They are read `at_once` by so many. Raises BadRequest for a cursor of
-    another list.
+    With `sift`, a page looks at `at_most` entries or so, `at_once` by so many: it may then be
+    short, or empty, and has a cursor all the same. Raises BadRequest for a cursor of another list.
     """
     of = _described(user_id, asked)
     below, skip, passed, total, is_exact = None, asked.offset, 0, 0, False
     if asked.cursor is not None:
         below, skip, passed, total, is_exact = cursors.unseal(asked.cursor, of)
     wanted = skip + asked.limit
-    if at_once is None:
-        at_once = SIFTED_AT_ONCE if sift else max(wanted + 1, READ_AHEAD // len(lists.names))
+    at_once = at_once or (SIFTED_AT_ONCE if sift else READ_AHEAD // len(lists.names))
+    at_once, at_most = max(at_once, wanted + 1), at_most or MAX_SIFTED
     runs = [_Run(lists.whose, each, asked, below, at_once, sift) for each in lists.names]
     taken: list[Item] = []
+    seen: set[str] = set()
     beyond = 0  # Those that were taken to be counted only.
     edge: str | None = None
     while len(taken) <= wanted or asked.exact_total:
         nearest = max(runs, key=lambda run: run.next_place)
         if nearest.waiting:
             entry = nearest.waiting.popleft()
+            if entry["pk"] in seen:  # It went from one list to another while they were read.
+                continue
+            seen.add(entry["pk"])
             if len(taken) <= wanted:
                 taken.append(entry)
             else:
                 beyond += 1
         elif nearest.is_read:
             break
-        elif sift and not asked.exact_total and sum(run.looked_at for run in runs) >= MAX_SIFTED:
+        elif sift and not asked.exact_total and sum(run.looked_at for run in runs) >= at_most:
             edge = nearest.next_place  # Down to here, all is known.
             break
         else:
@@ -212,7 +220,7 @@ def _pages(
 
 def _place_of(time: str) -> str:
     """The place below which everything is earlier than a time."""
-    return f"{max(to_milliseconds(from_text(time)), 0):013}"
+    return f"{min(max(to_milliseconds(from_text(time)), 0), _LAST_TIME):013}"
 
 
 def _described(user_id: str, asked: ListPayload) -> str:

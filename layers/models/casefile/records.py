@@ -253,7 +253,7 @@ def from_item(item: Item) -> Record:
         request_id=UUID(bytes=item["request"]),
         at=item["at"],
         content="",
-        totals=Totals(*item["totals"][: len(Totals._fields)]),
+        totals=Totals.read(item["totals"]),
         completes=tuple(item.get("completes", ())),
         seal=item["seal"],
     )

@@ -1,7 +1,8 @@
 """Sessions: the head of each, which tells whose it is, its title and its casefile.
 
-A head is written when its session is created, filed or closed, and never by an append: what has
-been recorded is told by the log's own tail. So appends don't meet each other here.
+A head is written when its session is created, filed, changed or closed, and never by an append:
+what has been recorded is told by the log's own tail, and shown here, for lists, by what follows the
+stream. So appends don't meet each other here.
 
     pk SESSION#<session_id>   sk HEAD
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic_models.base import SessionKind, kind_of
@@ -251,8 +252,11 @@ def _rewriting(seen: Item, made: Item) -> TransactWriteItemTypeDef:
 
 
 def _as_seen(item: Item) -> tuple[str, Item]:
-    """The condition that what decides where a head is listed is as seen, and its values."""
-    terms, values = [], {}
+    """The condition that what decides where a head is listed is as seen, and its values.
+
+    And that `:updated_at`, to which it is set, is no step back.
+    """
+    terms, values = ["updated_at <= :updated_at"], {}
     for name in ("user_id", "casefile_id", "active"):
         if item.get(name) is None:
             terms.append(f"attribute_not_exists({name})")
@@ -290,21 +294,20 @@ def leave(head: SessionHead, told: Item) -> int:
     """
     place = {":casefile": head.casefile_id}
 
-    def write(total: int) -> TransactWriteItemTypeDef:
+    def writes(total: int) -> list[TransactWriteItemTypeDef]:
         setting, values = dynamodb.setting(_active_now(head) | told | {"taken_out_total": total})
-        return {
-            "Update": {
-                "TableName": dynamodb.table(),
-                "Key": _key(head.session_id),
-                "UpdateExpression": f"{setting} "
-                "REMOVE casefile_id, total_sessions, filed_at, casefile_list",
-                "ConditionExpression": "casefile_id = :casefile",
-                "ExpressionAttributeValues": to_attributes(values | place),
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
+        update: Any = {
+            "TableName": dynamodb.table(),
+            "Key": _key(head.session_id),
+            "UpdateExpression": f"{setting} "
+            "REMOVE casefile_id, total_sessions, filed_at, casefile_list",
+            "ConditionExpression": "casefile_id = :casefile AND updated_at <= :updated_at",
+            "ExpressionAttributeValues": to_attributes(values | place),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+        return [{"Update": update}]
 
-    return casefiles.release_session(head.casefile_id or "", write)
+    return casefiles.release_session(head.casefile_id or "", writes)
 
 
 def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionHead:
@@ -320,8 +323,9 @@ def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionH
         item = dynamodb.get(_key(session_id)) or {}
         head = authorize(session_id, from_item(item), request.user_id)
         if item.get("changed_by") == request.request_id.bytes:
-            return head
+            return replace(head, updated_at=item["changed_at"])
         made = changes | _active_now(head) | {"changed_by": request.request_id.bytes}
+        made["changed_at"] = made["updated_at"]
         with contextlib.suppress(ConditionFailed):  # It was filed or deleted just now: look again.
             return _head(_rewrite(session_id, item, made))
     raise AssertionError("attempts() ends by raising")
@@ -420,13 +424,13 @@ def listed(
 
 def tool_summary(entry: Item) -> SessionSummary:
     """A tool session as a list shows it."""
-    totals = Totals(*entry.get("totals", ()))
+    totals = Totals.read(entry.get("totals", []))
     return SessionSummary(**_line(entry, totals), request_count=totals.requests)
 
 
 def chat_summary(entry: Item) -> ChatSessionSummary:
     """A chat session as a list shows it."""
-    totals = Totals(*entry.get("totals", ()))
+    totals = Totals.read(entry.get("totals", []))
     return ChatSessionSummary(**_line(entry, totals), message_count=totals.messages)
 
 

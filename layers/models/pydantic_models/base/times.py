@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Annotated
 from uuid import UUID
@@ -41,6 +42,8 @@ def from_text(text: str) -> datetime:
 
     Raises ValueError for anything else, years that UTC can't hold included.
     """
+    # In a URL, + means a space: an offset that was not escaped arrives with one.
+    text = re.sub(r"(T.*) (\d\d:\d\d)$", r"\1+\2", text)
     try:
         # Python 3.10 does not know the letter Z.
         time = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "Zz" else text)

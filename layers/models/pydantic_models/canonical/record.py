@@ -24,6 +24,11 @@ class Totals(NamedTuple):
     events: int = 0
     messages: int = 0
 
+    @classmethod
+    def read(cls, stored: list[int]) -> Totals:
+        """Totals as stored; later versions may count more than we know."""
+        return cls(*stored[: len(cls._fields)])
+
     def plus(self, more: Totals) -> Totals:
         """The totals after `more` came in."""
         return Totals(*(mine + added for mine, added in zip(self, more, strict=True)))

@@ -84,8 +84,9 @@ class ListCasefilesPayload(ListPayload):
 
     scope: Literal["own", "shared", "public"] = Field(
         "own",
-        description="Those of one's own; those that others share with oneself, the newest grant "
-        "first; or those that are open to everybody, likewise",
+        description="Those of one's own; those that others share with oneself; or those that are "
+        "open to everybody. What is not one's own is ordered, since and until included, by the "
+        "time of the grant",
     )
     search_query: str | None = Field(
         None,

@@ -48,6 +48,6 @@ class CasefileSummary(BaseModel):
     description: str = Field(max_length=2000)
     tags: list[str]
     created_at: str
-    updated_at: str = Field(description="When it or what is filed in it last changed")
+    updated_at: str = Field(description="When it, or which sessions are in it, last changed")
     resource_count: int = Field(ge=0)
     session_count: int = Field(ge=0)
