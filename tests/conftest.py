@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from casefile import config, contents, cursors, dynamodb, session_log
+from casefile import bus, config, contents, cursors, dynamodb, session_log
 from casefile.entry import Operation
 from tests.template import ROOT, create_table
 
@@ -75,6 +75,7 @@ def calls(aws: None) -> list[str]:
 def forget() -> None:
     """Become a new execution environment: nothing is remembered."""
     config.configuration.cache_clear()
+    bus.client.cache_clear()
     dynamodb.client.cache_clear()
     contents.client.cache_clear()
     cursors._key.cache_clear()

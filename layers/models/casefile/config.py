@@ -18,6 +18,8 @@ class Configuration:
     table_name: str
     bucket_name: str
     allowed_origin: str | None
+    bus_name: str
+    tells_of_messages: bool
 
 
 @functools.cache
@@ -28,6 +30,8 @@ def configuration() -> Configuration:
             table_name=os.environ["TABLE_NAME"],
             bucket_name=os.environ["BUCKET_NAME"],
             allowed_origin=os.environ.get("ALLOWED_ORIGIN") or None,
+            bus_name=os.environ.get("BUS_NAME", "default"),
+            tells_of_messages=os.environ.get("MESSAGE_EVENTS") == "on",
         )
     except KeyError as missing:
         raise MissingConfiguration(
