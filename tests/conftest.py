@@ -52,6 +52,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty table of an AWS that lives in this process, and a fresh execution environment."""
     monkeypatch.setenv("TABLE_NAME", "casefile-test")
     monkeypatch.setenv("BUCKET_NAME", BUCKET)
+    monkeypatch.setenv("STACK_NAME", "casefile-test")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

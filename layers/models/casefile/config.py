@@ -17,6 +17,7 @@ class Configuration:
 
     table_name: str
     bucket_name: str
+    stack_name: str
     allowed_origin: str | None
     bus_name: str
     tells_of_messages: bool
@@ -29,6 +30,7 @@ def configuration() -> Configuration:
         return Configuration(
             table_name=os.environ["TABLE_NAME"],
             bucket_name=os.environ["BUCKET_NAME"],
+            stack_name=os.environ.get("STACK_NAME", ""),
             allowed_origin=os.environ.get("ALLOWED_ORIGIN") or None,
             bus_name=os.environ.get("BUS_NAME", "default"),
             tells_of_messages=os.environ.get("MESSAGE_EVENTS") == "on",
