@@ -52,6 +52,7 @@ from casefile.errors import (
     Unavailable,
 )
 from casefile.session_log import Entry, Memories, append
+from pydantic_models.base.times import to_text
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
 from tests.conftest import BUCKET, forget
@@ -60,8 +61,9 @@ from tests.template import create_table
 OWNER = "ann@example.com"
 
 
-def open_session() -> str:
-    request = CreateChatSessionRequest.model_validate({"user_id": OWNER, "payload": {}})
+def open_session(made_at: datetime | None = None) -> str:
+    asked = {"user_id": OWNER, "payload": {}, "timestamp": to_text(made_at or now())}
+    request = CreateChatSessionRequest.model_validate(asked)
     return sessions.create(request).session_id
 
 
@@ -138,7 +140,7 @@ class Log(RuleBasedStateMachine):
         for patch in patches:
             self.patches.enter_context(patch)
         forget()
-        self.session_id = open_session()
+        self.session_id = open_session(self.now)
 
     @contextmanager
     def aws(self) -> Iterator[None]:
