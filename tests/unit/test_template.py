@@ -5,11 +5,13 @@ import json
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from casefile.session_log import MAX_AGE
 from pydantic_models.base import BaseRequest
 from tests.conftest import FUNCTIONS as FOLDERS
 from tests.conftest import OPERATIONS, load
@@ -41,13 +43,24 @@ def test_folder_operation_route_and_rights_agree(operation: str) -> None:
     assert routes == [handler.route]
     payload_type: Any = handler.request_type.model_fields["payload"].annotation
     assert set(re.findall(r"{(\w+)}", handler.route)) <= set(payload_type.model_fields)
-    for policy in function["Policies"]:
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_rights_are_named_one_by_one(name: str) -> None:
+    for policy in FUNCTIONS[camel(name)]["Policies"]:
         said = policy["Statement"]
         for statement in said if isinstance(said, list) else [said]:
             assert statement["Effect"] == "Allow"
             assert not any("*" in action for action in statement["Action"])
             resource = json.dumps(statement["Resource"])
             assert "*" not in re.sub(r"Contents.Arn}/(content|incoming)/\*", "", resource)
+
+
+@pytest.mark.parametrize("name", sorted(set(FOLDERS) - set(OPERATIONS)))
+def test_what_runs_by_itself_has_no_route_its_tests_and_an_event(name: str) -> None:
+    assert "Api" not in {event["Type"] for event in FUNCTIONS[camel(name)]["Events"].values()}
+    assert (ROOT / f"tests/operations/test_{name}.py").is_file()
+    assert list((ROOT / "tests/events" / name).glob("*.json"))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -233,6 +246,14 @@ def test_the_linter_keeps_code_where_it_belongs(place: str, forbidden: str) -> N
         check=False,
     )
     assert [found["code"] for found in json.loads(linted.stdout)] == ["TID251"]
+
+
+def test_the_schedule_tells_after_how_long_a_session_is_idle_and_rests_if_never() -> None:
+    (event,) = FUNCTIONS["CloseIdleSessions"]["Events"].values()
+    assert event["Properties"]["Input"] == {"Fn::Sub": '{"idle_hours": ${IdleHours}}'}
+    assert event["Properties"]["State"] == {"Fn::If": ["HasIdleHours", "ENABLED", "DISABLED"]}
+    hours = template()["Parameters"]["IdleHours"]["Default"]
+    assert hours > MAX_AGE / timedelta(hours=1), "what is sent before may still be under way"
 
 
 def test_links_in_the_readme_lead_somewhere() -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +161,7 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
         "activity": lists.place(at, session_id),
         "creation": lists.place(at, session_id),
         "news": True,
+        "open_list": lists.name_of_open(session_id),
         **creation.origin(request),
     }
     try:
@@ -337,12 +339,15 @@ def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionH
     raise AssertionError("attempts() ends by raising")
 
 
-def _rewrite(session_id: str, seen: Item, made: Item) -> Item:
+def _rewrite(session_id: str, seen: Item, made: Item, *removing: str) -> Item:
     """Set fields of a head, on condition that it is listed where it was seen."""
     setting, values = dynamodb.setting(made)
     condition, as_seen = _as_seen(seen)
     return dynamodb.update(
-        _key(session_id), f"{setting} REMOVE news", condition=condition, values=values | as_seen
+        _key(session_id),
+        f"{setting} REMOVE {', '.join(['news', *removing])}",
+        condition=condition,
+        values=values | as_seen,
     )
 
 
@@ -363,7 +368,7 @@ def mark_closed(head: SessionHead, closing: Record) -> None:
         if seen["casefile_id"] is not None:
             made["casefile_list"] = lists.name(kind, seen["casefile_id"], active=False)
         try:
-            _rewrite(head.session_id, seen, made)
+            _rewrite(head.session_id, seen, made, "open_list")
         except ConditionFailed as found:
             if not found.item or not found.item.get("active"):  # It is shown already, or gone.
                 return
@@ -428,6 +433,16 @@ def listed(
         ]
 
     return lists.read(chosen, asked, user_id, sift if owner or asked.tags else None)
+
+
+def perhaps_idle(session_ids: Iterable[str], since: int) -> Iterator[str]:
+    """Those of some sessions whose heads show nothing since a time, in milliseconds since 1970.
+
+    Heads lag behind the log, and never run ahead of it.
+    """
+    for item in dynamodb.get_many([_key(each) for each in session_ids], strong=False):
+        if item.get("active") and item["updated_at"] < since:
+            yield item["pk"].partition("#")[2]
 
 
 def tool_summary(entry: Item) -> SessionSummary:
