@@ -18,6 +18,7 @@ class Configuration:
     table_name: str
     bucket_name: str
     allowed_origin: str | None
+    metrics_namespace: str
 
 
 @functools.cache
@@ -28,6 +29,7 @@ def configuration() -> Configuration:
             table_name=os.environ["TABLE_NAME"],
             bucket_name=os.environ["BUCKET_NAME"],
             allowed_origin=os.environ.get("ALLOWED_ORIGIN") or None,
+            metrics_namespace=os.environ.get("METRICS_NAMESPACE", "Casefile"),
         )
     except KeyError as missing:
         raise MissingConfiguration(

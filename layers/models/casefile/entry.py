@@ -32,7 +32,7 @@ from pydantic_models.base import (
 from pydantic_models.base.times import from_milliseconds, now, text_of, to_text
 from pydantic_models.operations import ExportPayload
 
-from . import access, api, contents, dynamodb
+from . import access, api, contents, dynamodb, metrics
 from .access import Needs
 from .attempts import time_limit
 from .config import configuration, is_lambda
@@ -101,7 +101,7 @@ class Operation(Generic[RequestT, PayloadT]):
             self._log_refusal(error, request_id)
             return api.answer(error.status, _failed(request_id, error), error.headers)
         except Exception:
-            logger.exception("bug", operation=self.name, request_id=str(request_id))
+            logger.exception("bug", **self._told(request_id))
             return api.answer(500, _failed(request_id, None))
 
     def _answer_bus(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -137,17 +137,11 @@ class Operation(Generic[RequestT, PayloadT]):
         except ValueError as error:
             raise BadRequest(f"The message is not JSON: {error}.") from None
         sent = message.get("attributes", {}).get("SentTimestamp")
-        try:
-            self._perform(
-                envelope,
-                request_id=message["messageId"],
-                timestamp=text_of(int(sent)) if sent else None,
-            )
-        except CasefileError:
-            raise
-        except Exception:
-            logger.exception("bug", operation=self.name, message_id=message["messageId"])
-            raise
+        self._perform(
+            envelope,
+            request_id=message["messageId"],
+            timestamp=text_of(int(sent)) if sent else None,
+        )
 
     def _perform(self, envelope: Any, *, request_id: Any, timestamp: Any = None) -> dict[str, Any]:
         """Do what an envelope from a trusted door asks; the door fills what it leaves out."""
@@ -166,6 +160,9 @@ class Operation(Generic[RequestT, PayloadT]):
         except CasefileError as error:
             self._log_refusal(error, envelope.get("request_id", given["request_id"]))
             raise
+        except Exception:
+            logger.exception("bug", **self._told(envelope.get("request_id", given["request_id"])))
+            raise
 
     def _respond(
         self,
@@ -174,6 +171,7 @@ class Operation(Generic[RequestT, PayloadT]):
     ) -> dict[str, Any]:
         """The answer as a door gives it: with contents whole or, if that is too much, by links."""
         request = self._request(envelope)
+        metrics.begin()
         try:
             return api.check_size(carry(self._answer(request)))
         except AnswerTooLarge:
@@ -191,6 +189,7 @@ class Operation(Generic[RequestT, PayloadT]):
             user_id=request.user_id,
             session_id=getattr(answer.payload, "session_id", None),
             outcome=answer.status.value,
+            **metrics.told(),
         )
         return self.response_type(
             request_id=request.request_id,
@@ -219,12 +218,12 @@ class Operation(Generic[RequestT, PayloadT]):
             ) from None
 
     def _log_refusal(self, error: CasefileError, request_id: Any) -> None:
-        logger.info(
-            "refused",
-            operation=self.name,
-            request_id=str(request_id)[:100],
-            outcome=error.code,
-        )
+        logger.info("refused", outcome=error.code, **self._told(request_id))
+
+    def _told(self, request_id: Any) -> dict[str, Any]:
+        """What the line of a request tells that came to nothing."""
+        told = {"operation": self.name, "request_id": str(request_id)[:100]}
+        return told | metrics.told()
 
 
 def operation(
