@@ -28,6 +28,7 @@ PARAMETERS = {
     "RefreshSeconds": "1",
     "TlsOnly": "false",
 }
+_TEMPLATE = "template.json"
 _LOCAL_ACCOUNT = "000000000000"
 
 
@@ -96,10 +97,13 @@ def deploy(cloud: local_cloud.LocalCloud, root: Path = environments.ROOT) -> Sta
 
     _refuse_any_other_account(cloud.client("sts"))
     document = template.load(root / "template.yaml")
-    used = _upload_code(cloud.client("s3"), document, root)
+    s3 = cloud.client("s3")
+    used = _upload_code(s3, document, root)
+    # By its address, since a request takes no more than 51,200 bytes of it (CloudFormation quotas).
+    s3.put_object(Bucket=BUCKET, Key=_TEMPLATE, Body=json.dumps(document))
     with step("Deploying template.yaml"):
-        _apply(cloud.client("cloudformation"), document)
-    _forget_all_but(used, cloud.client("s3"))
+        _apply(cloud.client("cloudformation"), document.get("Parameters", {}))
+    _forget_all_but(used, s3)
     return find(cloud.endpoint)
 
 
@@ -139,11 +143,10 @@ def _upload_code(s3: Any, document: dict[str, Any], root: Path) -> set[str]:
     return used
 
 
-def _apply(cloudformation: Any, document: dict[str, Any]) -> None:
-    declared = document.get("Parameters", {})
+def _apply(cloudformation: Any, declared: dict[str, Any]) -> None:
     request = {
         "StackName": STACK,
-        "TemplateBody": json.dumps(document),
+        "TemplateURL": f"https://s3.amazonaws.com/{BUCKET}/{_TEMPLATE}",
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Parameters": [
             {"ParameterKey": name, "ParameterValue": value}

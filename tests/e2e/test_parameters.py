@@ -20,12 +20,12 @@ from samtranslator.translator.transform import transform
 loader = type("Loader", (), {"load": lambda self: {}})()
 document, parameters = json.load(sys.stdin)
 made = transform(document, parameters, loader)
-print("\\n" + json.dumps(made["Resources"]["Api"]["Properties"]["Body"]))
+print("\\n" + json.dumps(made["Resources"]))
 """
 
 
-def api(**parameters: str) -> dict[str, Any]:
-    """The OpenAPI document of the API that is deployed with some parameters."""
+def resources(**parameters: str) -> dict[str, Any]:
+    """The resources that are deployed with some parameters."""
     document = copy.deepcopy(template())
     for resource in document["Resources"].values():
         for place in ("CodeUri", "ContentUri"):
@@ -41,6 +41,12 @@ def api(**parameters: str) -> dict[str, Any]:
     )
     made: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return made
+
+
+def api(**parameters: str) -> dict[str, Any]:
+    """The OpenAPI document of the API that is deployed with some parameters."""
+    document: dict[str, Any] = resources(**parameters)["Api"]["Properties"]["Body"]
+    return document
 
 
 def methods(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -77,3 +83,17 @@ def test_bodies_are_validated_and_browsers_are_answered() -> None:
     assert origin == {
         "Fn::If": ["HasOrigin", {"Fn::Sub": "'${AllowedOrigin}'"}, "'https://none.invalid'"]
     }
+
+
+@pytest.mark.parametrize("is_traced", [True, False])
+def test_functions_trace_and_may_do_so_unless_that_is_turned_off(is_traced: bool) -> None:
+    made = resources(Tracing="Active" if is_traced else "Disabled")
+    functions = [each for each in made.values() if each["Type"] == "AWS::Lambda::Function"]
+    roles = [each for each in made.values() if each["Type"] == "AWS::IAM::Role"]
+    assert len(functions) == len(roles) > 30
+    assert all(("TracingConfig" in each["Properties"]) == is_traced for each in functions)
+    assert all(("xray" in json.dumps(each).lower()) == is_traced for each in roles)
+
+
+def test_alarms_know_the_api_by_its_name() -> None:
+    assert api()["info"]["title"] == {"Ref": "AWS::StackName"}

@@ -203,3 +203,13 @@ def test_what_fails_is_reported_from_its_first_record(
 def test_the_event_file_is_understood(invoke: Invoke) -> None:
     path = Path(__file__).parents[1] / "events/on_session_record/stream.json"
     assert follow(json.loads(path.read_text())["Records"]) == []
+
+
+def test_a_session_is_refreshed_by_hand_with_its_newest_record(
+    invoke: Invoke, session_id: str
+) -> None:
+    """As docs/runbook.md says: nothing is asked for but the record, and a name for it."""
+    say(invoke, session_id, 2)
+    newest = changes()[-1]["dynamodb"]["NewImage"]
+    assert follow([{"dynamodb": {"SequenceNumber": "by hand", "NewImage": newest}}]) == []
+    assert line(invoke)["message_count"] == 2

@@ -21,6 +21,7 @@ class Configuration:
     allowed_origin: str | None
     bus_name: str
     tells_of_messages: bool
+    metrics_namespace: str
 
 
 @functools.cache
@@ -34,6 +35,7 @@ def configuration() -> Configuration:
             allowed_origin=os.environ.get("ALLOWED_ORIGIN") or None,
             bus_name=os.environ.get("BUS_NAME", "default"),
             tells_of_messages=os.environ.get("MESSAGE_EVENTS") == "on",
+            metrics_namespace=os.environ.get("METRICS_NAMESPACE", "Casefile"),
         )
     except KeyError as missing:
         raise MissingConfiguration(

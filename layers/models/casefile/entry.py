@@ -31,7 +31,7 @@ from pydantic_models.base import (
 from pydantic_models.base.times import from_milliseconds, now, to_text
 from pydantic_models.operations import ExportPayload
 
-from . import access, api, contents, dynamodb, inbox
+from . import access, api, contents, dynamodb, inbox, metrics
 from .access import Needs
 from .attempts import time_limit
 from .config import configuration, is_lambda
@@ -97,7 +97,7 @@ class Operation(Generic[RequestT, PayloadT]):
             self._log_refusal(error, request_id)
             return api.answer(error.status, _failed(request_id, error), error.headers)
         except Exception:
-            logger.exception("bug", operation=self.name, request_id=str(request_id))
+            logger.exception("bug", **self._told(request_id))
             return api.answer(500, _failed(request_id, None))
 
     def _perform(self, envelope: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +107,9 @@ class Operation(Generic[RequestT, PayloadT]):
         except CasefileError as error:
             self._log_refusal(error, envelope["request_id"])
             raise
+        except Exception:
+            logger.exception("bug", **self._told(envelope["request_id"]))
+            raise
 
     def _respond(
         self,
@@ -115,6 +118,7 @@ class Operation(Generic[RequestT, PayloadT]):
     ) -> dict[str, Any]:
         """The answer as a door gives it: with contents whole or, if that is too much, by links."""
         request = self._request(envelope)
+        metrics.begin()
         try:
             return api.check_size(carry(self._answer(request)))
         except AnswerTooLarge:
@@ -132,6 +136,7 @@ class Operation(Generic[RequestT, PayloadT]):
             user_id=request.user_id,
             session_id=getattr(answer.payload, "session_id", None),
             outcome=answer.status.value,
+            **metrics.told(),
         )
         return self.response_type(
             request_id=request.request_id,
@@ -160,12 +165,12 @@ class Operation(Generic[RequestT, PayloadT]):
             ) from None
 
     def _log_refusal(self, error: CasefileError, request_id: Any) -> None:
-        logger.info(
-            "refused",
-            operation=self.name,
-            request_id=str(request_id)[:100],
-            outcome=error.code,
-        )
+        logger.info("refused", outcome=error.code, **self._told(request_id))
+
+    def _told(self, request_id: Any) -> dict[str, Any]:
+        """What the line of a request tells that came to nothing."""
+        told = {"operation": self.name, "request_id": str(request_id)[:100]}
+        return told | metrics.told()
 
 
 def operation(

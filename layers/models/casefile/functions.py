@@ -79,9 +79,15 @@ def invoke(envelope: dict[str, Any]) -> None:
         asked = json.dumps(envelope, allow_nan=False)
     except ValueError as error:
         raise BadRequest(f"The message is not JSON: {error}.") from None
-    with aws.calling(LONGEST_CALL):
-        answer = client().invoke(FunctionName=name(operation), Payload=asked)
-        returned = answer["Payload"].read()
+    try:
+        with aws.calling(LONGEST_CALL):
+            answer = client().invoke(FunctionName=name(operation), Payload=asked)
+            returned = answer["Payload"].read()
+    except CasefileError:
+        raise
+    except Exception:
+        logger.exception("bug", operation=operation, request_id=str(envelope["request_id"])[:100])
+        raise
     if "FunctionError" in answer:
         raise Refused(operation, str(json.loads(returned).get("errorType", "an error")))
     logger.info("handed on", operation=operation, request_id=str(envelope["request_id"])[:100])

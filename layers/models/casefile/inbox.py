@@ -74,9 +74,6 @@ def do_each(
         except CasefileError as error:
             logger.info("not done", message_id=message["messageId"], outcome=error.code)
             raise
-        except Exception:
-            logger.exception("bug", message_id=message["messageId"])
-            raise
 
     processor: BatchProcessor
     if str(event["Records"][0].get("eventSourceARN")).endswith(".fifo"):

@@ -38,7 +38,7 @@ from pydantic_models.base.times import now, text_of, to_milliseconds, to_text
 from pydantic_models.canonical.content import AttachmentPayload
 from pydantic_models.canonical.record import Record, RecordKind, Totals, first_seal, sealed
 
-from . import access, contents, records, sessions
+from . import access, contents, metrics, records, sessions
 from .attempts import attempts
 from .creation import CLOCK_ALLOWANCE, check_not_in_future
 from .dynamodb import ConditionFailed, Item
@@ -239,6 +239,7 @@ def _record(
     is_fresh = False  # Only what a strong read has shown may stand in the way of a put.
     for _ in attempts(f"Session {session_id}"):
         while _must_look_further(memory, entry, since):
+            metrics.count("LookBacks")
             memory.add_below(_page_below(session_id, memory.low))
         obstacle = _obstacle(memory, entry)
         if obstacle is None and not is_placed and is_fresh:
@@ -253,7 +254,9 @@ def _record(
                 if occupant.request_id == entry.request_id:  # It was this very request.
                     _check_kind(occupant, entry)
                     return memory.head, _same(records.whole(session_id, taken.item or {}), entry)
+                metrics.count("Conflicts")
             else:
+                metrics.count("Appends")
                 memory.add_above([made._replace(content="")])
                 memory.trim()
                 return memory.head, made
@@ -273,6 +276,7 @@ def _place(session_id: str, user_id: str, entry: Entry, packed: Item) -> None:
     contents.take_over(session_id, user_id, entry.attachments)
     if records.is_packed_away(packed):
         contents.put(session_id, entry.content)
+        metrics.count("OffloadedBytes", packed["size"])
 
 
 def _take_back(session_id: str, entry: Entry, packed: Item) -> None:
@@ -365,6 +369,7 @@ def _same(recorded: Record, entry: Entry) -> Record:
     """The record if it is of this very request, not of another with the same id."""
     if not _same_json(recorded.content, entry.content):
         raise RequestIdReused(entry.request_id)
+    metrics.count("Replays")
     return recorded
 
 

@@ -60,7 +60,8 @@ class Batch:
                 if session_id not in newest or newest[session_id].number < record.number:
                     newest[session_id] = record
         for session_id, record in newest.items():
-            with self._reporting("a session can't be followed", first[session_id]):
+            about = {"session_id": session_id, "record": record.number}
+            with self._reporting("a session can't be followed", first[session_id], **about):
                 follow(session_id, record)
 
     def tell(self, of_change: Callable[[Item | None, Item], Iterable[DomainEvent]]) -> None:
@@ -76,15 +77,15 @@ class Batch:
             refused = bus.publish(events)
             if refused:
                 self.failed.update(numbers[place] for place in refused)
-                logger.error("the bus refused events", events=len(refused))
+                logger.error("bug", why="the bus refused events", events=len(refused))
 
     @contextlib.contextmanager
-    def _reporting(self, why: str, *numbers: str) -> Iterator[None]:
+    def _reporting(self, why: str, *numbers: str, **about: Any) -> Iterator[None]:
         """Report these changes as failed if anything goes wrong with them."""
         try:
             yield
         except Exception:
-            logger.exception(why, sequence_numbers=numbers[:10])
+            logger.exception("bug", why=why, sequence_numbers=numbers[:10], **about)
             self.failed.update(numbers)
 
 

@@ -1,0 +1,146 @@
+"""What an operator is told has its section in the runbook; what is watched is there to be seen."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from casefile import metrics
+from tests.template import ROOT, resources, template
+
+ALARMS = resources("AWS::CloudWatch::Alarm")
+FILTERS = resources("AWS::Logs::MetricFilter")
+OURS = {"Fn::Sub": "Casefile/${AWS::StackName}"}
+FILTERED = {
+    transformation["MetricName"]
+    for properties in FILTERS.values()
+    for transformation in properties["MetricTransformations"]
+}
+AWS_METRICS = {
+    "AWS/ApiGateway": {"4XXError", "5XXError", "Count", "Latency"},
+    "AWS/DynamoDB": {
+        "ConsumedReadCapacityUnits",
+        "ConsumedWriteCapacityUnits",
+        "ReadThrottleEvents",
+        "SystemErrors",
+        "WriteThrottleEvents",
+    },
+    "AWS/Lambda": {"ConcurrentExecutions", "Errors", "IteratorAge", "Throttles"},
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible"},
+}
+"""Those that we watch, of the metrics that AWS's user guides list for these services."""
+
+
+def dashboard() -> dict[str, Any]:
+    (properties,) = resources("AWS::CloudWatch::Dashboard").values()
+    body: dict[str, Any] = json.loads(properties["DashboardBody"]["Fn::Sub"])
+    return body
+
+
+def shown() -> Iterator[tuple[str, str]]:
+    """Namespace and name of each metric on the dashboard."""
+    for widget in dashboard()["widgets"]:
+        for metric in widget["properties"].get("metrics", ()):
+            if isinstance(metric[0], dict):
+                found = re.search(
+                    r"""^SEARCH\('{"(.+)",operation} MetricName="(\w+)"', 'Sum', 300\)$""",
+                    metric[0]["expression"],
+                )
+                assert found, metric
+                yield found[1], found[2]
+            else:
+                yield metric[0], metric[1]
+
+
+def dead_letter_queues(node: Any, is_within: bool = False) -> set[str]:
+    """The logical names of what is named as the place of dead letters."""
+    if isinstance(node, list):
+        return {name for each in node for name in dead_letter_queues(each, is_within)}
+    if not isinstance(node, dict):
+        return set()
+    if is_within and "Fn::GetAtt" in node:
+        return {node["Fn::GetAtt"][0]}
+    places = {"DeadLetterConfig", "DeadLetterQueue", "OnFailure", "RedrivePolicy"}
+    return {
+        name
+        for key, each in node.items()
+        for name in dead_letter_queues(each, is_within or key in places)
+    }
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_names_its_section_of_the_runbook_and_tells_the_topic(name: str) -> None:
+    alarm = ALARMS[name]
+    assert alarm["AlarmDescription"].endswith(f" docs/runbook.md#{name.lower()}")
+    topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    assert alarm["AlarmActions"] == alarm["OKActions"] == topic
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert template()["Parameters"]["AlarmTopicArn"]["Default"] == ""
+
+
+def test_the_runbook_has_a_section_for_each_alarm_and_for_no_other() -> None:
+    sections = re.findall(r"^### (.+)$", (ROOT / "docs/runbook.md").read_text(), re.M)
+    assert sorted(sections) == sorted(ALARMS)
+
+
+def test_links_in_the_runbook_lead_somewhere() -> None:
+    text = (ROOT / "docs/runbook.md").read_text()
+    headings = {
+        re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-"))
+        for heading in re.findall(r"^##+ (.+)$", text, re.M)
+    }
+    for path, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#?([^)]*)\)", text):
+        assert (ROOT / "docs" / path).exists(), path
+        assert path or anchor in headings, anchor
+    for name in re.findall(r"\$\(id (\w+)\)", text):
+        assert name in template()["Resources"]
+
+
+def test_the_alarms_are_no_more_than_an_account_has_free() -> None:
+    assert len(ALARMS) <= 10
+
+
+def test_every_dead_letter_queue_has_an_alarm() -> None:
+    watched = {
+        dimension["Value"]["Fn::GetAtt"][0]
+        for alarm in ALARMS.values()
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        for dimension in alarm["Dimensions"]
+    }
+    assert dead_letter_queues(template()["Resources"]) == watched != set()
+
+
+def test_alarms_and_dashboard_name_metrics_that_there_are() -> None:
+    known = {(space, name) for space, names in AWS_METRICS.items() for name in names}
+    ours = {(OURS["Fn::Sub"], name) for name in FILTERED | set(metrics.UNITS)}
+    alarmed = {
+        (OURS["Fn::Sub"] if alarm["Namespace"] == OURS else alarm["Namespace"], alarm["MetricName"])
+        for alarm in ALARMS.values()
+    }
+    assert alarmed <= known | ours
+    assert ours <= set(shown()) <= known | ours
+
+
+def test_the_dashboard_shows_every_alarm_and_names_only_what_there_is() -> None:
+    (told,) = (widget for widget in dashboard()["widgets"] if widget["type"] == "alarm")
+    assert set(told["properties"]["alarms"]) == {f"${{{name}.Arn}}" for name in ALARMS}
+    named = re.findall(r"\${(?!AWS::)(\w+)", json.dumps(dashboard()))
+    assert set(named) <= set(template()["Resources"])
+
+
+def test_all_metrics_of_a_stack_are_in_one_namespace() -> None:
+    variables = template()["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["METRICS_NAMESPACE"] == OURS
+    for properties in FILTERS.values():
+        assert properties["LogGroupName"] == {"Ref": "Logs"}
+        for transformation in properties["MetricTransformations"]:
+            assert transformation["MetricNamespace"] == OURS
+
+
+def test_requests_are_traced_unless_that_is_turned_off() -> None:
+    assert template()["Parameters"]["Tracing"]["Default"] == "Active"
+    assert template()["Globals"]["Function"]["Tracing"] == {"Ref": "Tracing"}
+    (api,) = resources("AWS::Serverless::Api").values()
+    assert api["TracingEnabled"] == {"Fn::If": ["IsTraced", True, False]}
