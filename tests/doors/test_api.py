@@ -478,3 +478,17 @@ def test_any_json_goes_through_http_and_comes_back_identical(
     assert json.dumps([kept["parameters"], kept["result"], kept["metadata"]]) == json.dumps(
         [parameters, result, metadata]
     )
+
+
+def test_a_refusal_is_logged_with_names_and_nothing_that_was_said(
+    request_: Request, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    body = {"payload": {"message": "secret words", "nonsense": 1}}
+    status, _ = request_("chat", body, path={"session_id": "cs_nobodys"})
+    assert status == 400
+    (line,) = (record for record in caplog.records if record.message == "refused")
+    told = vars(line)
+    assert (told["user_id"], told["session_id"]) == ("ann@example.com", "cs_nobodys")
+    assert (told["operation"], told["outcome"]) == ("chat", "invalid_request")
+    assert "secret" not in str(told)

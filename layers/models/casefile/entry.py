@@ -14,6 +14,7 @@ its operation, and what a failure means at each door is decided here alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -40,6 +41,9 @@ from .log import logger
 
 RequestT = TypeVar("RequestT", bound="BaseRequest[Any]")
 PayloadT = TypeVar("PayloadT", bound=ResponsePayload)
+
+_NAMES = {"user_id": r"\S{3,254}", "session_id": r"[tTcC][sS]_[A-Za-z0-9_]{1,71}"}
+"""What is logged of a request that was not yet checked."""
 
 MAX_FAULTS = 20
 """How many faults of one request are listed."""
@@ -89,15 +93,16 @@ class Operation(Generic[RequestT, PayloadT]):
 
     def _answer_api(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         request_id: Any = context.aws_request_id
+        envelope: dict[str, Any] = {}
         try:
             envelope = api.to_envelope(event, self.route)
             request_id = envelope.setdefault("request_id", request_id)
             return self._respond(envelope, lambda response: _http_answer(self.status, response))
         except CasefileError as error:
-            self._log_refusal(error, request_id)
+            self._log_refusal(error, request_id, envelope)
             return api.answer(error.status, _failed(request_id, error), error.headers)
         except Exception:
-            logger.exception("bug", **self._told(request_id))
+            logger.exception("bug", **self._told(request_id, envelope))
             return api.answer(500, _failed(request_id, None))
 
     def _perform(self, envelope: dict[str, Any]) -> dict[str, Any]:
@@ -105,10 +110,10 @@ class Operation(Generic[RequestT, PayloadT]):
         try:
             return self._respond(envelope, lambda response: response.model_dump(mode="json"))
         except CasefileError as error:
-            self._log_refusal(error, envelope["request_id"])
+            self._log_refusal(error, envelope["request_id"], envelope)
             raise
         except Exception:
-            logger.exception("bug", **self._told(envelope["request_id"]))
+            logger.exception("bug", **self._told(envelope["request_id"], envelope))
             raise
 
     def _respond(
@@ -164,13 +169,23 @@ class Operation(Generic[RequestT, PayloadT]):
                 f"The request to {self.name} is not valid. {told}", faults[:MAX_FAULTS]
             ) from None
 
-    def _log_refusal(self, error: CasefileError, request_id: Any) -> None:
-        logger.info("refused", outcome=error.code, **self._told(request_id))
+    def _log_refusal(self, error: CasefileError, request_id: Any, envelope: dict[str, Any]) -> None:
+        logger.info("refused", outcome=error.code, **self._told(request_id, envelope))
 
-    def _told(self, request_id: Any) -> dict[str, Any]:
-        """What the line of a request tells that came to nothing."""
-        told = {"operation": self.name, "request_id": str(request_id)[:100]}
-        return told | metrics.told()
+    def _told(self, request_id: Any, envelope: dict[str, Any]) -> dict[str, Any]:
+        """What the line of a request tells that came to nothing: of what it says, only names."""
+        payload = envelope.get("payload")
+        named = {
+            "user_id": envelope.get("user_id"),
+            "session_id": payload.get("session_id") if isinstance(payload, dict) else None,
+        }
+        told = {
+            name: value
+            for name, value in named.items()
+            if isinstance(value, str) and re.fullmatch(_NAMES[name], value)
+        }
+        request = {"operation": self.name, "request_id": str(request_id)[:100]}
+        return request | told | metrics.told()
 
 
 def operation(
