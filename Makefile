@@ -1,7 +1,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help start stop token test bench openapi deploy check-template
+.PHONY: help start stop token invoke test bench openapi deploy check-template
 
 help:
 	@$(PYTHON) -m dev help
@@ -14,6 +14,9 @@ stop:
 
 token:
 	@$(PYTHON) -m dev token $(if $(EMAIL),--email $(EMAIL))
+
+invoke:
+	@$(PYTHON) -m dev invoke $(OPERATION) $(if $(EVENT),--event $(EVENT))
 
 test:
 	@$(PYTHON) -m dev test $(ARGS)

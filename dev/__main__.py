@@ -20,6 +20,7 @@ Casefile, for developers. Each command is also a make target.
   start           run all of Casefile on this machine, until Ctrl-C     make start PORT=4600
   stop            stop it from another terminal                         make stop
   token           print a token for a user (made if need be)            make token EMAIL=a@b.example
+  invoke          run one function on an event of its tests              make invoke OPERATION=chat
   test            check style and types, run the tests                  make test ARGS="-k close"
   bench           compare with what people use today                    make bench
   openapi         write openapi.json anew, after a change of the API    make openapi
@@ -32,7 +33,7 @@ They install what they need into .venv and .local; deleting these two folders un
 
 def main(arguments: Sequence[str]) -> None:
     command, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
-    if command in {"start", "token", "stop"}:
+    if command in {"start", "token", "stop", "invoke"}:
         _run_locally(command, rest)
     elif command == "test":
         from dev import checks
@@ -68,6 +69,9 @@ def _run_locally(command: str, arguments: Sequence[str]) -> None:
         options.add_argument("--port", type=_port, default=local_cloud.DEFAULT_PORT)
     if command == "token":
         options.add_argument("--email", default=start.DEFAULT_EMAIL)
+    if command == "invoke":
+        options.add_argument("operation", help="a folder in functions/")
+        options.add_argument("--event", default="direct", help="api, sqs, …, or a JSON file")
     chosen = options.parse_args(arguments)
     running = local_cloud.running()
     if command == "stop":
@@ -83,8 +87,15 @@ def _run_locally(command: str, arguments: Sequence[str]) -> None:
     else:
         if running is None:
             raise Problem("Nothing is running. In another terminal: make start")
-        _continue_in_cloud_environment(command, arguments)
-        print(start.token(chosen.email, running["port"]))
+        if command == "invoke":
+            from dev import invoke
+
+            event = invoke.read_event(chosen.operation, chosen.event)
+            _continue_in_cloud_environment(command, arguments)
+            invoke.invoke(chosen.operation, event, running["port"])
+        else:
+            _continue_in_cloud_environment(command, arguments)
+            print(start.token(chosen.email, running["port"]))
 
 
 def _port(text: str) -> int:

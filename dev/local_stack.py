@@ -57,6 +57,13 @@ class Stack:
             "POWERTOOLS_LOG_LEVEL": "ERROR",
         }
 
+    def function(self, folder: str) -> str:
+        """The name of the function that is deployed from functions/<folder>."""
+        found = self.client("cloudformation").describe_stack_resource(
+            StackName=STACK, LogicalResourceId="".join(map(str.capitalize, folder.split("_")))
+        )
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
     def client(self, service: str) -> Any:
         return local_cloud.client(self.endpoint, service)
 

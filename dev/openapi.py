@@ -18,9 +18,11 @@ from casefile import errors
 from casefile.entry import Operation
 from dev.environments import ROOT
 from pydantic_models.base import BaseRequest, FailedResponse
+from pydantic_models.domain_events import ADAPTER
 from pydantic_models.operations import ExportPayload
 
 FILE = ROOT / "openapi.json"
+EVENTS_FILE = ROOT / "events.schema.json"
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -261,5 +263,16 @@ def text() -> str:
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
+def events_text() -> str:
+    """The JSON schema of what the event bus is told, as the repository keeps it."""
+    schema = _untitled(ADAPTER.json_schema(mode="serialization"))
+    told = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What Casefile tells its event bus: the detail of each event",
+    }
+    return json.dumps(told | schema, indent=2) + "\n"
+
+
 if __name__ == "__main__":
     FILE.write_text(text())
+    EVENTS_FILE.write_text(events_text())

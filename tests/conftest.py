@@ -10,14 +10,22 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from casefile import config, contents, cursors, dynamodb, session_log
+from casefile import bus, config, contents, cursors, dynamodb, session_log
 from casefile.entry import Operation
 from tests.template import ROOT, create_table
 
 BUCKET = "casefile-test"
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
-OPERATIONS = [name for name in FUNCTIONS if not name.startswith("on_")]
 
+
+def load(name: str) -> Operation[Any, Any]:
+    """The Lambda handler of an operation."""
+    handler: Operation[Any, Any] = importlib.import_module(f"functions.{name}.handler").handle
+    return handler
+
+
+OPERATIONS = [name for name in FUNCTIONS if isinstance(load(name), Operation)]
+"""What is asked for; the other functions run by themselves."""
 
 WRITING = [
     name
@@ -41,17 +49,12 @@ class Context:
         return int(self.seconds * 1000)
 
 
-def load(name: str) -> Operation[Any, Any]:
-    """The Lambda handler of an operation."""
-    handler: Operation[Any, Any] = importlib.import_module(f"functions.{name}.handler").handle
-    return handler
-
-
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty table of an AWS that lives in this process, and a fresh execution environment."""
     monkeypatch.setenv("TABLE_NAME", "casefile-test")
     monkeypatch.setenv("BUCKET_NAME", BUCKET)
+    monkeypatch.setenv("STACK_NAME", "casefile-test")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -75,6 +78,7 @@ def calls(aws: None) -> list[str]:
 def forget() -> None:
     """Become a new execution environment: nothing is remembered."""
     config.configuration.cache_clear()
+    bus.client.cache_clear()
     dynamodb.client.cache_clear()
     contents.client.cache_clear()
     cursors._key.cache_clear()

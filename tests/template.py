@@ -1,5 +1,6 @@
 """template.yaml as the tests read it."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ from dev.template import load
 ROOT = Path(__file__).parents[1]
 
 
+@functools.cache
 def template() -> dict[str, Any]:
-    """The whole template."""
+    """The whole template, to be read and not changed."""
     return load(ROOT / "template.yaml")
 
 
@@ -26,4 +28,7 @@ def create_table(client: Any, name: str) -> None:
     """Create the template's table under another name."""
     (properties,) = resources("AWS::DynamoDB::Table").values()
     keys = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    client.create_table(TableName=name, **{key: properties[key] for key in keys})
+    stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
+    client.create_table(
+        TableName=name, StreamSpecification=stream, **{key: properties[key] for key in keys}
+    )

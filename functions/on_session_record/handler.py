@@ -1,11 +1,11 @@
-"""Bring the heads of sessions, and so the lists, up to what was recorded."""
+"""Follow what was written: bring the lists up to it, and tell the bus what happened."""
 
-from casefile import sessions
-from casefile.stream import following
-from pydantic_models.canonical.record import Record
+from casefile import domain_events, sessions
+from casefile.stream import Batch, following
 
 
 @following
-def handle(session_id: str, newest: Record) -> None:
+def handle(changes: Batch) -> None:
     """Several records of a session are one write; what comes late or twice changes nothing."""
-    sessions.refresh(session_id, newest)
+    changes.follow_records(sessions.refresh)
+    changes.tell(domain_events.of_change)

@@ -3,6 +3,7 @@
 The local cloud gives the translator no parameters, so these are looked at before they get there.
 """
 
+import copy
 import json
 import os
 import subprocess
@@ -25,7 +26,7 @@ print("\\n" + json.dumps(made["Resources"]))
 
 def resources(**parameters: str) -> dict[str, Any]:
     """The resources that are deployed with some parameters."""
-    document = template()
+    document = copy.deepcopy(template())
     for resource in document["Resources"].values():
         for place in ("CodeUri", "ContentUri"):
             if place in resource.get("Properties", {}):

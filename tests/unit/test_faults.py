@@ -26,6 +26,7 @@ from tests.events import event
 OF_ITS_TIME = {
     "activity",
     "at",
+    "changed_at",
     "closed_at",
     "created_at",
     "creation",

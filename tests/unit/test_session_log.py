@@ -47,11 +47,13 @@ from casefile.errors import (
     AlreadyCompleted,
     BadRequest,
     NotFound,
+    Overtaken,
     RequestIdReused,
     SessionClosed,
     Unavailable,
 )
 from casefile.session_log import Entry, Memories, append
+from pydantic_models.base.times import to_text
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
 from tests.conftest import BUCKET, forget
@@ -60,9 +62,9 @@ from tests.template import create_table
 OWNER = "ann@example.com"
 
 
-def open_session() -> str:
-    request = CreateChatSessionRequest.model_validate({"user_id": OWNER, "payload": {}})
-    return sessions.create(request).session_id
+def open_session(made_at: datetime | None = None) -> str:
+    asked = {"user_id": OWNER, "payload": {}, "timestamp": to_text(made_at or datetime.now(UTC))}
+    return sessions.create(CreateChatSessionRequest.model_validate(asked)).session_id
 
 
 def entry(made_at: datetime, text: str = "hello", request_id: UUID | None = None) -> Entry:
@@ -138,7 +140,7 @@ class Log(RuleBasedStateMachine):
         for patch in patches:
             self.patches.enter_context(patch)
         forget()
-        self.session_id = open_session()
+        self.session_id = open_session(self.now)
 
     @contextmanager
     def aws(self) -> Iterator[None]:
@@ -191,6 +193,11 @@ class Log(RuleBasedStateMachine):
                 assert sent.completes is not None
                 assert sent.completes not in self._numbers()
             return
+        except Overtaken:
+            assert self.closed_by is None
+            assert sent.follows != len(self.expected)
+            assert sent.request_id not in self._numbers()
+            return
         except SessionClosed:
             assert self.closed_by is not None
             assert sent.request_id not in self._numbers()
@@ -203,6 +210,7 @@ class Log(RuleBasedStateMachine):
                 assert record.request_id == self.closed_by.request_id
                 return
             assert self.closed_by is None
+            assert sent.follows in (None, len(self.expected))
             self.expected.append(sent)
             if sent.kind == "closed":
                 self.closed_by = sent
@@ -323,6 +331,22 @@ class Log(RuleBasedStateMachine):
     @rule(instance=instances)
     def close(self, instance: int) -> None:
         self._send(instance, closing(self.now))
+
+    @precondition(lambda self: len(self.expected) > 6)
+    @rule(
+        target=requests,
+        instance=instances,
+        behind=st.integers(min_value=0, max_value=1),
+        rivals=st.lists(instances, max_size=2),
+    )
+    def close_unless_something_came_in(
+        self, instance: int, behind: int, rivals: list[int]
+    ) -> Entry:
+        """A closing that follows the newest record, or the one before, maybe while others write."""
+        sent = closing(self.now)._replace(follows=len(self.expected) - behind)
+        with self._overtaking(rivals, None):
+            self._send(instance, sent)
+        return sent
 
     @precondition(lambda self: len(self.expected) > 8)
     @rule(rivals=st.lists(instances, max_size=4))
@@ -450,6 +474,36 @@ def test_a_request_from_the_future_is_refused_but_a_recorded_one_is_recognised(
         append(session_id, OWNER, sent)
     recorded = append(session_id, OWNER, sent._replace(made_at=now()))
     assert append(session_id, OWNER, sent) == recorded
+
+
+def test_what_should_follow_a_record_is_put_right_after_it_or_not_at_all(session_id: str) -> None:
+    stale = Memories()
+    append(session_id, OWNER, entry(now()), memories=stale)
+    append(session_id, OWNER, entry(now()), memories=Memories())
+    for number in (0, 1, 3):
+        with pytest.raises(Overtaken):
+            append(session_id, OWNER, closing(now())._replace(follows=number), memories=stale)
+    last = closing(now())._replace(follows=2)
+    recorded = append(session_id, OWNER, last, memories=stale)
+    assert recorded.number == 3
+    assert append(session_id, OWNER, last, memories=Memories()) == recorded
+
+
+def test_a_glance_that_lags_behind_cannot_close_upon_what_it_missed(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(session_id, OWNER, entry(now()))
+    query = records.query
+
+    def lagging(session_id: str, limit: int, *, strong: bool, **bounds: Any) -> Any:
+        head, found = query(session_id, limit, strong=strong, **bounds)
+        return head, found if strong else []
+
+    monkeypatch.setattr(records, "query", lagging)
+    assert session_log.glance(session_id)[1] is None
+    with pytest.raises(Overtaken):
+        session_log.close(session_id, OWNER, closing(now())._replace(follows=0))
+    assert len(read(session_id)) == 1
 
 
 def test_the_chain_holds_from_the_head_to_the_closing(session_id: str) -> None:

@@ -5,11 +5,13 @@ import json
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from casefile.session_log import MAX_AGE
 from pydantic_models.base import BaseRequest
 from tests.conftest import FUNCTIONS as FOLDERS
 from tests.conftest import OPERATIONS, load
@@ -41,13 +43,25 @@ def test_folder_operation_route_and_rights_agree(operation: str) -> None:
     assert routes == [handler.route]
     payload_type: Any = handler.request_type.model_fields["payload"].annotation
     assert set(re.findall(r"{(\w+)}", handler.route)) <= set(payload_type.model_fields)
-    for policy in function["Policies"]:
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_rights_are_named_one_by_one(name: str) -> None:
+    for policy in FUNCTIONS[camel(name)]["Policies"]:
         said = policy["Statement"]
         for statement in said if isinstance(said, list) else [said]:
             assert statement["Effect"] == "Allow"
             assert not any("*" in action for action in statement["Action"])
             resource = json.dumps(statement["Resource"])
-            assert "*" not in re.sub(r"Contents.Arn}/(content|incoming)/\*", "", resource)
+            named = r"Contents.Arn}/(content|incoming)/\*|:function:\$\{AWS::StackName}_\*"
+            assert "*" not in re.sub(named, "", resource)
+
+
+@pytest.mark.parametrize("name", sorted(set(FOLDERS) - set(OPERATIONS)))
+def test_what_runs_by_itself_has_no_route_its_tests_and_an_event(name: str) -> None:
+    assert "Api" not in {event["Type"] for event in FUNCTIONS[camel(name)]["Events"].values()}
+    assert (ROOT / f"tests/operations/test_{name}.py").is_file()
+    assert list((ROOT / "tests/events" / name).glob("*.json"))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -110,6 +124,76 @@ def test_every_route_asks_who_is_there() -> None:
             assert "Auth" not in event["Properties"]
 
 
+QUEUES = resources("AWS::SQS::Queue")
+SOURCES = {name: queue for name, queue in QUEUES.items() if "RedrivePolicy" in queue}
+
+
+def test_only_functions_of_operations_have_names_that_requests_can_lead_to() -> None:
+    for name, function in FUNCTIONS.items():
+        operation = function["CodeUri"].removeprefix("functions/")
+        named = {"Fn::Sub": f"${{AWS::StackName}}_{operation}"} if operation in OPERATIONS else None
+        assert function.get("FunctionName") == named, name
+    (policy,) = FUNCTIONS["OnRequest"]["Policies"]
+    assert policy["Statement"]["Action"] == ["lambda:InvokeFunction"]
+    assert policy["Statement"]["Resource"]["Fn::Sub"].endswith(":function:${AWS::StackName}_*")
+    variables = FUNCTIONS["OnRequest"]["Environment"]["Variables"]
+    assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
+
+
+def test_every_queue_that_is_worked_off_has_a_dead_letter_queue_and_patience() -> None:
+    worked_off = {
+        event["Properties"]["Queue"]["Fn::GetAtt"][0]: (function, event["Properties"])
+        for function in FUNCTIONS.values()
+        for event in function["Events"].values()
+        if event["Type"] == "SQS"
+    }
+    assert set(worked_off) == set(SOURCES) == {"Requests", "OrderedRequests"}
+    for name, (function, mapping) in worked_off.items():
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert SOURCES[name]["VisibilityTimeout"] >= 6 * function["Timeout"]
+        redrive = SOURCES[name]["RedrivePolicy"]
+        dead = QUEUES[redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+        assert dead.get("FifoQueue") == SOURCES[name].get("FifoQueue")
+        assert 3 <= redrive["maxReceiveCount"] <= 5
+
+
+def test_every_queue_is_encrypted_and_the_last_ones_keep_what_they_get_longest() -> None:
+    for name, queue in QUEUES.items():
+        assert queue["SqsManagedSseEnabled"] is True, name
+        assert (name in SOURCES) == ("MessageRetentionPeriod" not in queue), name
+        assert queue.get("MessageRetentionPeriod", 1209600) == 1209600
+        # Else two messages that say the same would be taken for one.
+        assert "ContentBasedDeduplication" not in queue
+
+
+def test_every_rule_tries_again_and_has_a_dead_letter_queue_that_only_it_may_fill() -> None:
+    policies = resources("AWS::SQS::QueuePolicy").values()
+    for name, rule in resources("AWS::Events::Rule").items():
+        for target in rule["Targets"]:
+            assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+            queues = [
+                target["Arn"]["Fn::GetAtt"][0],
+                target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0],
+            ]
+            (allowing,) = (policy for policy in policies if {"Ref": queues[0]} in policy["Queues"])
+            assert allowing["Queues"] == [{"Ref": queue} for queue in queues]
+            allowed = allowing["PolicyDocument"]["Statement"][0]
+            assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
+            assert allowed["Condition"] == {
+                "ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [name, "Arn"]}}
+            }
+
+
+def test_every_queue_for_requests_refuses_to_be_used_without_tls() -> None:
+    guarded = [
+        queue["Ref"]
+        for policy in resources("AWS::SQS::QueuePolicy").values()
+        for queue in policy["Queues"]
+        if "aws:SecureTransport" in json.dumps(policy["PolicyDocument"]["Statement"])
+    ]
+    assert sorted(guarded) == sorted(set(QUEUES) - {"Unrefreshed"})
+
+
 def test_the_table_is_kept_safe() -> None:
     (table,) = resources("AWS::DynamoDB::Table").values()
     assert table["BillingMode"] == "PAY_PER_REQUEST"
@@ -163,6 +247,14 @@ def test_the_linter_keeps_code_where_it_belongs(place: str, forbidden: str) -> N
         check=False,
     )
     assert [found["code"] for found in json.loads(linted.stdout)] == ["TID251"]
+
+
+def test_the_schedule_tells_after_how_long_a_session_is_idle_and_rests_if_never() -> None:
+    (event,) = FUNCTIONS["CloseIdleSessions"]["Events"].values()
+    assert event["Properties"]["Input"] == {"Fn::Sub": '{"idle_hours": ${IdleHours}}'}
+    assert event["Properties"]["State"] == {"Fn::If": ["HasIdleHours", "ENABLED", "DISABLED"]}
+    hours = template()["Parameters"]["IdleHours"]["Default"]
+    assert hours > MAX_AGE / timedelta(hours=1), "what is sent before may still be under way"
 
 
 def test_links_in_the_readme_lead_somewhere() -> None:

@@ -42,6 +42,7 @@ _PASSING_CODES = {
     "RequestTimeout",
     "SlowDown",
     "ThrottlingException",
+    "TooManyRequestsException",
     "TransactionInProgressException",
 }
 """Beside everything with an HTTP status from 500 on."""

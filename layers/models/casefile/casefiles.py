@@ -114,6 +114,7 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
         "owner_list": lists.name(KIND, request.user_id),
         "activity": lists.place(at, casefile_id),
         "creation": lists.place(at, casefile_id),
+        "news": True,
         **creation.origin(request),
     }
     try:
@@ -282,7 +283,7 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
             setting, values = dynamodb.setting(made)
             dynamodb.update(
                 key(casefile_id),
-                setting,
+                f"{setting} REMOVE news",
                 condition="user_id = :owner AND attribute_not_exists(deleting_at)",
                 values=values | {":owner": casefile.user_id},
             )
@@ -300,7 +301,7 @@ def counting(casefile: CasefileHead, more: int) -> TransactWriteItemTypeDef:
         "Update": {
             "TableName": dynamodb.table(),
             "Key": key(casefile.casefile_id),
-            "UpdateExpression": setting,
+            "UpdateExpression": f"{setting} REMOVE news",
             "ConditionExpression": "session_count = :count AND user_id = :owner"
             + (" AND attribute_not_exists(deleting_at)" if more > 0 else ""),
             "ExpressionAttributeValues": to_attributes(

@@ -17,8 +17,11 @@ class Configuration:
 
     table_name: str
     bucket_name: str
+    stack_name: str
     allowed_origin: str | None
     metrics_namespace: str
+    bus_name: str
+    tells_of_messages: bool
 
 
 @functools.cache
@@ -28,8 +31,11 @@ def configuration() -> Configuration:
         return Configuration(
             table_name=os.environ["TABLE_NAME"],
             bucket_name=os.environ["BUCKET_NAME"],
+            stack_name=os.environ.get("STACK_NAME", ""),
             allowed_origin=os.environ.get("ALLOWED_ORIGIN") or None,
             metrics_namespace=os.environ.get("METRICS_NAMESPACE", "Casefile"),
+            bus_name=os.environ.get("BUS_NAME", "default"),
+            tells_of_messages=os.environ.get("MESSAGE_EVENTS") == "on",
         )
     except KeyError as missing:
         raise MissingConfiguration(

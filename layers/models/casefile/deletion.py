@@ -64,6 +64,7 @@ def _bury(session_id: str, user_id: str) -> int:
             "sk": sessions.HEAD,
             "owner": owner,
             "deleted_at": deleted_at,
+            "news": True,
         }
         stub = _stub(session_id, int(newest["sk"]) + 1 if newest else 1)
         with contextlib.suppress(TransactionFailed):  # Something was appended, or filed, just now.
@@ -126,6 +127,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
             **{name: head[name] for name in ("pk", "sk", "title", "deleting_at")},
             "owner": owner,
             "deleted_at": head["deleting_at"],
+            "news": True,
         }
         dynamodb.put_many([head])
     return DeletedCasefile(head["title"], head["deleted_at"])
@@ -143,7 +145,7 @@ def _marked(casefile_id: str, user_id: str, owner: bytes) -> Item:
         with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
             return dynamodb.update(
                 casefiles.key(casefile_id),
-                "SET deleting_at = :now REMOVE owner_list",
+                "SET deleting_at = :now REMOVE owner_list, news",
                 condition="user_id = :user AND attribute_not_exists(deleting_at)",
                 values={":now": to_milliseconds(now()), ":user": user_id},
             )

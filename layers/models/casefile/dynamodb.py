@@ -196,15 +196,15 @@ def get(key: dict[str, Any]) -> Item | None:
     return from_attributes(found) if found else None
 
 
-def get_many(keys: Sequence[dict[str, Any]]) -> Iterator[Item]:
-    """The items of several keys as they are now, in any order, those that are there."""
+def get_many(keys: Sequence[dict[str, Any]], *, strong: bool = True) -> Iterator[Item]:
+    """The items of several keys, in any order, those that are there; as they are now if strong."""
     waiting = list(keys)
     while waiting:
         chosen, waiting = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
         for _ in attempts("The table"):
             with translated_errors():
                 answer = client().batch_get_item(
-                    RequestItems={table(): {"Keys": chosen, "ConsistentRead": True}}
+                    RequestItems={table(): {"Keys": chosen, "ConsistentRead": strong}}
                 )
             yield from (from_attributes(item) for item in answer["Responses"].get(table(), []))
             unread = answer["UnprocessedKeys"].get(table())

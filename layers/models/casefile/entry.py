@@ -17,10 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from pydantic_models.base import (
     BaseRequest,
@@ -29,10 +28,10 @@ from pydantic_models.base import (
     RequestStatus,
     ResponsePayload,
 )
-from pydantic_models.base.times import from_milliseconds, now, text_of, to_text
+from pydantic_models.base.times import from_milliseconds, now, to_text
 from pydantic_models.operations import ExportPayload
 
-from . import access, api, contents, dynamodb, metrics
+from . import access, api, contents, dynamodb, inbox, metrics
 from .access import Needs
 from .attempts import time_limit
 from .config import configuration, is_lambda
@@ -44,9 +43,6 @@ PayloadT = TypeVar("PayloadT", bound=ResponsePayload)
 
 MAX_FAULTS = 20
 """How many faults of one request are listed."""
-
-_DOOR_IDS = UUID("2b4f2ac8-9d5e-4a57-8a5f-6f1d2d0f4a11")
-"""Namespace of request ids derived from a door's own ids where those are no UUIDs."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +81,11 @@ class Operation(Generic[RequestT, PayloadT]):
             if isinstance(event, dict):
                 if api.is_api_event(event):
                     return self._answer_api(event, context)
-                if _is_queue_event(event):
-                    return self._answer_queue(event, context)
-                if "detail-type" in event and "detail" in event:
-                    return self._answer_bus(event)
-            return self._perform(event, request_id=context.aws_request_id)
+                if inbox.is_queue_event(event):
+                    return inbox.do_each(event, context, self._perform)
+                if inbox.is_bus_event(event):
+                    return self._perform(inbox.of_bus(event))
+            return self._perform(inbox.completed(event, request_id=context.aws_request_id))
 
     def _answer_api(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         request_id: Any = context.aws_request_id
@@ -104,64 +100,15 @@ class Operation(Generic[RequestT, PayloadT]):
             logger.exception("bug", **self._told(request_id))
             return api.answer(500, _failed(request_id, None))
 
-    def _answer_bus(self, event: dict[str, Any]) -> dict[str, Any]:
-        return self._perform(
-            event["detail"], request_id=event.get("id"), timestamp=event.get("time")
-        )
-
-    def _answer_queue(self, event: dict[str, Any], context: Any) -> Any:
-        # Imported here, since most functions never see a queue and the import is not cheap.
-        from aws_lambda_powertools.utilities.batch import (
-            BatchProcessor,
-            EventType,
-            SqsFifoPartialProcessor,
-            process_partial_response,
-        )
-
-        processor: BatchProcessor
-        if str(event["Records"][0].get("eventSourceARN")).endswith(".fifo"):
-            processor = SqsFifoPartialProcessor(skip_group_on_error=True)
-        else:
-            processor = BatchProcessor(event_type=EventType.SQS)
-        processor.raise_on_entire_batch_failure = False
-        return process_partial_response(
-            event=event,
-            record_handler=lambda record: self._perform_message(record.raw_event),
-            processor=processor,
-            context=context,
-        )
-
-    def _perform_message(self, message: dict[str, Any]) -> None:
+    def _perform(self, envelope: dict[str, Any]) -> dict[str, Any]:
+        """Do what an envelope from a trusted door asks."""
         try:
-            envelope = from_json(message["body"], allow_inf_nan=False)
-        except ValueError as error:
-            raise BadRequest(f"The message is not JSON: {error}.") from None
-        sent = message.get("attributes", {}).get("SentTimestamp")
-        self._perform(
-            envelope,
-            request_id=message["messageId"],
-            timestamp=text_of(int(sent)) if sent else None,
-        )
-
-    def _perform(self, envelope: Any, *, request_id: Any, timestamp: Any = None) -> dict[str, Any]:
-        """Do what an envelope from a trusted door asks; the door fills what it leaves out."""
-        if not isinstance(envelope, dict):
-            raise BadRequest(
-                "The event must be a request envelope: "
-                '{"user_id": …, "operation": …, "payload": {…}}.'
-            )
-        given = {"request_id": _as_uuid(request_id)} | (
-            {"timestamp": timestamp} if timestamp else {}
-        )
-        try:
-            return self._respond(
-                given | envelope, lambda response: response.model_dump(mode="json")
-            )
+            return self._respond(envelope, lambda response: response.model_dump(mode="json"))
         except CasefileError as error:
-            self._log_refusal(error, envelope.get("request_id", given["request_id"]))
+            self._log_refusal(error, envelope["request_id"])
             raise
         except Exception:
-            logger.exception("bug", **self._told(envelope.get("request_id", given["request_id"])))
+            logger.exception("bug", **self._told(envelope["request_id"]))
             raise
 
     def _respond(
@@ -243,24 +190,6 @@ def operation(
         configuration()
         dynamodb.client()
     return lambda run: Operation(request_type, response_type, route, status, needs, run)
-
-
-def _is_queue_event(event: dict[str, Any]) -> bool:
-    records = event.get("Records")
-    return (
-        isinstance(records, list)
-        and bool(records)
-        and isinstance(records[0], dict)
-        and records[0].get("eventSource") == "aws:sqs"
-    )
-
-
-def _as_uuid(identifier: Any) -> str:
-    """A request id from a door's own id: itself if it is a UUID, else derived from it."""
-    try:
-        return str(UUID(identifier))
-    except (ValueError, TypeError, AttributeError):
-        return str(uuid5(_DOOR_IDS, str(identifier)))
 
 
 def _http_answer(status: int, response: BaseResponse[Any]) -> dict[str, Any]:

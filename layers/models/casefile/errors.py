@@ -12,7 +12,8 @@
     │   ├── SessionClosed          session_closed
     │   ├── AlreadyFiled           session_already_filed
     │   ├── AlreadyCompleted       request_already_completed
-    │   └── PendingRequests        requests_pending
+    │   ├── PendingRequests        requests_pending
+    │   └── Overtaken
     ├── TooLarge              413  too_large
     └── Unavailable           503  unavailable
 
@@ -121,6 +122,10 @@ class PendingRequests(Conflict):
     """The session has requests without a result."""
 
     code = "requests_pending"
+
+
+class Overtaken(Conflict):
+    """Something else was recorded first. No caller can ask for that, so it has no code."""
 
 
 class TooLarge(CasefileError):

@@ -218,8 +218,9 @@ def _change(
 
 
 def _listed(casefile_id: str, user: str, at: int) -> Item:
-    """Where somebody finds what is shared with them."""
-    return {"owner_list": lists.name(KIND, user), "creation": lists.place(at, casefile_id)}
+    """Where somebody finds what is shared with them, and that it is to be told."""
+    listed = {"owner_list": lists.name(KIND, user), "creation": lists.place(at, casefile_id)}
+    return listed | {"news": True}
 
 
 def _put(casefile_id: str, user: str, seen: Item | None, item: Item) -> TransactWriteItemTypeDef:

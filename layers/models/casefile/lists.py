@@ -5,15 +5,21 @@ that it is filed in. Four indexes keep them in order, with all that a list shows
 query, however long the list; of both states, or both kinds, it is one query each, merged. What a
 user may not see is in no list of theirs.
 
+A fifth index lists the sessions that are open, whosever they are, for what looks after them. They
+stay in their place there until they are closed or deleted, so being active moves nothing. It is
+in shards, for creations at any rate.
+
     owner_list     <kind>#<active or closed>#<user_id>
     casefile_list  <kind>#<active or closed>#<casefile_id>
     activity       <time of the last activity, 13 digits of milliseconds>#<id>
     creation       <time of the creation>#<id>
+    open_list      open#<shard>
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
@@ -31,6 +37,12 @@ READ_AHEAD = 150
 SIFTED_AT_ONCE = 250
 MAX_SIFTED = 2000
 """Entries that a filter looks at in one answer, beyond the page itself: about eighty read units."""
+
+OPEN_SHARDS = 10
+"""Each takes a thousand creations a second."""
+
+OPEN_AT_ONCE = 100
+"""Open sessions read at once: as many as one BatchGetItem takes."""
 
 _ABOVE_ALL, _BELOW_ALL = "~", " "
 """Places that nothing stands at: they are digits first."""
@@ -71,6 +83,15 @@ _LAST_TIME = 10**13 - 1
 def name(kind: str, whose: str, *, active: bool = True) -> str:
     """The list of somebody's, or of a casefile's, things of one kind and state."""
     return f"{kind}#{'active' if active else 'closed'}#{whose}"
+
+
+def name_of_open(session_id: str) -> str:
+    """The list of open sessions that a session is in while it is open."""
+    return _shard(zlib.crc32(session_id.encode()) % OPEN_SHARDS)
+
+
+def _shard(number: int) -> str:
+    return f"open#{number}"
 
 
 def of_sessions(
@@ -200,6 +221,34 @@ def everything(lists: Lists) -> Iterator[Item]:
     for each in lists.names:
         for entries, _ in _pages(lists.whose, "creation", each, _BELOW_ALL, _ABOVE_ALL):
             yield from entries
+
+
+class OpenPlace(NamedTuple):
+    """A place among the open sessions: a shard of them, and the creation below which to go on."""
+
+    shard: int = 0
+    below: str = _ABOVE_ALL
+
+
+def open_sessions(created_before: int, place: OpenPlace) -> Iterator[tuple[list[str], OpenPlace]]:
+    """The ids of all open sessions created before a time, from a place on and round to it again.
+
+    They come in pages, each with the place after it. The time is in milliseconds since 1970.
+    """
+    top = f"{created_before:013}"
+    stretches = [(place.shard, _BELOW_ALL, min(place.below, top))]
+    stretches += [
+        ((place.shard + step) % OPEN_SHARDS, _BELOW_ALL, top) for step in range(1, OPEN_SHARDS)
+    ]
+    stretches += [(place.shard, place.below, top)]
+    for shard, low, high in stretches:
+        for entries, is_last in _pages("open", "creation", _shard(shard), low, high, OPEN_AT_ONCE):
+            ids = [entry["pk"].partition("#")[2] for entry in entries]
+            following = (shard + 1) % OPEN_SHARDS
+            yield (
+                ids,
+                OpenPlace(following) if is_last else OpenPlace(shard, entries[-1]["creation"]),
+            )
 
 
 def _pages(

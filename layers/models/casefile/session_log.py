@@ -47,6 +47,7 @@ from .errors import (
     BadRequest,
     CasefileError,
     NotFound,
+    Overtaken,
     PendingRequests,
     RequestIdReused,
     SessionClosed,
@@ -72,7 +73,8 @@ class Entry(NamedTuple):
     """What is to be recorded; `made_at` is the time of the request, `adds` what it counts for.
 
     `completes` is the request id of the pending request that a result is for. `forces` lets a
-    closing fail the requests that are pending. `attachments` are what it refers to.
+    closing fail the requests that are pending. `attachments` are what it refers to. `follows` is
+    the number of the record that it must come right after, 0 for none; else it comes anywhere.
     """
 
     kind: RecordKind
@@ -83,6 +85,7 @@ class Entry(NamedTuple):
     completes: UUID | None = None
     forces: bool = False
     attachments: tuple[AttachmentPayload, ...] = ()
+    follows: int | None = None
 
 
 class Closing(NamedTuple):
@@ -186,8 +189,8 @@ def append(
     """Record `entry` in a session, once, and return the record.
 
     A repeated request, or a second closing, is answered with the record that is there. Raises
-    NotFound, RequestIdReused, SessionClosed, AlreadyCompleted, PendingRequests, BadRequest (dated
-    too early or too late), ContentMissing, TooLarge and Unavailable.
+    NotFound, RequestIdReused, SessionClosed, AlreadyCompleted, PendingRequests, Overtaken,
+    BadRequest (dated too early or too late), ContentMissing, TooLarge and Unavailable.
     """
     return _append(session_id, user_id, entry, memories)[1]
 
@@ -201,6 +204,15 @@ def close(session_id: str, user_id: str, entry: Entry) -> Closing:
     with contextlib.suppress(Unavailable):  # The log is closed; the next closing tells the head.
         sessions.mark_closed(head, closing)
     return Closing(closing, (closing.at - head.created_at) // 1000)
+
+
+def glance(session_id: str) -> tuple[SessionHead, Record | None]:
+    """A session's head and its newest record, for one small read. It may lag behind the log.
+
+    An entry that `follows` what it shows finds out whether it did. Raises NotFound.
+    """
+    memory = _memories.keep(session_id, _look(session_id, rows=2))
+    return memory.head, memory.tail
 
 
 def _append(
@@ -298,7 +310,7 @@ def _obstacle(memory: Memory, entry: Entry) -> Record | CasefileError | None:
     """What stands in the way of recording.
 
     It is this request, recorded; what it would complete, missing or completed; the closing; what
-    a closing would leave pending; or the request's date.
+    came before it that should not have; what a closing would leave pending; or the request's date.
     """
     if entry.request_id in memory.numbers:
         return memory.at(memory.numbers[entry.request_id])
@@ -314,6 +326,8 @@ def _obstacle(memory: Memory, entry: Entry) -> Record | CasefileError | None:
             )
     if memory.tail and memory.tail.kind == "closed":
         return memory.tail
+    if entry.follows not in (None, memory.high):
+        return Overtaken(f"Something was recorded after record {entry.follows}.")
     if entry.kind == "closed" and memory.tail and memory.tail.totals.pending and not entry.forces:
         return PendingRequests(
             f"{memory.tail.totals.pending} tool requests have no result yet. Complete them, or "
@@ -394,10 +408,10 @@ def _following(memory: Memory, entry: Entry) -> Record:
     )
 
 
-def _look(session_id: str) -> Memory:
+def _look(session_id: str, rows: int = FIRST_PAGE) -> Memory:
     """A first look at a session. A session that isn't seen is looked for strongly, once."""
     for strong in (False, True):
-        head, page = records.query(session_id, FIRST_PAGE, strong=strong)
+        head, page = records.query(session_id, rows, strong=strong)
         if head and _is_run(page):
             return _remembered(head, page)
     raise access.missing_session(session_id)

@@ -5,12 +5,16 @@ what has been recorded is told by the log's own tail, and shown here, for lists,
 stream. So appends don't meet each other here.
 
     pk SESSION#<session_id>   sk HEAD
+
+`news` marks an item whose last write has something to tell (see domain_events.py), so that the
+stream leaves out the many that have not.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +160,8 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
         "owner_list": lists.name(kind, request.user_id),
         "activity": lists.place(at, session_id),
         "creation": lists.place(at, session_id),
+        "news": True,
+        "open_list": lists.name_of_open(session_id),
         **creation.origin(request),
     }
     try:
@@ -223,7 +229,8 @@ def file(session_id: str, casefile_id: str, user_id: str) -> Filing:
             raise Forbidden(f"Session {session_id} is not yours to file.")
         made = _active_now(head)
         filing = Filing(casefile_id, casefile.session_count + 1, made["updated_at"])
-        made |= _filed(item, casefile_id, filing.at) | {"total_sessions": filing.total_sessions}
+        made |= _filed(item, casefile_id, filing.at)
+        made |= {"total_sessions": filing.total_sessions, "news": True}
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact([_rewriting(item, made), casefiles.counting(casefile, 1)])
             return filing
@@ -295,7 +302,8 @@ def leave(head: SessionHead, told: Item) -> int:
     place = {":casefile": head.casefile_id}
 
     def writes(total: int) -> list[TransactWriteItemTypeDef]:
-        setting, values = dynamodb.setting(_active_now(head) | told | {"taken_out_total": total})
+        made = _active_now(head) | told | {"taken_out_total": total, "news": True}
+        setting, values = dynamodb.setting(made)
         update: Any = {
             "TableName": dynamodb.table(),
             "Key": _key(head.session_id),
@@ -331,11 +339,16 @@ def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionH
     raise AssertionError("attempts() ends by raising")
 
 
-def _rewrite(session_id: str, seen: Item, made: Item) -> Item:
+def _rewrite(session_id: str, seen: Item, made: Item, *removing: str) -> Item:
     """Set fields of a head, on condition that it is listed where it was seen."""
     setting, values = dynamodb.setting(made)
     condition, as_seen = _as_seen(seen)
-    return dynamodb.update(_key(session_id), setting, condition=condition, values=values | as_seen)
+    return dynamodb.update(
+        _key(session_id),
+        f"{setting} REMOVE {', '.join(['news', *removing])}",
+        condition=condition,
+        values=values | as_seen,
+    )
 
 
 def mark_closed(head: SessionHead, closing: Record) -> None:
@@ -355,7 +368,7 @@ def mark_closed(head: SessionHead, closing: Record) -> None:
         if seen["casefile_id"] is not None:
             made["casefile_list"] = lists.name(kind, seen["casefile_id"], active=False)
         try:
-            _rewrite(head.session_id, seen, made)
+            _rewrite(head.session_id, seen, made, "open_list")
         except ConditionFailed as found:
             if not found.item or not found.item.get("active"):  # It is shown already, or gone.
                 return
@@ -382,7 +395,7 @@ def refresh(session_id: str, newest: Record) -> None:
     try:
         dynamodb.update(
             _key(session_id),
-            f"{setting}, updated_at = :at, activity = :activity",
+            f"{setting}, updated_at = :at, activity = :activity REMOVE news",
             condition=f"{condition} AND updated_at < :at",
             values=values | {":at": at, ":activity": lists.place(at, session_id)},
         )
@@ -420,6 +433,16 @@ def listed(
         ]
 
     return lists.read(chosen, asked, user_id, sift if owner or asked.tags else None)
+
+
+def perhaps_idle(session_ids: Iterable[str], since: int) -> Iterator[str]:
+    """Those of some sessions whose heads show nothing since a time, in milliseconds since 1970.
+
+    Heads lag behind the log, and never run ahead of it.
+    """
+    for item in dynamodb.get_many([_key(each) for each in session_ids], strong=False):
+        if item.get("active") and item["updated_at"] < since:
+            yield item["pk"].partition("#")[2]
 
 
 def tool_summary(entry: Item) -> SessionSummary:

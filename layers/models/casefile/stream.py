@@ -1,61 +1,106 @@
 """The table's stream: what was written, in batches, after it was written.
 
-Records of one session come in their order; some come twice, and some late. What follows from them
-must therefore hold for the newest of them, whatever came before. A session whose following fails
-is reported, and its records come again; the others are done.
+Changes of one item come in their order; some come twice, and some late. What is done about them
+must bear that. What fails is reported, and its changes come again, with those after them; the
+others are done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from pydantic_models.canonical.record import Record
+from pydantic_models.domain_events import DomainEvent
 
-from . import dynamodb, records
+from . import bus, dynamodb, records
 from .attempts import time_limit
 from .config import configuration, is_lambda
+from .dynamodb import Item
 from .log import logger
 
 
+class Change(NamedTuple):
+    """An item as it was, if it was there, and as it is; `number` is its place in the stream."""
+
+    number: str
+    old: Item | None
+    new: Item
+
+
 @dataclass(frozen=True)
-class Follower:
-    """A Lambda handler for records from the stream."""
+class Batch:
+    """Changes in their order, and the numbers of those that could not be followed."""
 
-    follow: Callable[[str, Record], None]
+    changes: list[Change] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
 
-    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """Follow the newest record of each session; answer which failed."""
+    def read(self, event: dict[str, Any]) -> None:
+        """Take in what Lambda was sent. What can't be read has failed, and stops no other."""
+        for told in event["Records"]:
+            number = told["dynamodb"]["SequenceNumber"]
+            with self._reporting("a change can't be read", number):
+                images = [told["dynamodb"].get(name) for name in ("OldImage", "NewImage")]
+                old, new = (dynamodb.from_stream(image) if image else None for image in images)
+                if new is not None:
+                    self.changes.append(Change(number, old, new))
+
+    def follow_records(self, follow: Callable[[str, Record], None]) -> None:
+        """Do something about the newest record of each session."""
         newest: dict[str, Record] = {}
-        first_numbers: dict[str, str] = {}
-        failed: list[dict[str, str]] = []
-        for change in event["Records"]:
-            number = change["dynamodb"]["SequenceNumber"]
-            try:
-                item = dynamodb.from_stream(change["dynamodb"]["NewImage"])
-                session_id, record = item["pk"].partition("#")[2], records.from_item(item)
-            except Exception:
-                logger.exception("bug", sequence_number=number)
-                failed.append({"itemIdentifier": number})
+        first: dict[str, str] = {}
+        for number, _, new in self.changes:
+            if not new["sk"].isdigit() or new["kind"] == records.DEAD:
                 continue
-            first_numbers.setdefault(session_id, number)
-            if session_id not in newest or newest[session_id].number < record.number:
-                newest[session_id] = record
-        with time_limit(context.get_remaining_time_in_millis() / 1000):
-            for session_id, record in newest.items():
-                try:
-                    self.follow(session_id, record)
-                except Exception:
-                    logger.exception("bug", session_id=session_id, record=record.number)
-                    failed.append({"itemIdentifier": first_numbers[session_id]})
-        logger.info("followed", records=len(event["Records"]), sessions=len(newest))
-        return {"batchItemFailures": failed}
+            with self._reporting("a record can't be read", number):
+                session_id, record = new["pk"].partition("#")[2], records.from_item(new)
+                first.setdefault(session_id, number)
+                if session_id not in newest or newest[session_id].number < record.number:
+                    newest[session_id] = record
+        for session_id, record in newest.items():
+            with self._reporting("a session can't be followed", first[session_id]):
+                follow(session_id, record)
+
+    def tell(self, of_change: Callable[[Item | None, Item], Iterable[DomainEvent]]) -> None:
+        """Send the bus the events that follow from each change."""
+        numbers: list[str] = []
+        events: list[DomainEvent] = []
+        for number, old, new in self.changes:
+            with self._reporting("a change can't be told", number):
+                told = list(of_change(old, new))
+                events += told
+                numbers += [number] * len(told)
+        with self._reporting("events can't be sent", *numbers):
+            refused = bus.publish(events)
+            if refused:
+                self.failed.update(numbers[place] for place in refused)
+                logger.error("the bus refused events", events=len(refused))
+
+    @contextlib.contextmanager
+    def _reporting(self, why: str, *numbers: str) -> Iterator[None]:
+        """Report these changes as failed if anything goes wrong with them."""
+        try:
+            yield
+        except Exception:
+            logger.exception(why, sequence_numbers=numbers[:10])
+            self.failed.update(numbers)
 
 
-def following(follow: Callable[[str, Record], None]) -> Follower:
-    """Make a function of a session's id and its newest record the Lambda handler of the stream."""
+def following(follow: Callable[[Batch], None]) -> Callable[[Any, Any], Any]:
+    """Make a function of a batch of changes the Lambda handler of the stream."""
     if is_lambda():  # While the function starts.
         configuration()
         dynamodb.client()
-    return Follower(follow)
+        bus.client()
+
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        batch = Batch()
+        with time_limit(context.get_remaining_time_in_millis() / 1000):
+            batch.read(event)
+            follow(batch)
+        logger.info("followed", changes=len(event["Records"]), failed=len(batch.failed))
+        return {"batchItemFailures": [{"itemIdentifier": each} for each in sorted(batch.failed)]}
+
+    return handle

@@ -1,0 +1,12 @@
+"""Hand each request that came by a queue or the bus to the function of its operation."""
+
+from typing import Any
+
+from casefile import functions
+from casefile.functions import receiving
+
+
+@receiving
+def handle(envelope: dict[str, Any]) -> None:
+    """What can't be done comes again, and then to the queue's dead letters."""
+    functions.invoke(envelope)

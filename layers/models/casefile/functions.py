@@ -1,0 +1,100 @@
+"""The deployed functions: each operation's has a name that follows from the operation's.
+
+What came through the inbox is handed to the function of its operation, which does it with its own
+rights. Only names of operations lead to a function, so nothing else can be reached by naming it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from pydantic_models import operations
+from pydantic_models.base import BaseRequest
+
+from . import aws, inbox
+from .attempts import time_limit
+from .config import configuration, is_lambda
+from .errors import BadRequest, CasefileError
+from .log import logger
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+
+OPERATIONS = frozenset(
+    str(each.model_fields["operation"].default)
+    for each in vars(operations).values()
+    if isinstance(each, type) and issubclass(each, BaseRequest)
+)
+"""The names of all operations."""
+
+PATIENCE = Config(
+    connect_timeout=1,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    tcp_keepalive=True,
+)
+"""As long as a function may take, and once more: whatever it is asked twice it does once."""
+
+LONGEST_CALL = 42.0
+"""Seconds that an invocation may take with these."""
+
+
+class Refused(CasefileError):
+    """The operation's own function raised an error, whose class is `code`."""
+
+    status = 500
+
+    def __init__(self, operation: str, error: str) -> None:
+        super().__init__(f"{operation} raised {error}.")
+        self.code = error
+
+
+@functools.cache
+def client() -> LambdaClient:
+    """The one client of this execution environment."""
+    return boto3.client("lambda", config=PATIENCE)
+
+
+def name(operation: str) -> str:
+    """What an operation's function is called. No stack's name has an underscore in it."""
+    return f"{configuration().stack_name}_{operation}"
+
+
+def invoke(envelope: dict[str, Any]) -> None:
+    """Let the function of its operation do what an envelope asks, and wait until it is done.
+
+    Raises BadRequest if it names no operation or holds what JSON can't, Refused if the function
+    raised an error, and Unavailable if it can't be reached.
+    """
+    operation = envelope.get("operation")
+    if not isinstance(operation, str) or operation not in OPERATIONS:
+        raise BadRequest(f"There is no operation {str(operation)[:100]!r}.")
+    try:
+        asked = json.dumps(envelope, allow_nan=False)
+    except ValueError as error:
+        raise BadRequest(f"The message is not JSON: {error}.") from None
+    with aws.calling(LONGEST_CALL):
+        answer = client().invoke(FunctionName=name(operation), Payload=asked)
+        returned = answer["Payload"].read()
+    if "FunctionError" in answer:
+        raise Refused(operation, str(json.loads(returned).get("errorType", "an error")))
+    logger.info("handed on", operation=operation, request_id=str(envelope["request_id"])[:100])
+
+
+def receiving(do: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any], Any], Any]:
+    """Make a function of an envelope the Lambda handler of the inbox's queues."""
+    if is_lambda():  # While the function starts.
+        configuration()
+        client()
+
+    def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        with time_limit(context.get_remaining_time_in_millis() / 1000):
+            return inbox.do_each(event, context, do)
+
+    return handle

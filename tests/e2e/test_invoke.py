@@ -1,0 +1,36 @@
+"""`make invoke` against the deployed functions: the answer on stdout, the log lines on stderr."""
+
+import json
+
+import pytest
+
+from dev import invoke
+from dev.console import Problem
+from dev.local_cloud import LocalCloud
+from dev.local_stack import Stack
+from tests.events import event
+
+
+def test_it_prints_what_a_function_answers_and_logs(
+    stack: Stack, cloud: LocalCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    invoke.invoke("create_session", event("create_session", "direct"), cloud.port)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["status"] == "completed"
+    assert json.loads(printed.err.splitlines()[-1])["message"] == "done"
+
+
+def test_a_function_that_raises_is_a_problem(stack: Stack, cloud: LocalCloud) -> None:
+    with pytest.raises(Problem, match="close_session raised an error"):
+        invoke.invoke("close_session", {"operation": "close_session"}, cloud.port)
+
+
+def test_functions_that_are_no_operations_can_be_invoked_too(
+    stack: Stack, cloud: LocalCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = event("on_request", "sqs")
+    asked["Records"] = asked["Records"][:1]
+    asked["Records"][0]["body"] = "no request"
+    invoke.invoke("on_request", asked, cloud.port)
+    failed = [{"itemIdentifier": asked["Records"][0]["messageId"]}]
+    assert json.loads(capsys.readouterr().out) == {"batchItemFailures": failed}

@@ -1,0 +1,187 @@
+"""What the bus is told: each thing that happened once, or again under the same id."""
+
+import functools
+import json
+from typing import Any
+
+import pytest
+
+from casefile import bus, config
+from dev import openapi
+from pydantic_models.domain_events import ADAPTER
+from tests.conftest import Context, Invoke, load
+from tests.stream import is_let_through, stream
+
+
+class Bus:
+    """A bus that keeps what it is sent, and refuses what it is told to."""
+
+    def __init__(self) -> None:
+        self.taken: list[dict[str, Any]] = []
+        self.refuses: list[str] = []
+        self.calls = 0
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803, boto3's
+        assert 1 <= len(Entries) <= bus.MAX_EVENTS
+        self.calls += 1
+        results: list[dict[str, str]] = []
+        for entry in Entries:
+            if entry["DetailType"] in self.refuses:
+                results.append({"ErrorCode": "ThrottlingException"})
+            else:
+                results.append({"EventId": "1"})
+                self.taken.append(entry)
+        return {"Entries": results}
+
+    @property
+    def details(self) -> list[dict[str, Any]]:
+        return [json.loads(entry["Detail"]) for entry in self.taken]
+
+
+@pytest.fixture
+def told(aws: None, monkeypatch: pytest.MonkeyPatch) -> Bus:
+    listening = Bus()
+    monkeypatch.setattr(bus, "client", functools.cache(lambda: listening))
+    monkeypatch.setattr(bus, "PAUSE", 0.001)
+    return listening
+
+
+def follow() -> list[dict[str, str]]:
+    handler: Any = load("on_session_record")
+    batch = [change for change in stream() if is_let_through(change)]
+    failures: list[dict[str, str]] = handler({"Records": batch}, Context())["batchItemFailures"]
+    return failures
+
+
+@pytest.fixture
+def story(invoke: Invoke) -> dict[str, str]:
+    """Everything that can happen, once."""
+    casefile_id = invoke("create_casefile", {"title": "Secret title"})["payload"]["casefile_id"]
+    tool = invoke("create_session", {"title": "Secret title"})["payload"]["session_id"]
+    chat = invoke("create_chat_session", {"casefile_id": casefile_id})["payload"]["session_id"]
+    filed = {"casefile_id": casefile_id, "session_id": tool}
+    invoke("add_session_to_casefile", filed | {"session_type": "tool"})
+    failed = {"session_id": tool, "tool_name": "search", "error_message": "secret reason"}
+    invoke("tool_execution", failed)
+    invoke("tool_execution", {"session_id": tool, "tool_name": "book", "result": {}})
+    invoke("tool_execution", {"session_id": tool, "tool_name": "wait"})
+    invoke("chat", {"session_id": chat, "message": "Secret words"})
+    invoke("update_session", {"session_id": tool, "title": "Secret title, too"})
+    grant = {"casefile_id": casefile_id, "target_user_id": "bob@example.com"}
+    invoke("grant_permission", grant | {"permission": "viewer"})
+    invoke("revoke_permission", grant)
+    invoke("close_session", {"session_id": tool, "force": True})
+    invoke("remove_session_from_casefile", filed)
+    invoke("delete_chat_session", {"session_id": chat, "confirm": True})
+    invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})
+    return {"casefile_id": casefile_id, "tool": tool, "chat": chat}
+
+
+HAPPENED = [
+    "casefile.created",
+    "session.created",
+    "session.created",
+    "session.linked",
+    "session.linked",
+    "tool.failed",
+    "casefile.shared",
+    "session.closed",
+    "session.unlinked",
+    "session.deleted",
+    "casefile.deleted",
+]
+
+
+def test_what_happened_is_told_once_in_its_order(story: dict[str, str], told: Bus) -> None:
+    assert follow() == []
+    events = [ADAPTER.validate_python(detail) for detail in told.details]
+    assert [event.event_type for event in events] == HAPPENED
+    assert [entry["DetailType"] for entry in told.taken] == HAPPENED
+    assert {entry["Source"] for entry in told.taken} == {"casefile"}
+    assert len({detail["event_id"] for detail in told.details}) == len(HAPPENED)
+    for event, detail in zip(events, told.details, strict=True):
+        assert str(event.event_id) == detail["event_id"]
+    by_type = {detail["event_type"]: detail for detail in told.details}
+    assert by_type["tool.failed"]["tool_name"] == "search"
+    assert by_type["session.closed"]["unfinished_requests"] == 1
+    assert by_type["session.closed"]["total_requests"] == 3
+    assert by_type["session.linked"]["total_sessions"] == 2
+    assert by_type["casefile.shared"]["target_user_id"] == "bob@example.com"
+
+
+def test_nothing_that_was_said_is_told(story: dict[str, str], told: Bus) -> None:
+    follow()
+    assert "secret" not in json.dumps(told.taken, default=str).lower()
+
+
+def test_what_is_told_again_has_the_same_ids(story: dict[str, str], told: Bus) -> None:
+    follow()
+    first = [detail["event_id"] for detail in told.details]
+    follow()
+    assert [detail["event_id"] for detail in told.details] == first * 2
+
+
+def test_messages_are_told_on_demand(
+    story: dict[str, str], told: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESSAGE_EVENTS", "on")
+    config.configuration.cache_clear()
+    follow()
+    (detail,) = (each for each in told.details if each["event_type"] == "chat.message_recorded")
+    assert (detail["session_id"], detail["total_messages"]) == (story["chat"], 1)
+
+
+def test_what_the_bus_refuses_for_a_moment_is_sent_again(
+    story: dict[str, str], told: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.refuses = ["session.created"]
+
+    def recovered(_: float) -> None:
+        told.refuses = []
+
+    monkeypatch.setattr("time.sleep", recovered)
+    assert follow() == []
+    assert sorted(detail["event_type"] for detail in told.details) == sorted(HAPPENED)
+
+
+def test_what_the_bus_goes_on_refusing_comes_again_and_the_rest_is_told(
+    story: dict[str, str], told: Bus
+) -> None:
+    told.refuses = ["session.closed"]
+    failures = follow()
+    assert len(failures) == 1
+    others = [each for each in HAPPENED if each != "session.closed"]
+    assert [detail["event_type"] for detail in told.details] == others
+
+
+def test_a_bus_that_does_not_answer_leaves_the_lists_right(
+    story: dict[str, str], told: Bus, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = invoke("create_chat_session")["payload"]["session_id"]
+    invoke("chat", {"session_id": session_id, "message": "Hello"})
+
+    def fail(**_: Any) -> None:
+        raise RuntimeError("no bus")
+
+    monkeypatch.setattr(told, "put_events", fail)
+    assert follow()
+    (line,) = invoke("list_chat_sessions")["payload"]["sessions"]
+    assert line["message_count"] == 1
+
+
+def test_refreshing_a_head_makes_no_news(invoke: Invoke, told: Bus) -> None:
+    session_id = invoke("create_chat_session")["payload"]["session_id"]
+    for number in range(3):
+        invoke("chat", {"session_id": session_id, "message": str(number)})
+        follow()
+    invoke("update_chat_session", {"session_id": session_id, "title": "New"})
+    heads = [
+        change["eventName"]
+        for change in stream()
+        if change["dynamodb"]["Keys"]["sk"]["S"] == "HEAD" and is_let_through(change)
+    ]
+    assert heads == ["INSERT"]
+
+
+def test_the_schema_in_the_repository_is_current() -> None:
+    assert openapi.EVENTS_FILE.read_text() == openapi.events_text(), "make openapi writes it anew"
