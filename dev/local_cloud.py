@@ -9,6 +9,7 @@ we are killed instead, it lives on, and the next start stops it properly: nothin
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -76,6 +77,7 @@ class LocalCloud:
             held_file.write(self._owned, pid=os.getpid(), port=self.port)
             end_orphan(self.state)
             _refuse_taken_port(self.port)
+            self._read_streams_anew()
             self._launch(python)
             self._wait_until_healthy()
         except BaseException:
@@ -100,6 +102,19 @@ class LocalCloud:
 
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def _read_streams_anew(self) -> None:
+        """Forget how far streams were read: ministack keeps that, but not what was in them.
+
+        So it would pass over as much of what is written after its start as was written before.
+        """
+        kept = self.state / "state/lambda.json"
+        if kept.exists():
+            state = json.loads(kept.read_text())
+            if state["payload"].pop("dynamodb_stream_positions", None) is not None:
+                changed = kept.with_suffix(".changed")
+                changed.write_text(json.dumps(state))
+                changed.replace(kept)
 
     def _launch(self, python: Path) -> None:
         scratch = self._scratch
