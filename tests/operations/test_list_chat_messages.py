@@ -1,12 +1,15 @@
 """Reading messages in pages: every record once, in either direction, while others write."""
 
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from casefile import reading
 from casefile.errors import BadRequest, NotFound
-from tests.conftest import Invoke
+from tests.conftest import Context, Invoke, load
 
 
 @pytest.fixture
@@ -124,3 +127,84 @@ def test_only_its_owner_may_read_it(invoke: Invoke, session_id: str, asked: dict
         invoke("list_chat_messages", payload, user="bob@example.com")
     with pytest.raises(NotFound):
         invoke("list_chat_messages", payload | {"session_id": "cs_none"})
+
+
+class TestFollowing:
+    """Waiting for what comes; the clock is ours, and what comes is written while it is waited."""
+
+    @pytest.fixture
+    def live(self, invoke: Invoke) -> str:
+        return str(invoke("create_chat_session")["payload"]["session_id"])
+
+    def follow(self, invoke: Invoke, session_id: str, **asked: Any) -> dict[str, Any]:
+        payload: dict[str, Any] = invoke(
+            "list_chat_messages", {"session_id": session_id, "wait": 20, **asked}
+        )["payload"]
+        return payload
+
+    def meanwhile(
+        self, monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], object]
+    ) -> list[float]:
+        """Take one step at each pause; tell how long the pauses were."""
+        waiting, pauses, now = list(steps), [0.0], [0.0]
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            now[0] += seconds
+            if waiting:
+                waiting.pop(0)()
+
+        clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
+        monkeypatch.setattr(reading, "time", clock)
+        return pauses
+
+    def test_what_is_recorded_while_one_waits_is_the_answer(
+        self, invoke: Invoke, live: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        say = {"session_id": live, "message": "Hello"}
+        pauses = self.meanwhile(monkeypatch, lambda: None, lambda: invoke("chat", say))
+        found = self.follow(invoke, live)
+        assert [message["content"] for message in found["messages"]] == ["Hello"]
+        assert sum(pauses) <= 1
+        assert found["next_after"] == 1
+
+    def test_nothing_comes_and_that_is_the_answer(
+        self, invoke: Invoke, live: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        invoke("chat", {"session_id": live, "message": "Hello"})
+        pauses = self.meanwhile(monkeypatch)
+        found = self.follow(invoke, live, after=1)
+        assert (found["messages"], found["next_after"]) == ([], 1)
+        assert 19 <= sum(pauses) <= 20
+
+    def test_what_is_there_is_not_waited_for_nor_what_is_closed(
+        self, invoke: Invoke, live: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        invoke("chat", {"session_id": live, "message": "Hello"})
+        pauses = self.meanwhile(monkeypatch)
+        assert len(self.follow(invoke, live)["messages"]) == 1
+        invoke("close_chat_session", {"session_id": live})
+        assert self.follow(invoke, live, after=2)["messages"] == []
+        assert sum(pauses) == 0
+
+    def test_it_ends_with_the_functions_time(self, invoke: Invoke, live: str) -> None:
+        envelope = {"user_id": "ann@example.com", "payload": {"session_id": live, "wait": 20}}
+        began = time.monotonic()
+        answer = load("list_chat_messages")(envelope, Context(seconds=3))
+        assert answer["payload"]["messages"] == []
+        assert time.monotonic() - began < 3
+
+    def test_who_was_shut_out_meanwhile_is_told_nothing(
+        self, invoke: Invoke, live: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone = {"session_id": live, "confirm": True}
+        self.meanwhile(monkeypatch, lambda: invoke("delete_chat_session", gone))
+        with pytest.raises(NotFound):
+            self.follow(invoke, live)
+
+    @pytest.mark.parametrize("odd", [{"order": "newest"}, {"before": 5}, {"wait": 21}])
+    def test_only_what_comes_can_be_waited_for(
+        self, invoke: Invoke, live: str, odd: dict[str, Any]
+    ) -> None:
+        with pytest.raises(BadRequest, match="wait"):
+            self.follow(invoke, live, **odd)

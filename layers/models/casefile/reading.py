@@ -7,6 +7,8 @@ acknowledged before a read began is in it.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +24,7 @@ from pydantic_models.operations import ExportPayload, PagePayload
 
 from . import contents, records, sessions
 from .creation import CLOCK_ALLOWANCE
-from .errors import NotFound, TooLarge
+from .errors import NotFound, TooLarge, Unavailable
 from .sessions import SessionHead
 
 T = TypeVar("T")
@@ -34,6 +36,9 @@ LEAN_PAGE = 100
 MAX_PAGE_CHARACTERS = 2_000_000
 MAX_LINKED_PAGE_CHARACTERS = 250_000
 """Of content in a page, also if large contents are told by links; a first record may have more."""
+
+LOOK_SECONDS = 0.5
+"""Between two looks for a record that is waited for; a look is half a read unit."""
 
 MAX_PAGE_RECORDS = 1000
 """Records of a page, which may be many more than it counts: most may begin no request."""
@@ -134,8 +139,34 @@ def read(session_id: str, user_id: str, *, with_content: bool) -> Log:
 def page(session_id: str, user_id: str, asked: PagePayload, count: Callable[[Record], int]) -> Page:
     """A page of records, as many as it takes until `count` over them reaches `asked.limit`.
 
-    Reads are strongly consistent. Raises NotFound.
+    If there is none yet, waits up to `asked.wait` seconds for one. Reads are strongly consistent.
+    Raises NotFound.
     """
+    found = _page(session_id, user_id, asked, count)
+    if not found.records and asked.wait and _comes(session_id, asked.after, asked.wait):
+        return _page(session_id, user_id, asked, count)
+    return found
+
+
+def _comes(session_id: str, after: int, seconds: float) -> bool:
+    """Wait for a record after another; whether it came. None comes once a session is closed."""
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(Unavailable):  # There is no time left to wait.
+        while True:
+            _, newest = records.query(session_id, 2, strong=False)
+            if newest and newest[0].number > after:
+                return True
+            if newest and newest[0].kind == "closed":
+                return False
+            if time.monotonic() + LOOK_SECONDS > deadline:
+                return False
+            time.sleep(LOOK_SECONDS)
+    return False
+
+
+def _page(
+    session_id: str, user_id: str, asked: PagePayload, count: Callable[[Record], int]
+) -> Page:
     newest_first = asked.order == "newest"
     head: SessionHead | None = None
     chosen: list[Record] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
 from ..base.identifiers import ChatSessionId, ToolSessionId
@@ -27,6 +27,15 @@ class PagePayload(RequestPayload):
         50, ge=1, le=100, description="The page ends with the record that brings it to this many"
     )
     order: Literal["oldest", "newest"] = Field("oldest", description="Which comes first")
+    wait: int = Field(
+        0, ge=0, le=20, description="Seconds to wait for a first record, if there is none yet"
+    )
+
+    @model_validator(mode="after")
+    def _waits_for_what_comes(self) -> PagePayload:
+        if self.wait and (self.order == "newest" or self.before is not None):
+            raise ValueError("to wait for what comes, read oldest first and without before")
+        return self
 
 
 class PageOfRecordsPayload(ResponsePayload):
