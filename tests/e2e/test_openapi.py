@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from dev.local_stack import Stack
 from dev.openapi import FILE
-from tests.e2e.conftest import Caller
+from tests.e2e.conftest import Caller, SignIn
 
 schema = schemathesis.openapi.from_dict(json.loads(FILE.read_text()))
 # Not among them: that whatever fits the schema is accepted (rules between fields are not in it),
@@ -39,18 +39,24 @@ CHECKS = [
 
 
 @pytest.fixture(scope="module")
-def things(ann: Caller) -> dict[str, str]:
-    """What there is of Ann's, by what its ids look like."""
-    casefile_id = ann.do("POST", "/casefiles", {"title": "Described"})["casefile_id"]
+def dora(sign_in: SignIn) -> Caller:
+    """Somebody with whom no other test has to do."""
+    return sign_in("dora@example.com")
+
+
+@pytest.fixture(scope="module")
+def things(dora: Caller) -> dict[str, str]:
+    """What there is of Dora's, by what its ids look like."""
+    casefile_id = dora.do("POST", "/casefiles", {"title": "Described"})["casefile_id"]
     filed = {"casefile_id": casefile_id}
-    tool = ann.do("POST", "/tool-sessions", filed)["session_id"]
+    tool = dora.do("POST", "/tool-sessions", filed)["session_id"]
     request = str(uuid4())
     key = {"Idempotency-Key": request}
-    ann.do("POST", f"/tool-sessions/{tool}/requests", {"tool_name": "search"}, headers=key)
+    dora.do("POST", f"/tool-sessions/{tool}/requests", {"tool_name": "search"}, headers=key)
     return {
         r"cf_[0-9]{6}_[a-z0-9]+": casefile_id,
         r"ts_[0-9]{6}_[a-z0-9]+": tool,
-        r"cs_[a-z0-9_]+": ann.do("POST", "/chat-sessions", filed)["session_id"],
+        r"cs_[a-z0-9_]+": dora.do("POST", "/chat-sessions", filed)["session_id"],
         r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": request,
     }
 
@@ -63,14 +69,14 @@ def things(ann: Caller) -> dict[str, str]:
     suppress_health_check=list(HealthCheck),
 )
 def test_it_answers_as_described(
-    case: Any, stack: Stack, ann: Caller, things: dict[str, str]
+    case: Any, stack: Stack, dora: Caller, things: dict[str, str]
 ) -> None:
     if case.method != "DELETE":  # What is well-formed is there: else most answers were 404.
         for beginning, thing in things.items():
             for name, value in case.path_parameters.items():
                 if re.fullmatch(beginning, str(value)):
                     case.path_parameters[name] = thing
-    headers = {"Authorization": ann.http.headers["Authorization"]}
+    headers = {"Authorization": dora.http.headers["Authorization"]}
     response = case.call(base_url=stack.url, headers=headers, timeout=60)
     # Where no function was reached, only AWS's gateway answers in our shape.
     is_the_gateways_own = response.status_code in (401, 403) and "message" in response.json()
