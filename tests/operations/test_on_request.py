@@ -22,13 +22,13 @@ class Functions:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.fault: Exception | None = None
 
-    def invoke(self, *, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803 -- boto3's
+    def invoke(self, **asked: str) -> dict[str, Any]:
         if self.fault:
             raise self.fault
-        envelope = json.loads(Payload)
-        self.asked.append((FunctionName, envelope))
+        name, envelope = asked["FunctionName"], json.loads(asked["Payload"])
+        self.asked.append((name, envelope))
         try:
-            returned = load(FunctionName.removeprefix("casefile-test_"))(envelope, Context())
+            returned = load(name.removeprefix("casefile-test_"))(envelope, Context())
         except CasefileError as error:
             raised = {"errorType": type(error).__name__, "errorMessage": str(error)}
             return {
