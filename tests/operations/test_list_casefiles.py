@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from casefile import dynamodb
-from casefile.errors import Forbidden
+from casefile import deletion, dynamodb
+from casefile.errors import Forbidden, Unavailable
 from pydantic_models.operations import ListCasefilesResponse
 from tests.conftest import Invoke
 
@@ -61,6 +61,22 @@ def test_what_is_deleted_is_not_listed(invoke: Invoke) -> None:
     casefile_id = create(invoke, "gone")
     share(invoke, casefile_id, BOB, "viewer")
     invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})
+    assert titles(invoke) == titles(invoke, BOB, scope="shared") == []
+
+
+def test_what_is_being_deleted_is_not_listed(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    casefile_id = create(invoke, "going")
+    share(invoke, casefile_id, BOB, "viewer")
+    invoke("create_session", {"casefile_id": casefile_id})
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise Unavailable("the function was stopped")
+
+    monkeypatch.setattr(deletion, "_let_go", stop)
+    with pytest.raises(Unavailable):
+        invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})
     assert titles(invoke) == titles(invoke, BOB, scope="shared") == []
 
 
