@@ -136,7 +136,7 @@ def test_what_cannot_be_done_ends_among_the_failed_and_holds_up_no_other(
 ) -> None:
     sqs, url = stack.client("sqs"), stack.outputs[queue]
     patience = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "3"})
     try:
         session_id = ann.do("POST", "/chat-sessions", {"title": queue})["session_id"]
         bad = asking("on_session_record")
