@@ -18,5 +18,6 @@ from pydantic_models.operations import (
 )
 def handle(request: SetLegalHoldRequest) -> Answer[LegalHoldPayload]:
     """While it lasts, nothing of the casefile, or filed in it, is deleted or leaves the table."""
-    held = casefiles.hold(request)
-    return Answer(LegalHoldPayload(casefile_id=request.payload.casefile_id, legal_hold=held))
+    held, at = casefiles.hold(request)
+    told = LegalHoldPayload(casefile_id=request.payload.casefile_id, legal_hold=held)
+    return Answer(told, at=at)

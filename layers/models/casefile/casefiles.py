@@ -70,6 +70,7 @@ class CasefileHead:
     notes: str | None
     changed_by: bytes | None
     hold: LegalHoldEntry | None
+    hold_changed_at: int
 
 
 def partition(casefile_id: str) -> str:
@@ -97,6 +98,7 @@ def _head(casefile_id: str, item: Item) -> CasefileHead:
         notes=item.get("notes"),
         changed_by=item.get("changed_by"),
         hold=_hold(item),
+        hold_changed_at=item.get("hold_changed_at", item["created_at"]),
     )
 
 
@@ -308,8 +310,8 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
     return read(GetCasefilePayload(casefile_id=casefile_id), request.user_id)[0]
 
 
-def hold(request: SetLegalHoldRequest) -> LegalHoldEntry | None:
-    """Put a casefile under legal hold, or lift it; returns the hold as it is then.
+def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
+    """Put a casefile under legal hold, or lift it; returns the hold then, and when that changed.
 
     A hold that is there stays as it was placed. Raises NotFound and Forbidden.
     """
@@ -318,9 +320,9 @@ def hold(request: SetLegalHoldRequest) -> LegalHoldEntry | None:
     for _ in attempts(f"Casefile {casefile_id}"):
         casefile = find(casefile_id, user_id)
         if (casefile.hold is not None) == asked.hold:
-            return casefile.hold
+            return casefile.hold, casefile.hold_changed_at
         at = max(to_milliseconds(now()), casefile.updated_at)
-        made: Item = _active(casefile_id, at)
+        made = _active(casefile_id, at) | {"hold_changed_at": at}
         if asked.hold:
             made |= {"held_at": at, "held_by": user_id}
             made |= {"held_for": asked.reason} if asked.reason else {}
@@ -341,7 +343,7 @@ def hold(request: SetLegalHoldRequest) -> LegalHoldEntry | None:
                 is_held=asked.hold,
                 request_id=str(request.request_id),
             )
-            return _hold(item)
+            return _hold(item), at
     raise AssertionError("attempts() ends by raising")
 
 
