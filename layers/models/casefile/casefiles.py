@@ -98,7 +98,7 @@ def _head(casefile_id: str, item: Item) -> CasefileHead:
         notes=item.get("notes"),
         changed_by=item.get("changed_by"),
         hold=_hold(item),
-        hold_changed_at=item.get("hold_changed_at", item["created_at"]),
+        hold_changed_at=item.get("hold_changed_at") or item["created_at"],
     )
 
 
