@@ -56,8 +56,11 @@ from casefile.session_log import Entry, Memories, append
 from pydantic_models.base.times import to_text
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
-from tests.conftest import BUCKET, forget
+from tests.conftest import BOTH_CLIENTS, BUCKET, forget
+from tests.loopback import wired_to_moto
 from tests.template import create_table
+
+client = BOTH_CLIENTS
 
 OWNER = "ann@example.com"
 
@@ -108,6 +111,7 @@ class Log(RuleBasedStateMachine):
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
+        "DYNAMODB_CLIENT": "boto3",
     }
 
     def __init__(self) -> None:
@@ -386,6 +390,21 @@ class Log(RuleBasedStateMachine):
 
 Log.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestLog = Log.TestCase
+
+
+class LeanLog(Log):
+    """The same through our own client."""
+
+    environment: ClassVar[dict[str, str]] = {**Log.environment, "DYNAMODB_CLIENT": "lean"}
+
+    @contextmanager
+    def aws(self) -> Iterator[None]:
+        with super().aws(), wired_to_moto():
+            yield
+
+
+LeanLog.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestLeanLog = LeanLog.TestCase
 
 
 @pytest.fixture

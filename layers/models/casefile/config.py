@@ -22,6 +22,7 @@ class Configuration:
     bus_name: str
     tells_of_messages: bool
     metrics_namespace: str
+    uses_boto3: bool
 
 
 @functools.cache
@@ -36,6 +37,7 @@ def configuration() -> Configuration:
             bus_name=os.environ.get("BUS_NAME", "default"),
             tells_of_messages=os.environ.get("MESSAGE_EVENTS") == "on",
             metrics_namespace=os.environ.get("METRICS_NAMESPACE", "Casefile"),
+            uses_boto3=os.environ.get("DYNAMODB_CLIENT") == "boto3",
         )
     except KeyError as missing:
         raise MissingConfiguration(

@@ -12,10 +12,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-import boto3
-from botocore.exceptions import ClientError
-
-from . import aws
+from . import aws, transport
 from .attempts import attempts
 from .config import configuration
 from .errors import TooLarge
@@ -45,8 +42,11 @@ MAX_BATCH = 100
 
 @functools.cache
 def client() -> DynamoDBClient:
-    """The one client of this execution environment."""
-    return boto3.client("dynamodb", config=aws.PATIENCE)
+    """The one client of this execution environment: our own, or boto3's, with the same calls."""
+    if configuration().uses_boto3 or not transport.is_enough():
+        made: DynamoDBClient = aws.client("dynamodb")
+        return made
+    return cast("DynamoDBClient", transport.Client())
 
 
 def table() -> str:
@@ -156,11 +156,11 @@ def translated_errors() -> Iterator[None]:
 
     Raises ConditionFailed, TransactionFailed, TooLarge and Unavailable.
     """
-    with aws.calling():
-        try:
+    try:
+        with aws.calling():
             yield
-        except ClientError as error:
-            raise _translated(cast("dict[str, Any]", error.response)) or error from error
+    except aws.Refused as refused:
+        raise _translated(refused.response) or refused from refused
 
 
 def _translated(response: dict[str, Any]) -> Exception | None:

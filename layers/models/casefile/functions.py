@@ -11,9 +11,6 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-
 from pydantic_models import operations
 from pydantic_models.base import BaseRequest
 
@@ -33,12 +30,8 @@ OPERATIONS = frozenset(
 )
 """The names of all operations."""
 
-PATIENCE = Config(
-    connect_timeout=1,
-    read_timeout=20,
-    retries={"mode": "standard", "total_max_attempts": 2},
-    tcp_keepalive=True,
-)
+READ_SECONDS = 20
+ATTEMPTS = 2
 """As long as a function may take, and once more: whatever it is asked twice it does once."""
 
 LONGEST_CALL = 42.0
@@ -58,7 +51,8 @@ class Refused(CasefileError):
 @functools.cache
 def client() -> LambdaClient:
     """The one client of this execution environment."""
-    return boto3.client("lambda", config=PATIENCE)
+    made: LambdaClient = aws.client("lambda", read_seconds=READ_SECONDS, attempts=ATTEMPTS)
+    return made
 
 
 def name(operation: str) -> str:
