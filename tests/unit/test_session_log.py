@@ -453,6 +453,25 @@ def test_a_catching_up_that_jumps_ahead_skips_no_record(
     assert len(read(session_id)) == 10
 
 
+def test_a_result_is_known_after_its_request_was_forgotten_and_found_again(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory ends between the two; the request is looked up again for a second result."""
+    clock = now()
+    for module in (session_log, creation):
+        monkeypatch.setattr(module, "now", lambda: clock)
+    monkeypatch.setattr(session_log, "MEMORY_RECORDS", 2)
+    begun = beginning(clock)
+    append(session_id, OWNER, begun)
+    append(session_id, OWNER, outcome(clock, begun, "a"))
+    clock += timedelta(minutes=11)
+    append(session_id, OWNER, entry(clock))
+    append(session_id, OWNER, outcome(clock, begun, "a"))
+    with pytest.raises(AlreadyCompleted):
+        append(session_id, OWNER, outcome(clock, begun, "b"))
+    assert [record.kind for record in read(session_id)] == ["request", "result", "chat"]
+
+
 def test_a_first_look_through_a_hole_is_taken_again(
     session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
