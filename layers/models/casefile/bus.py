@@ -8,14 +8,14 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pydantic_models.domain_events import DomainEvent
-
 from . import aws
 from .config import configuration
 
 if TYPE_CHECKING:
     from types_boto3_events import EventBridgeClient
     from types_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+    from pydantic_models.domain_events import DomainEvent
 
 MAX_EVENTS = 10
 """Of one PutEvents (EventBridge quotas)."""

@@ -14,16 +14,15 @@ import contextlib
 import functools
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+from pydantic_models import operations
 from pydantic_models.base.times import now, to_text
 from pydantic_models.canonical.content import AttachmentPayload, ContentLink
-from pydantic_models.operations import CreateUploadPayload, UploadCreatedPayload
 
 from . import aws
 from .attempts import attempts
@@ -33,6 +32,8 @@ from .errors import ContentMissing, NotFound
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+    from pydantic_models.operations import CreateUploadPayload, UploadCreatedPayload
 
 Thing = TypeVar("Thing")
 Made = TypeVar("Made")
@@ -163,7 +164,7 @@ def upload_link(user_id: str, upload: CreateUploadPayload) -> UploadCreatedPaylo
         },
         ExpiresIn=int(LINK_LIFE.total_seconds()),
     )
-    return UploadCreatedPayload(
+    return operations.UploadCreatedPayload(
         sha256=upload.sha256,
         size=upload.size,
         url=url,
@@ -242,6 +243,8 @@ def are_linked() -> bool:
 def _in_parallel(do: Callable[[Thing], Made], things: Sequence[Thing]) -> list[Made]:
     if len(things) < 2:
         return [do(thing) for thing in things]
+    from concurrent.futures import ThreadPoolExecutor
+
     client()  # Clients may be used by many threads, but not made by them.
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # Each in a context of its own: they share the deadline.

@@ -27,9 +27,6 @@ Answer = TypeVar("Answer")
 Item: TypeAlias = "dict[str, Any]"
 """Attribute names to plain values."""
 
-MAX_ITEM_BYTES = 399 * 1024
-"""DynamoDB's limit for an item is 400 KB, names included; our count of its bytes is close to it."""
-
 WRITE_UNIT_BYTES = 1024
 """What one write unit pays for."""
 
@@ -214,13 +211,7 @@ def get_many(keys: Sequence[dict[str, Any]], *, strong: bool = True) -> Iterator
 
 
 def creation(item: Mapping[str, Value | None]) -> PutTypeDef:
-    """The write of an item that must not be there yet. Raises TooLarge."""
-    size = item_bytes(item)
-    if size > MAX_ITEM_BYTES:
-        raise TooLarge(
-            f"This comes to {size // 1024} KB as it would be stored, "
-            f"and at most {MAX_ITEM_BYTES // 1024} KB can be. Send less at once."
-        )
+    """The write of an item that must not be there yet."""
     return {
         "TableName": table(),
         "Item": to_attributes(item),
@@ -230,7 +221,10 @@ def creation(item: Mapping[str, Value | None]) -> PutTypeDef:
 
 
 def create(item: Mapping[str, Value | None]) -> None:
-    """Write an item that must not be there yet. Raises ConditionFailed with the one that is."""
+    """Write an item that must not be there yet.
+
+    Raises ConditionFailed with the one that is, and TooLarge.
+    """
     put(creation(item))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OPERATIONS = frozenset(
     str(each.model_fields["operation"].default)
-    for each in vars(operations).values()
+    for each in (getattr(operations, name) for name in operations.__all__)
     if isinstance(each, type) and issubclass(each, BaseRequest)
 )
 """The names of all operations."""

@@ -10,6 +10,7 @@ the item names it by its SHA-256.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
@@ -107,6 +108,7 @@ def pack(session_id: str, content: str) -> Item:
     return {"digest": sha256(text).digest(), "size": len(text)}
 
 
+@functools.lru_cache(maxsize=32)
 def _bytes_beside(session_id: str) -> int:
     """The bytes of a record's item without its content, about: with a million of everything."""
     million = 999_999
