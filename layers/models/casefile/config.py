@@ -45,6 +45,11 @@ def configuration() -> Configuration:
         ) from None
 
 
+def is_from_snapshot() -> bool:
+    """Whether this process is being started for a snapshot (Lambda SnapStart)."""
+    return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+
+
 def is_lambda() -> bool:
     """Whether this process was started as a Lambda function."""
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ

@@ -16,9 +16,10 @@ from pydantic_models.base import BaseRequest
 
 from . import aws, inbox
 from .attempts import time_limit
-from .config import configuration, is_lambda
+from .config import configuration
 from .errors import BadRequest, CasefileError
 from .log import logger
+from .starting import start
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -89,9 +90,7 @@ def invoke(envelope: dict[str, Any]) -> None:
 
 def receiving(do: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any], Any], Any]:
     """Make a function of an envelope the Lambda handler of the inbox's queues."""
-    if is_lambda():  # While the function starts.
-        configuration()
-        client()
+    start(client)
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         with time_limit(context.get_remaining_time_in_millis() / 1000):

@@ -14,8 +14,8 @@ from pydantic import validate_call
 
 from . import dynamodb
 from .attempts import time_limit
-from .config import configuration, is_lambda
 from .log import logger
+from .starting import start
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -40,7 +40,5 @@ def scheduled(run: Callable[..., DataclassInstance]) -> Scheduled:
 
     Its arguments are checked: pydantic's ValidationError is raised for a wrong input.
     """
-    if is_lambda():  # While the function starts.
-        configuration()
-        dynamodb.client()
+    start(dynamodb.client)
     return Scheduled(validate_call(run))

@@ -292,6 +292,8 @@ class Client:
         # As it stands in the URL, but for what signatures leave out: case, user, usual port.
         host = address.netloc.rpartition("@")[2].lower()
         self._signer = Signer(host.removesuffix(":443" if is_safe else ":80"), region())
+        if not os.environ.get("AWS_ACCESS_KEY_ID"):
+            _finder()  # Its import takes a while; what it finds is asked for with each request.
         self._idle: list[socket.socket] = []
         self._quota = _QUOTA
         self._skew = 0.0
