@@ -96,7 +96,7 @@ def calling(seconds: float = 0) -> Iterator[None]:
 
 def _told_by_boto3(error: Exception) -> Exception:
     """An error as it is named here; what is not boto3's stays as it is."""
-    if "botocore" not in sys.modules:  # Who has not imported it can't have its errors.
+    if "botocore.exceptions" not in sys.modules:  # Who has not imported them can't have them.
         return error
     from botocore import exceptions
     from botocore.parsers import ResponseParserError
