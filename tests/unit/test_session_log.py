@@ -403,7 +403,7 @@ class LeanLog(Log):
             yield
 
 
-LeanLog.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+LeanLog.TestCase.settings = settings(max_examples=8, stateful_step_count=30, deadline=None)
 TestLeanLog = LeanLog.TestCase
 
 

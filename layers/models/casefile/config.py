@@ -50,6 +50,19 @@ def is_from_snapshot() -> bool:
     return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
+def log_level() -> str:
+    """From which level on lines are logged."""
+    for name in ("POWERTOOLS_LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL"):
+        if level := os.environ.get(name):
+            return level.upper()
+    return "INFO"
+
+
+def trace_id() -> str:
+    """The id of the X-Ray trace that this invocation belongs to, if any."""
+    return os.environ.get("_X_AMZN_TRACE_ID", "").partition(";")[0].removeprefix("Root=")
+
+
 def is_lambda() -> bool:
     """Whether this process was started as a Lambda function."""
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
