@@ -11,7 +11,17 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from casefile import bus, config, contents, cursors, dynamodb, session_log, transport
+from casefile import (
+    archives,
+    bus,
+    config,
+    contents,
+    cursors,
+    dynamodb,
+    erasure,
+    session_log,
+    transport,
+)
 from casefile.entry import Operation
 from tests.loopback import wired_to_moto
 from tests.template import ROOT, create_table
@@ -73,6 +83,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, client: str) -> Iterator[None]:
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("DYNAMODB_CLIENT", client)
+    monkeypatch.setattr(erasure, "SETTLING_SECONDS", 0)  # This table's indexes don't lag.
     with mock_aws(), contextlib.ExitStack() as stack:
         if client == "lean":
             stack.enter_context(wired_to_moto())
@@ -109,6 +120,7 @@ def forget() -> None:
     transport._finder.cache_clear()
     bus.client.cache_clear()
     dynamodb.client.cache_clear()
+    archives._manifest.cache_clear()
     contents.client.cache_clear()
     cursors._key.cache_clear()
     session_log._memories.clear()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import validate_call
 
-from . import dynamodb
+from . import dynamodb, metrics
 from .attempts import time_limit
 from .log import logger
 from .starting import start
@@ -25,20 +25,24 @@ if TYPE_CHECKING:
 class Scheduled:
     """A Lambda handler for a schedule, whose input holds the arguments."""
 
+    name: str
     run: Callable[..., DataclassInstance]
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Run once; answer, and log, what was done."""
+        metrics.begin()
         with time_limit(context.get_remaining_time_in_millis() / 1000):
             done = asdict(self.run(**event))
-        logger.info("done", **done)
+        logger.info("done", operation=self.name, **done, **metrics.told())
         return done
 
 
-def scheduled(run: Callable[..., DataclassInstance]) -> Scheduled:
-    """Make a function that tells what it did the Lambda handler of a schedule.
+def scheduled(
+    name: str,
+) -> Callable[[Callable[..., DataclassInstance]], Scheduled]:
+    """Make a function that tells what it did the Lambda handler of a schedule, by its name.
 
     Its arguments are checked: pydantic's ValidationError is raised for a wrong input.
     """
     start(dynamodb.client)
-    return Scheduled(validate_call(run))
+    return lambda run: Scheduled(name, validate_call(run))

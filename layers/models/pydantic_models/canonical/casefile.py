@@ -59,6 +59,14 @@ class CasefileACL(Model):
     inherit_from_parent: bool = False
 
 
+class LegalHoldEntry(Model):
+    """That a casefile and what is filed in it must be kept: by whose word, since when, and why."""
+
+    placed_by: str
+    placed_at: str
+    reason: str | None = None
+
+
 class ResourceReference(Model):
     """Something outside Casefile that a casefile points to."""
 
@@ -82,3 +90,6 @@ class CasefileModel(Model):
     )
     session_count: int = Field(0, ge=0, description="How many sessions are filed in it, exactly")
     notes: str | None = None
+    legal_hold: LegalHoldEntry | None = Field(
+        None, description="While it is there, nothing here can be deleted or taken out"
+    )

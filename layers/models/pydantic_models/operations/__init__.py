@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from .session_changes import *
     from .tool_sessions import *
     from .uploads import *
+    from .users import *
 
 _NAMES = {
     "..canonical.chat_session": ("ChatMessagePayload",),
-    ".answers": ("ExportPayload", "SessionDeletedPayload"),
+    ".answers": (
+        "ExportPayload",
+        "SessionDeletedPayload",
+    ),
     ".casefiles": (
         "AddSessionToCasefilePayload",
         "AddSessionToCasefileRequest",
@@ -39,11 +43,15 @@ _NAMES = {
         "GetCasefilePayload",
         "GetCasefileRequest",
         "GetCasefileResponse",
+        "LegalHoldPayload",
         "RemoveSessionFromCasefilePayload",
         "RemoveSessionFromCasefileRequest",
         "RemoveSessionFromCasefileResponse",
         "SessionAddedPayload",
         "SessionRemovedPayload",
+        "SetLegalHoldPayload",
+        "SetLegalHoldRequest",
+        "SetLegalHoldResponse",
         "UpdateCasefilePayload",
         "UpdateCasefileRequest",
         "UpdateCasefileResponse",
@@ -172,6 +180,12 @@ _NAMES = {
         "CreateUploadRequest",
         "CreateUploadResponse",
         "UploadCreatedPayload",
+    ),
+    ".users": (
+        "ErasedPayload",
+        "EraseUserPayload",
+        "EraseUserRequest",
+        "EraseUserResponse",
     ),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
