@@ -13,10 +13,11 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from dev import environments
+from dev import build_output, environments
 from dev.console import Problem, say
 
 _ROOT = environments.ROOT
+_BUILD = _ROOT / ".aws-sam/build"
 
 
 def deploy(arguments: Sequence[str]) -> None:
@@ -31,6 +32,10 @@ def deploy(arguments: Sequence[str]) -> None:
         )
     build = ["build", "--cached", "--parallel", *(["--use-container"] if in_container else [])]
     _run(sam, build, python)
+    if python is None:
+        say(f"Without {_runtime()} here, nothing is compiled: each cold start takes longer.")
+    else:
+        build_output.finish(_BUILD, python)
     rest = [argument for argument in arguments if argument != "--use-container"]
     guided = [] if _has_saved_answers() or "--guided" in rest else ["--guided"]
     _run(sam, ["deploy", *guided, *rest], python)
@@ -45,6 +50,8 @@ def check_template() -> None:
         )
     _run(sam, ["validate", "--lint"], python)
     _run(sam, ["build", "--cached", "--parallel"], python)
+    build_output.finish(_BUILD, python)
+    build_output.check(_BUILD, python)
 
 
 def _run(sam: Path, arguments: Sequence[str], python: Path | None) -> None:

@@ -1,5 +1,6 @@
 """What tests share: the functions as they are deployed, and a table like the template's."""
 
+import contextlib
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,8 +11,19 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from casefile import archives, bus, config, contents, cursors, dynamodb, erasure, session_log
+from casefile import (
+    archives,
+    bus,
+    config,
+    contents,
+    cursors,
+    dynamodb,
+    erasure,
+    session_log,
+    transport,
+)
 from casefile.entry import Operation
+from tests.loopback import wired_to_moto
 from tests.template import ROOT, create_table
 
 BUCKET = "casefile-test"
@@ -50,7 +62,19 @@ class Context:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def client() -> str:
+    """Through which client the table is reached: `boto3`, or `lean` for our own."""
+    return "boto3"
+
+
+BOTH_CLIENTS = pytest.fixture(name="client", params=["boto3", "lean"])(
+    lambda request: request.param
+)
+"""In place of `client`, for tests that are to hold with either."""
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, client: str) -> Iterator[None]:
     """An empty table of an AWS that lives in this process, and a fresh execution environment."""
     monkeypatch.setenv("TABLE_NAME", "casefile-test")
     monkeypatch.setenv("BUCKET_NAME", BUCKET)
@@ -58,27 +82,42 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("DYNAMODB_CLIENT", client)
     monkeypatch.setattr(erasure, "SETTLING_SECONDS", 0)  # This table's indexes don't lag.
-    with mock_aws():
+    with mock_aws(), contextlib.ExitStack() as stack:
+        if client == "lean":
+            stack.enter_context(wired_to_moto())
         create_table(boto3.client("dynamodb"), "casefile-test")
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         forget()
         yield
-    forget()
+        forget()
 
 
 @pytest.fixture
-def calls(aws: None) -> list[str]:
+def calls(aws: None, client: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the calls that are made to DynamoDB, until `forget`."""
     made: list[str] = []
-    events = dynamodb.client().meta.events
-    events.register("before-call.dynamodb", lambda model, **_: made.append(model.name))
+    if client == "lean":
+        ask = transport.Client._ask
+
+        def counted(self: transport.Client, operation: str, body: bytes) -> transport.Answer:
+            made.append(operation)
+            return ask(self, operation, body)
+
+        monkeypatch.setattr(transport.Client, "_ask", counted)
+    else:
+        events = dynamodb.client().meta.events
+        events.register("before-call.dynamodb", lambda model, **_: made.append(model.name))
     return made
 
 
 def forget() -> None:
     """Become a new execution environment: nothing is remembered."""
+    if dynamodb.client.cache_info().currsize:
+        dynamodb.client().close()
     config.configuration.cache_clear()
+    transport._finder.cache_clear()
     bus.client.cache_clear()
     dynamodb.client.cache_clear()
     archives._manifest.cache_clear()

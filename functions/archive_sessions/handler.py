@@ -8,7 +8,7 @@ from casefile import retention
 from casefile.schedule import scheduled
 
 
-@scheduled
+@scheduled("archive_sessions")
 def handle(keep_days: NonNegativeInt) -> retention.Retained:
     """What one run leaves, out of time, the next one finds. With 0, nothing leaves the table."""
     return retention.archive_sessions(timedelta(days=keep_days) if keep_days else None)

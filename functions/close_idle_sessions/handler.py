@@ -9,7 +9,7 @@ from casefile.rounds import Round
 from casefile.schedule import scheduled
 
 
-@scheduled
+@scheduled("close_idle_sessions")
 def handle(idle_hours: PositiveFloat) -> Round:
     """What one run leaves, out of time, the next one finds."""
     return idle.close_sessions(timedelta(hours=idle_hours))

@@ -4,7 +4,7 @@ from casefile import erasure
 from casefile.schedule import scheduled
 
 
-@scheduled
+@scheduled("finish_deletions")
 def handle() -> erasure.Finished:
     """What one run leaves, out of time, the next one finds."""
     return erasure.finish_deletions()

@@ -60,6 +60,7 @@ def meter(engine: str) -> Iterator[Meter]:
         patched.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine)
         patched.setenv("TABLE_NAME", "casefile-cost")
         patched.setenv("BUCKET_NAME", "casefile-cost")
+        patched.setenv("DYNAMODB_CLIENT", "boto3")  # Its events feed the meter.
         forget()
         admin = boto3.client("dynamodb")
         create_table(admin, "casefile-cost")

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casefile import reading
-from casefile.log import logger
+from casefile.log import HANDLER
 from pydantic_models.base import FailedResponse
 from tests.conftest import OPERATIONS, Context, Invoke, load
 from tests.events import event
@@ -363,7 +363,7 @@ def test_an_answer_too_large_for_a_function_is_413(
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the function logs."""
     lines = io.StringIO()
-    monkeypatch.setattr(logger.registered_handler, "stream", lines)
+    monkeypatch.setattr(HANDLER, "stream", lines)
     return lines
 
 

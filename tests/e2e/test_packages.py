@@ -3,6 +3,7 @@
 import importlib.metadata
 import io
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,8 +12,38 @@ from pathlib import Path
 import pytest
 
 from dev import packages
-from tests.conftest import OPERATIONS
+from tests.conftest import FUNCTIONS, OPERATIONS
 from tests.template import ROOT
+
+FORBIDDEN = {
+    "asyncio",
+    "aws_lambda_powertools.utilities.batch",
+    "boto3",
+    "botocore.client",
+    "botocore.exceptions",
+    "botocore.session",
+    "concurrent.futures",
+    "http.client",
+    "urllib3",
+}
+"""What no operation needs to start."""
+
+HOMES = {
+    "casefiles": "casefile|hold",
+    "chat_sessions": "chat",
+    "lists": "list|casefile|hold",
+    "pages": "list_tool_|list_chat_|export_",
+    "permissions": "permission",
+    "session_changes": "update",
+    "tool_sessions": "session|tool",
+    "uploads": "upload",
+    "users": "erase",
+}
+"""The modules of the contract's operations, and whose they are, by parts of the names."""
+
+
+def _others(operation: str) -> set[str]:
+    return {module for module, names in HOMES.items() if not re.search(names, operation)}
 
 
 def unpack(package: packages.Package, folder: Path) -> Path:
@@ -49,18 +80,20 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_function_starts_with_the_layer_and_boto3_alone(
+@pytest.mark.parametrize("operation", FUNCTIONS)
+def test_a_function_starts_with_the_layer_and_boto3_alone_and_imports_what_it_needs(
     layer: Path, runtime: Path, tmp_path: Path, operation: str
 ) -> None:
     code = unpack(packages.of_function(ROOT / "functions" / operation), tmp_path)
     program = (
         f"import sys; sys.path[:0] = {[str(code), str(layer), str(runtime)]!r}; import handler; "
-        "print(handler.handle.name)"
+        "print(getattr(handler.handle, 'name', None), *sys.modules)"
     )
     environment = {
         "AWS_LAMBDA_FUNCTION_NAME": operation,
         "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
         "PATH": os.defpath,
     }
 
@@ -75,7 +108,12 @@ def test_a_function_starts_with_the_layer_and_boto3_alone(
 
     started = start(TABLE_NAME="table", BUCKET_NAME="bucket")
     assert started.returncode == 0, started.stderr
-    assert started.stdout.strip() == operation
+    name, *imported = started.stdout.split()
+    if operation in OPERATIONS:
+        assert name == operation
+        assert not FORBIDDEN.intersection(imported)
+        others = {f"pydantic_models.operations.{module}" for module in _others(operation)}
+        assert not others.intersection(imported)
     unconfigured = start()
     assert unconfigured.returncode != 0
     assert "TABLE_NAME" in unconfigured.stderr

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from casefile import archives, deletion, dynamodb, records, retention, session_log, sessions
 from casefile.errors import CasefileError, LegalHold, NotFound, SessionClosed
-from casefile.log import logger
+from casefile.log import HANDLER
 from pydantic_models.base.times import now
 from pydantic_models.export import verify
 from tests.conftest import BUCKET, Context, Invoke, forget, load, objects, stored
@@ -398,7 +398,7 @@ def test_it_tells_how_far_behind_it_is(
         broken.setattr(archives, "write", fail)
         run()
     run()
-    lines = [json.loads(logger.registered_formatter.format(each)) for each in caplog.records]
+    lines = [json.loads(HANDLER.format(each)) for each in caplog.records]
     behind, caught_up = (line["ArchiveLag"] for line in lines if "ArchiveLag" in line)
     assert LONG_AGO.total_seconds() <= behind < LONG_AGO.total_seconds() + 600
     assert caught_up == 0

@@ -11,7 +11,7 @@ import pytest
 
 from casefile import api, metrics, session_log
 from casefile.errors import SessionClosed
-from casefile.log import logger
+from casefile.log import HANDLER
 from pydantic_models.base.times import now, to_text
 from pydantic_models.canonical.record import Totals
 from tests.conftest import Context, Invoke, load, objects
@@ -26,9 +26,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 def lines(caplog: pytest.LogCaptureFixture) -> Lines:
     """The lines that were logged, as they are written to standard output."""
     caplog.set_level("INFO")
-    return lambda: [
-        json.loads(logger.registered_formatter.format(record)) for record in caplog.records
-    ]
+    return lambda: [json.loads(HANDLER.format(record)) for record in caplog.records]
 
 
 @pytest.fixture

@@ -56,8 +56,11 @@ from casefile.session_log import Entry, Memories, append
 from pydantic_models.base.times import to_text
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
-from tests.conftest import BUCKET, forget
+from tests.conftest import BOTH_CLIENTS, BUCKET, forget
+from tests.loopback import wired_to_moto
 from tests.template import create_table
+
+client = BOTH_CLIENTS
 
 OWNER = "ann@example.com"
 
@@ -108,6 +111,7 @@ class Log(RuleBasedStateMachine):
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
+        "DYNAMODB_CLIENT": "boto3",
     }
 
     def __init__(self) -> None:
@@ -388,6 +392,21 @@ Log.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadli
 TestLog = Log.TestCase
 
 
+class LeanLog(Log):
+    """The same through our own client."""
+
+    environment: ClassVar[dict[str, str]] = {**Log.environment, "DYNAMODB_CLIENT": "lean"}
+
+    @contextmanager
+    def aws(self) -> Iterator[None]:
+        with super().aws(), wired_to_moto():
+            yield
+
+
+LeanLog.TestCase.settings = settings(max_examples=8, stateful_step_count=30, deadline=None)
+TestLeanLog = LeanLog.TestCase
+
+
 @pytest.fixture
 def session_id(aws: None) -> str:
     return open_session()
@@ -432,6 +451,25 @@ def test_a_catching_up_that_jumps_ahead_skips_no_record(
     assert append(session_id, OWNER, entry(clock), memories=ours).number == 10
     assert append(session_id, OWNER, sent, memories=ours) == recorded
     assert len(read(session_id)) == 10
+
+
+def test_a_result_is_known_after_its_request_was_forgotten_and_found_again(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory ends between the two; the request is looked up again for a second result."""
+    clock = now()
+    for module in (session_log, creation):
+        monkeypatch.setattr(module, "now", lambda: clock)
+    monkeypatch.setattr(session_log, "MEMORY_RECORDS", 2)
+    begun = beginning(clock)
+    append(session_id, OWNER, begun)
+    append(session_id, OWNER, outcome(clock, begun, "a"))
+    clock += timedelta(minutes=11)
+    append(session_id, OWNER, entry(clock))
+    append(session_id, OWNER, outcome(clock, begun, "a"))
+    with pytest.raises(AlreadyCompleted):
+        append(session_id, OWNER, outcome(clock, begun, "b"))
+    assert [record.kind for record in read(session_id)] == ["request", "result", "chat"]
 
 
 def test_a_first_look_through_a_hole_is_taken_again(

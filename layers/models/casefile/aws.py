@@ -1,38 +1,25 @@
 """Calls to AWS: made if there is time for them, and told in our words when nothing answers.
 
-Whatever passes by itself (no connection, throttling, a fault of AWS's own) is retried by the SDK
+Whatever passes by itself (no connection, throttling, a fault of AWS's own) is retried by the client
 and then becomes Unavailable: the caller may send the same request again.
+
+boto3 takes a quarter of a second to import, so it is imported here, when a client is made.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
-from typing import Any, cast
-
-from botocore.config import Config
-from botocore.exceptions import (
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseStreamingError,
-)
-from botocore.exceptions import (
-    ConnectionError as NoConnectionError,
-)
-from botocore.parsers import ResponseParserError
+from typing import Any
 
 from .attempts import check_time
 from .errors import Unavailable
 
-PATIENCE = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 3},
-    tcp_keepalive=True,
-)
-"""How a client waits and retries. It retries what is safe to repeat."""
+CONNECT_SECONDS = 1
+READ_SECONDS = 2
+ATTEMPTS = 3
+"""How a client waits and retries, unless it says otherwise. It retries what is safe to repeat."""
 
 _PASSING_CODES = {
     "OperationAborted",
@@ -48,34 +35,88 @@ _PASSING_CODES = {
 """Beside everything with an HTTP status from 500 on."""
 
 
+class Refused(Exception):
+    """AWS said no: `response` is its answer, as boto3's ClientError has it."""
+
+    def __init__(self, response: dict[str, Any]) -> None:
+        error = response["Error"]
+        super().__init__(f"{error['Code']}: {error.get('Message', '')}")
+        self.response = response
+
+    @property
+    def code(self) -> str:
+        """What AWS calls the error."""
+        return str(self.response["Error"]["Code"])
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer, 0 if it isn't known."""
+        return int(self.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+class NoAnswer(Exception):
+    """AWS could not be reached, or what it answered could not be understood."""
+
+
+def client(
+    service: str, *, read_seconds: int = READ_SECONDS, attempts: int = ATTEMPTS, **more: Any
+) -> Any:
+    """boto3's client for a service."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        tcp_keepalive=True,
+        **more,
+    )
+    make: Any = boto3.client
+    return make(service, config=config)
+
+
 @contextlib.contextmanager
 def calling(seconds: float = 0) -> Iterator[None]:
     """Make a call if there is time, for one that may take `seconds` as well.
 
-    Raises Unavailable, and ClientError for a definite refusal.
+    Raises Unavailable, and Refused for a definite refusal.
     """
     check_time(seconds)
     try:
         yield
-    except ClientError as error:
-        if is_passing(cast("dict[str, Any]", error.response)):
+    except Exception as error:
+        told = _told_by_boto3(error)
+        if isinstance(told, NoAnswer) or (isinstance(told, Refused) and is_passing(told)):
             raise come_back() from error
-        raise
-    except (
-        NoConnectionError,
-        CredentialRetrievalError,
-        HTTPClientError,
-        IncompleteReadError,
+        if told is error:
+            raise
+        raise told from error
+
+
+def _told_by_boto3(error: Exception) -> Exception:
+    """An error as it is named here; what is not boto3's stays as it is."""
+    if "botocore.exceptions" not in sys.modules:  # Who has not imported them can't have them.
+        return error
+    from botocore import exceptions
+    from botocore.parsers import ResponseParserError
+
+    if isinstance(error, exceptions.ClientError):
+        return Refused(dict(error.response))
+    nothing_came = (
+        exceptions.ConnectionError,
+        exceptions.CredentialRetrievalError,
+        exceptions.HTTPClientError,
+        exceptions.IncompleteReadError,
+        exceptions.ResponseStreamingError,
         ResponseParserError,
-        ResponseStreamingError,
-    ) as error:
-        raise come_back() from error
+    )
+    return NoAnswer(str(error)) if isinstance(error, nothing_came) else error
 
 
-def is_passing(response: dict[str, Any]) -> bool:
+def is_passing(refused: Refused) -> bool:
     """Whether an error answer may be another one in a moment."""
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return response["Error"]["Code"] in _PASSING_CODES or status >= 500
+    return refused.code in _PASSING_CODES or refused.status >= 500
 
 
 def come_back() -> Unavailable:

@@ -8,16 +8,14 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import boto3
-
-from pydantic_models.domain_events import DomainEvent
-
 from . import aws
 from .config import configuration
 
 if TYPE_CHECKING:
     from types_boto3_events import EventBridgeClient
     from types_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+    from pydantic_models.domain_events import DomainEvent
 
 MAX_EVENTS = 10
 """Of one PutEvents (EventBridge quotas)."""
@@ -30,7 +28,8 @@ PAUSE = 0.1
 @functools.cache
 def client() -> EventBridgeClient:
     """The one client of this execution environment."""
-    return boto3.client("events", config=aws.PATIENCE)
+    made: EventBridgeClient = aws.client("events")
+    return made
 
 
 def publish(events: Sequence[DomainEvent]) -> list[int]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from pydantic_models import operations
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.canonical import (
@@ -25,13 +26,6 @@ from pydantic_models.canonical import (
     CasefileModel,
     LegalHoldEntry,
     PermissionLevel,
-)
-from pydantic_models.operations import (
-    CreateCasefileRequest,
-    GetCasefilePayload,
-    ListCasefilesPayload,
-    SetLegalHoldRequest,
-    UpdateCasefileRequest,
 )
 from pydantic_models.views import CasefileSummary
 
@@ -43,6 +37,14 @@ from .log import logger
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    from pydantic_models.operations import (
+        CreateCasefileRequest,
+        GetCasefilePayload,
+        ListCasefilesPayload,
+        SetLegalHoldRequest,
+        UpdateCasefileRequest,
+    )
 
 HEAD = "HEAD"
 
@@ -307,7 +309,7 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
                 values=values | {":owner": casefile.user_id},
             )
             break
-    return read(GetCasefilePayload(casefile_id=casefile_id), request.user_id)[0]
+    return read(operations.GetCasefilePayload(casefile_id=casefile_id), request.user_id)[0]
 
 
 def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:

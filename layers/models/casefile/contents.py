@@ -20,22 +20,21 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
-
+from pydantic_models import operations
 from pydantic_models.base.times import now, to_text
 from pydantic_models.canonical.content import AttachmentPayload, ContentLink
-from pydantic_models.operations import CreateUploadPayload, UploadCreatedPayload
 
 from . import aws
 from .attempts import attempts
+from .aws import Refused
 from .config import configuration
 from .errors import ContentMissing, NotFound
 from .parallel import in_parallel
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+    from pydantic_models.operations import CreateUploadPayload, UploadCreatedPayload
 
 LINK_LIFE = timedelta(minutes=15)
 
@@ -52,13 +51,14 @@ _NOT_THERE = {"403", "404", "AccessDenied", "NoSuchKey", "NotFound", "Preconditi
 @functools.cache
 def client() -> S3Client:
     """The one client of this execution environment, made when it is first needed."""
-    patience = Config(
-        read_timeout=COPY_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": 2},
+    made: S3Client = aws.client(
+        "s3",
+        read_seconds=COPY_SECONDS,
+        attempts=2,
         signature_version="s3v4",
         s3={"addressing_style": "virtual"},  # The region's own address, also in links.
     )
-    return boto3.client("s3", config=aws.PATIENCE.merge(patience))
+    return made
 
 
 def put(session_id: str, content: str) -> None:
@@ -92,8 +92,8 @@ def fetch(key: str, begin: int = 0, end: int | None = None) -> bytes:
         with aws.calling():
             found = client().get_object(Bucket=_bucket(), Key=key, Range=f"bytes={begin}-{last}")
             return found["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _NOT_THERE:
+    except Refused as refused:
+        if refused.code not in _NOT_THERE:
             raise
         raise NotFound("The content of this session is not there any more.") from None
 
@@ -103,8 +103,8 @@ def size_of(key: str) -> int | None:
     try:
         with aws.calling():
             return client().head_object(Bucket=_bucket(), Key=key)["ContentLength"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _NOT_THERE:
+    except Refused as refused:
+        if refused.code not in _NOT_THERE:
             raise
         return None
 
@@ -139,8 +139,8 @@ def _take_over(session_id: str, user_id: str, attachment: AttachmentPayload) -> 
                     CopySource={"Bucket": _bucket(), "Key": incoming},
                     CopySourceIfMatch=tag,
                 )
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _NOT_THERE:
+        except Refused as refused:
+            if refused.code not in _NOT_THERE:
                 raise
         else:
             return  # Otherwise it went or changed just now.
@@ -155,8 +155,8 @@ def _tag(key: str, attachment: AttachmentPayload) -> str | None:
     try:
         with aws.calling():
             found = client().head_object(Bucket=_bucket(), Key=key, ChecksumMode="ENABLED")
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _NOT_THERE:
+    except Refused as refused:
+        if refused.code not in _NOT_THERE:
             raise
         return None
     digest = b64encode(bytes.fromhex(attachment.sha256)).decode()
@@ -178,7 +178,7 @@ def upload_link(user_id: str, upload: CreateUploadPayload) -> UploadCreatedPaylo
         },
         ExpiresIn=int(LINK_LIFE.total_seconds()),
     )
-    return UploadCreatedPayload(
+    return operations.UploadCreatedPayload(
         sha256=upload.sha256,
         size=upload.size,
         url=url,

@@ -12,10 +12,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-import boto3
-from botocore.exceptions import ClientError
-
-from . import aws
+from . import aws, transport
 from .attempts import attempts
 from .config import configuration
 from .errors import TooLarge
@@ -30,9 +27,6 @@ Answer = TypeVar("Answer")
 Item: TypeAlias = "dict[str, Any]"
 """Attribute names to plain values."""
 
-MAX_ITEM_BYTES = 399 * 1024
-"""DynamoDB's limit for an item is 400 KB, names included; our count of its bytes is close to it."""
-
 WRITE_UNIT_BYTES = 1024
 """What one write unit pays for."""
 
@@ -45,8 +39,11 @@ MAX_BATCH = 100
 
 @functools.cache
 def client() -> DynamoDBClient:
-    """The one client of this execution environment."""
-    return boto3.client("dynamodb", config=aws.PATIENCE)
+    """The one client of this execution environment: our own, or boto3's, with the same calls."""
+    if configuration().uses_boto3 or not transport.is_enough():
+        made: DynamoDBClient = aws.client("dynamodb")
+        return made
+    return cast("DynamoDBClient", transport.Client())
 
 
 def table() -> str:
@@ -156,11 +153,11 @@ def translated_errors() -> Iterator[None]:
 
     Raises ConditionFailed, TransactionFailed, TooLarge and Unavailable.
     """
-    with aws.calling():
-        try:
+    try:
+        with aws.calling():
             yield
-        except ClientError as error:
-            raise _translated(cast("dict[str, Any]", error.response)) or error from error
+    except aws.Refused as refused:
+        raise _translated(refused.response) or refused from refused
 
 
 def _translated(response: dict[str, Any]) -> Exception | None:
@@ -214,13 +211,7 @@ def get_many(keys: Sequence[dict[str, Any]], *, strong: bool = True) -> Iterator
 
 
 def creation(item: Mapping[str, Value | None]) -> PutTypeDef:
-    """The write of an item that must not be there yet. Raises TooLarge."""
-    size = item_bytes(item)
-    if size > MAX_ITEM_BYTES:
-        raise TooLarge(
-            f"This comes to {size // 1024} KB as it would be stored, "
-            f"and at most {MAX_ITEM_BYTES // 1024} KB can be. Send less at once."
-        )
+    """The write of an item that must not be there yet."""
     return {
         "TableName": table(),
         "Item": to_attributes(item),
@@ -230,7 +221,10 @@ def creation(item: Mapping[str, Value | None]) -> PutTypeDef:
 
 
 def create(item: Mapping[str, Value | None]) -> None:
-    """Write an item that must not be there yet. Raises ConditionFailed with the one that is."""
+    """Write an item that must not be there yet.
+
+    Raises ConditionFailed with the one that is, and TooLarge.
+    """
     put(creation(item))
 
 

@@ -35,9 +35,9 @@ from pydantic_models.operations import ExportPayload
 from . import access, api, archives, contents, dynamodb, inbox, metrics
 from .access import Needs
 from .attempts import time_limit
-from .config import configuration, is_lambda
 from .errors import AnswerTooLarge, BadRequest, CasefileError, Fault
 from .log import logger
+from .starting import start
 
 RequestT = TypeVar("RequestT", bound="BaseRequest[Any]")
 PayloadT = TypeVar("PayloadT", bound=ResponsePayload)
@@ -202,9 +202,7 @@ def operation(
     `route` is its HTTP method and path template; the path's parameters are fields of the payload.
     `needs` are the levels that who asks must have; `status` is the HTTP status of an answer.
     """
-    if is_lambda():  # While the function starts, so that the first request needn't wait.
-        configuration()
-        dynamodb.client()
+    start(dynamodb.client)
     return lambda run: Operation(request_type, response_type, route, status, needs, run)
 
 

@@ -11,34 +11,28 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-
 from pydantic_models import operations
 from pydantic_models.base import BaseRequest
 
 from . import aws, inbox
 from .attempts import time_limit
-from .config import configuration, is_lambda
+from .config import configuration
 from .errors import BadRequest, CasefileError
 from .log import logger
+from .starting import start
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
 
 OPERATIONS = frozenset(
     str(each.model_fields["operation"].default)
-    for each in vars(operations).values()
+    for each in (getattr(operations, name) for name in operations.__all__)
     if isinstance(each, type) and issubclass(each, BaseRequest)
 )
 """The names of all operations."""
 
-PATIENCE = Config(
-    connect_timeout=1,
-    read_timeout=20,
-    retries={"mode": "standard", "total_max_attempts": 2},
-    tcp_keepalive=True,
-)
+READ_SECONDS = 20
+ATTEMPTS = 2
 """As long as a function may take, and once more: whatever it is asked twice it does once."""
 
 LONGEST_CALL = 42.0
@@ -58,7 +52,8 @@ class Refused(CasefileError):
 @functools.cache
 def client() -> LambdaClient:
     """The one client of this execution environment."""
-    return boto3.client("lambda", config=PATIENCE)
+    made: LambdaClient = aws.client("lambda", read_seconds=READ_SECONDS, attempts=ATTEMPTS)
+    return made
 
 
 def name(operation: str) -> str:
@@ -95,9 +90,7 @@ def invoke(envelope: dict[str, Any]) -> None:
 
 def receiving(do: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any], Any], Any]:
     """Make a function of an envelope the Lambda handler of the inbox's queues."""
-    if is_lambda():  # While the function starts.
-        configuration()
-        client()
+    start(client)
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         with time_limit(context.get_remaining_time_in_millis() / 1000):

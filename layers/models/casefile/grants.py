@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_models.base.times import from_text, now, text_of, to_milliseconds
 from pydantic_models.canonical.casefile import PermissionEntry, PermissionLevel
-from pydantic_models.operations import GrantPermissionRequest, RevokePermissionRequest
 
 from . import access, casefiles, dynamodb, lists
 from .access import ADMIN, NONE, OWNER, Grant
@@ -27,6 +26,8 @@ from .log import logger
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    from pydantic_models.operations import GrantPermissionRequest, RevokePermissionRequest
 
 KIND = "grant"
 """Of the lists in which people find what is shared with them."""

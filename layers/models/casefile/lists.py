@@ -24,14 +24,16 @@ import json
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic_models.base import SessionKind
 from pydantic_models.base.times import from_text, to_milliseconds
-from pydantic_models.operations.lists import ListPayload
 
 from . import cursors, dynamodb
 from .dynamodb import Item, to_attributes
+
+if TYPE_CHECKING:
+    from pydantic_models.operations.lists import ListPayload
 
 READ_AHEAD = 150
 """Entries that a page reads at least, to count them: about six read units."""

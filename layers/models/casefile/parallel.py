@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -21,6 +20,8 @@ def in_parallel(do: Callable[[Thing], Made], things: Sequence[Thing]) -> list[Ma
     """
     if len(things) < 2:
         return [do(thing) for thing in things]
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # Each in a context of its own: they share the deadline.
         waiting: list[Any] = [pool.submit(copy_context().run, do, thing) for thing in things]

@@ -13,19 +13,22 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from pydantic_models.base.times import text_of, to_milliseconds, uuid7_time
 from pydantic_models.canonical.content import RecordLink
 from pydantic_models.canonical.record import Record, RecordKind, Totals
 from pydantic_models.export import head_line, record_line
-from pydantic_models.operations import ExportPayload, PagePayload
+from pydantic_models.operations import ExportPayload
 
 from . import contents, records, sessions
 from .creation import CLOCK_ALLOWANCE
 from .errors import NotFound, TooLarge, Unavailable
 from .sessions import SessionHead
+
+if TYPE_CHECKING:
+    from pydantic_models.operations import PagePayload
 
 T = TypeVar("T")
 

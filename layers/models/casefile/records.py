@@ -11,6 +11,7 @@ table no more, but for the closing: whoever asks for them gets them from there.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
@@ -108,6 +109,7 @@ def pack(session_id: str, content: str) -> Item:
     return {"digest": sha256(text).digest(), "size": len(text)}
 
 
+@functools.lru_cache(maxsize=32)
 def _bytes_beside(session_id: str) -> int:
     """The bytes of a record's item without its content, about: with a million of everything."""
     million = 999_999

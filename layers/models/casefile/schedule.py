@@ -14,8 +14,8 @@ from pydantic import validate_call
 
 from . import dynamodb, metrics
 from .attempts import time_limit
-from .config import configuration, is_lambda
 from .log import logger
+from .starting import start
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -37,12 +37,12 @@ class Scheduled:
         return done
 
 
-def scheduled(run: Callable[..., DataclassInstance]) -> Scheduled:
-    """Make a function that tells what it did the Lambda handler of a schedule.
+def scheduled(
+    name: str,
+) -> Callable[[Callable[..., DataclassInstance]], Scheduled]:
+    """Make a function that tells what it did the Lambda handler of a schedule, by its name.
 
     Its arguments are checked: pydantic's ValidationError is raised for a wrong input.
     """
-    if is_lambda():  # While the function starts.
-        configuration()
-        dynamodb.client()
-    return Scheduled(run.__module__.split(".")[-2], validate_call(run))
+    start(dynamodb.client)
+    return lambda run: Scheduled(name, validate_call(run))

@@ -157,7 +157,8 @@ class Memory:
         while len(self.records) > MEMORY_RECORDS and self.records[0].at < recent:
             oldest = self.records.popleft()
             self.numbers.pop(oldest.request_id, None)
-            self.completed_by.pop(oldest.number, None)
+            for number in oldest.completes:  # While a result is known, so is what it completed.
+                self.completed_by.pop(number, None)
 
 
 class Memories(OrderedDict[str, Memory]):

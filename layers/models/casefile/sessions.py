@@ -22,15 +22,6 @@ from pydantic_models.base import SessionKind, kind_of
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.canonical.record import Record, Totals
-from pydantic_models.operations import (
-    CreateChatSessionRequest,
-    CreateSessionRequest,
-    ListCasefileSessionsPayload,
-    ListSessionsPayload,
-    RemoveSessionFromCasefileRequest,
-    UpdateChatSessionRequest,
-    UpdateSessionRequest,
-)
 from pydantic_models.views import ChatSessionSummary, SessionSummary
 
 from . import access, casefiles, creation, dynamodb, grants, lists
@@ -40,6 +31,16 @@ from .errors import AlreadyFiled, Forbidden, NotFound
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    from pydantic_models.operations import (
+        CreateChatSessionRequest,
+        CreateSessionRequest,
+        ListCasefileSessionsPayload,
+        ListSessionsPayload,
+        RemoveSessionFromCasefileRequest,
+        UpdateChatSessionRequest,
+        UpdateSessionRequest,
+    )
 
 HEAD = "HEAD"
 """The slot of the head: it sorts after every record's."""

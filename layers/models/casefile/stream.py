@@ -17,9 +17,9 @@ from pydantic_models.domain_events import DomainEvent
 
 from . import bus, dynamodb, records
 from .attempts import time_limit
-from .config import configuration, is_lambda
 from .dynamodb import Item
 from .log import logger
+from .starting import start
 
 
 class Change(NamedTuple):
@@ -91,10 +91,7 @@ class Batch:
 
 def following(follow: Callable[[Batch], None]) -> Callable[[Any, Any], Any]:
     """Make a function of a batch of changes the Lambda handler of the stream."""
-    if is_lambda():  # While the function starts.
-        configuration()
-        dynamodb.client()
-        bus.client()
+    start(dynamodb.client, bus.client)
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         batch = Batch()

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
+from pydantic_models import operations
 from pydantic_models.base import RequestStatus
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import text_of
@@ -20,18 +21,19 @@ from pydantic_models.canonical import ChatEvent, ChatMessage, ToolEvent, ToolReq
 from pydantic_models.canonical.content import Attachment, AttachmentPayload, RecordLink
 from pydantic_models.canonical.record import Record, RecordKind, Totals
 from pydantic_models.canonical.tool_session import LIFECYCLE_EVENT_TYPES
-from pydantic_models.operations import (
-    ChatRequest,
-    CloseChatSessionRequest,
-    CloseSessionPayload,
-    CloseSessionRequest,
-    ToolExecutionRequest,
-    ToolResponsePayload,
-    ToolResultRequest,
-)
 
 from . import contents, reading
 from .session_log import Entry
+
+if TYPE_CHECKING:
+    from pydantic_models.operations import (
+        ChatRequest,
+        CloseChatSessionRequest,
+        CloseSessionRequest,
+        ToolExecutionRequest,
+        ToolResponsePayload,
+        ToolResultRequest,
+    )
 
 RECEIVED, STARTED, COMPLETED, FAILED, SENT = LIFECYCLE_EVENT_TYPES
 
@@ -118,7 +120,8 @@ def closing_entry(request: CloseSessionRequest | CloseChatSessionRequest) -> Ent
         made_at=request.made_at(),
         content=to_json(_content(request)),
         adds=Totals(),
-        forces=isinstance(request.payload, CloseSessionPayload) and request.payload.force,
+        forces=isinstance(request.payload, operations.CloseSessionPayload)
+        and request.payload.force,
     )
 
 
@@ -134,7 +137,7 @@ def tool_requests(session_id: str, records: Sequence[Record]) -> list[ToolReques
 
 def tool_response(session_id: str, recorded: ToolRequest, record: Record) -> ToolResponsePayload:
     """The answer to who recorded a tool request or, with `record`, its outcome."""
-    return ToolResponsePayload(
+    return operations.ToolResponsePayload(
         session_id=session_id,
         session_request_id=recorded.session_request_id,
         status=recorded.status,

@@ -9,17 +9,18 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from .base import SessionKind
 from .base.json_values import to_canonical_json
+from .base.model import Model
 from .canonical.casefile import PermissionLevel
 
 _NAMESPACE = UUID("0d0a5bb4-98c4-4f0e-8d2c-6a6d6f0f7b21")
 """Of the ids of events."""
 
 
-class _Event(BaseModel):
+class _Event(Model):
     schema_version: Literal[1] = 1
     occurred_at: str = Field(description="When it took effect (ISO 8601)")
 

@@ -12,10 +12,11 @@ from hashlib import sha256
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from .identifiers import UserId
 from .json_values import JsonObject, Metadata, to_canonical_json
+from .model import Model
 from .times import Timestamp, from_text, now_text, uuid7_time
 
 
@@ -28,7 +29,7 @@ class RequestStatus(str, Enum):
     FAILED = "failed"
 
 
-class RequestPayload(BaseModel):
+class RequestPayload(Model):
     """What an operation asks for. A field that it doesn't know is an error, not a typo kept."""
 
     model_config = ConfigDict(extra="forbid")
@@ -53,7 +54,7 @@ class ConfirmedPayload(RequestPayload):
         return self
 
 
-class ResponsePayload(BaseModel):
+class ResponsePayload(Model):
     """What an operation answers. Fields may be added in later versions."""
 
 
@@ -61,7 +62,7 @@ RequestPayloadT = TypeVar("RequestPayloadT", bound=RequestPayload)
 ResponsePayloadT = TypeVar("ResponsePayloadT", bound=ResponsePayload)
 
 
-class BaseRequest(BaseModel, Generic[RequestPayloadT]):
+class BaseRequest(Model, Generic[RequestPayloadT]):
     """The envelope that asks for an operation.
 
     `request_id` and `timestamp` make a retry recognisable: send both again, unchanged.
@@ -128,7 +129,7 @@ class BaseRequest(BaseModel, Generic[RequestPayloadT]):
         return sha256(to_canonical_json([self.operation, asked]).encode()).digest()
 
 
-class BaseResponse(BaseModel, Generic[ResponsePayloadT]):
+class BaseResponse(Model, Generic[ResponsePayloadT]):
     """The envelope that answers a request. The same request sent again gets the same answer."""
 
     request_id: UUID = Field(description="Id of the request that this answers")
@@ -142,7 +143,7 @@ class BaseResponse(BaseModel, Generic[ResponsePayloadT]):
     metadata: dict[str, Any] = Field(default_factory=dict, description="More about the answer")
 
 
-class FailedResponse(BaseModel):
+class FailedResponse(Model):
     """The envelope that answers a request that failed: no payload, but a reason.
 
     `metadata.error_code` is stable; `metadata.errors` lists what is wrong with the input, and

@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from ..base.model import Model
 from ..base.times import now_text
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -24,7 +25,7 @@ class PermissionLevel(str, Enum):
     NONE = "none"
 
 
-class CasefileMetadata(BaseModel):
+class CasefileMetadata(Model):
     """What a casefile is about."""
 
     title: Title
@@ -38,7 +39,7 @@ class CasefileMetadata(BaseModel):
     )
 
 
-class PermissionEntry(BaseModel):
+class PermissionEntry(Model):
     """What one person was granted, by whom, until when."""
 
     user_id: str
@@ -49,7 +50,7 @@ class PermissionEntry(BaseModel):
     notes: str | None = Field(None, min_length=1, max_length=2000)
 
 
-class CasefileACL(BaseModel):
+class CasefileACL(Model):
     """Who may see and change a casefile."""
 
     owner_id: str
@@ -58,7 +59,7 @@ class CasefileACL(BaseModel):
     inherit_from_parent: bool = False
 
 
-class LegalHoldEntry(BaseModel):
+class LegalHoldEntry(Model):
     """That a casefile and what is filed in it must be kept: by whose word, since when, and why."""
 
     placed_by: str
@@ -66,7 +67,7 @@ class LegalHoldEntry(BaseModel):
     reason: str | None = None
 
 
-class ResourceReference(BaseModel):
+class ResourceReference(Model):
     """Something outside Casefile that a casefile points to."""
 
     resource_id: str
@@ -75,7 +76,7 @@ class ResourceReference(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
-class CasefileModel(BaseModel):
+class CasefileModel(Model):
     """A casefile as its readers see it."""
 
     casefile_id: str

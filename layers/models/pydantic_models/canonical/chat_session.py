@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from ..base.identifiers import CasefileId
 from ..base.json_values import JsonObject, Metadata, Text
+from ..base.model import Model
 from ..base.times import now_text
 from .content import Attachment, AttachmentPayload, RecordLink
 
@@ -23,7 +24,7 @@ class MessageType(str, Enum):
     ERROR = "error"
 
 
-class Message(BaseModel):
+class Message(Model):
     """What a message says, sent or recorded."""
 
     content: Text
@@ -63,7 +64,7 @@ class ChatMessage(Message):
     )
 
 
-class ChatEvent(BaseModel):
+class ChatEvent(Model):
     """That a message was recorded."""
 
     event_id: str
@@ -74,7 +75,7 @@ class ChatEvent(BaseModel):
     session_request_id: str | None = None
 
 
-class ChatSession(BaseModel):
+class ChatSession(Model):
     """The complete record of a chat session, its messages included."""
 
     session_id: str = Field(description="Unique within Casefile", examples=["cs_abc123xyz"])

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from ..base.identifiers import lower_case
 from ..base.json_values import Text
+from ..base.model import Model
 
 MAX_ATTACHMENT_BYTES = 500 * 1024 * 1024
 
@@ -27,7 +28,7 @@ ContentType = Annotated[
 ]
 
 
-class AttachmentPayload(BaseModel):
+class AttachmentPayload(Model):
     """Something that was uploaded before the request that refers to it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -38,7 +39,7 @@ class AttachmentPayload(BaseModel):
     content_type: ContentType = "application/octet-stream"
 
 
-class ContentLink(BaseModel):
+class ContentLink(Model):
     """Where to fetch content, for a while. The link needs no other credentials: keep it so."""
 
     sha256: str

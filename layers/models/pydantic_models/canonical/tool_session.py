@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from ..base.envelopes import RequestStatus
 from ..base.json_values import JsonObject, Text
+from ..base.model import Model
 from ..base.times import Timestamp, now_text
 from .content import Attachment, RecordLink
 
@@ -26,7 +27,7 @@ ToolName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 ErrorMessage = Annotated[str, StringConstraints(max_length=2000)]
 
 
-class ToolEvent(BaseModel):
+class ToolEvent(Model):
     """Something that happened inside a tool execution."""
 
     event_id: str = Field(default="", max_length=200, description="Given by Casefile if left empty")
@@ -52,7 +53,7 @@ class ToolEventPayload(ToolEvent):
     model_config = ConfigDict(extra="forbid")
 
 
-class ToolRequest(BaseModel):
+class ToolRequest(Model):
     """One tool execution as recorded: what was asked, and how it ended if it has."""
 
     request_id: UUID
@@ -83,7 +84,7 @@ class ToolRequest(BaseModel):
     )
 
 
-class ToolSession(BaseModel):
+class ToolSession(Model):
     """The complete record of a tool session's existence."""
 
     session_id: str

@@ -17,7 +17,7 @@ from ..base.identifiers import CasefileId, ChatSessionId
 from ..base.json_values import Text
 from ..canonical.casefile import Title
 from ..canonical.chat_session import ChatMessage, ChatMessagePayload, ChatSession, MessageType
-from .tool_sessions import SessionDeletedPayload
+from .answers import SessionDeletedPayload
 
 MAX_ATTACHMENTS = 100
 """Of all messages of one request."""

@@ -14,6 +14,7 @@ from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, Response
 from ..base.identifiers import ChatSessionId, ToolSessionId
 from ..canonical.chat_session import ChatMessage
 from ..canonical.tool_session import ToolRequest
+from .answers import ExportPayload
 
 
 class PagePayload(RequestPayload):
@@ -129,17 +130,6 @@ class ExportChatSessionRequest(BaseRequest[ExportChatSessionPayload]):
     """Export a chat session as JSON Lines."""
 
     operation: Literal["export_chat_session"] = "export_chat_session"
-
-
-class ExportPayload(ResponsePayload):
-    """JSON Lines as `pydantic_models.export` reads them; over HTTP they are the body.
-
-    `next_after` is null at the end. Otherwise ask again with `after`, and append the lines.
-    """
-
-    session_id: str
-    lines: str
-    next_after: int | None = None
 
 
 class ExportSessionResponse(BaseResponse[ExportPayload]):

@@ -25,6 +25,7 @@ from ..canonical.tool_session import (
     ToolName,
     ToolRequest,
 )
+from .answers import SessionDeletedPayload
 
 
 class CreateSessionPayload(RequestPayload):
@@ -259,13 +260,6 @@ class DeleteSessionRequest(BaseRequest[DeleteSessionPayload]):
     """Delete a tool session, its records included."""
 
     operation: Literal["delete_session"] = "delete_session"
-
-
-class SessionDeletedPayload(ResponsePayload):
-    """The session that is gone."""
-
-    session_id: str
-    deleted_at: str
 
 
 class DeleteSessionResponse(BaseResponse[SessionDeletedPayload]):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from ..base.model import Model
 from ..canonical.casefile import Title
 
 
-class _SessionLine(BaseModel):
+class _SessionLine(Model):
     session_id: str
     user_id: str = Field(description="Its owner")
     casefile_id: str | None = None
@@ -39,7 +40,7 @@ class ChatSessionSummary(_SessionLine):
     message_count: int = Field(0, ge=0)
 
 
-class CasefileSummary(BaseModel):
+class CasefileSummary(Model):
     """A casefile in a list."""
 
     casefile_id: str
