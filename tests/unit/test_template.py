@@ -47,7 +47,7 @@ def test_folder_operation_route_and_rights_agree(operation: str) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_rights_are_named_one_by_one(name: str) -> None:
-    for policy in FUNCTIONS[camel(name)]["Policies"]:
+    for policy in FUNCTIONS[camel(name)].get("Policies", []):
         said = policy["Statement"]
         for statement in said if isinstance(said, list) else [said]:
             assert statement["Effect"] == "Allow"
@@ -58,8 +58,10 @@ def test_rights_are_named_one_by_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(FOLDERS) - set(OPERATIONS)))
-def test_what_runs_by_itself_has_no_route_its_tests_and_an_event(name: str) -> None:
-    assert "Api" not in {event["Type"] for event in FUNCTIONS[camel(name)]["Events"].values()}
+def test_what_is_no_operation_answers_no_request_and_has_its_tests_and_an_event(name: str) -> None:
+    events = FUNCTIONS[camel(name)]["Events"].values()
+    methods = {event["Properties"]["Method"] for event in events if event["Type"] == "Api"}
+    assert methods <= {"options"}
     assert (ROOT / f"tests/operations/test_{name}.py").is_file()
     assert list((ROOT / "tests/events" / name).glob("*.json"))
 
@@ -83,13 +85,24 @@ def test_the_api_is_guarded_before_it_reaches_a_function() -> None:
         assert f"{setting['HttpMethod']} {path}" in routes
         assert setting["ThrottlingRateLimit"] < 100
     defaults = {name: each.get("Default") for name, each in template()["Parameters"].items()}
-    assert (defaults["AllowedOrigin"], defaults["ApiKeys"], defaults["CustomerKey"]) == (
+    assert (defaults["AllowedOrigins"], defaults["ApiKeys"], defaults["CustomerKey"]) == (
         *("", ""),
         "false",
     )
+
+
+def test_browsers_are_answered_on_every_route_if_origins_are_named_and_on_none_if_not() -> None:
+    (api,) = resources("AWS::Serverless::Api").values()
     assert api["Auth"]["AddDefaultAuthorizerToCorsPreflight"] is False
-    assert not re.fullmatch(template()["Parameters"]["AllowedOrigin"]["AllowedPattern"], "*")
-    assert "AllowCredentials" not in api["Cors"]
+    assert api["Auth"]["AddApiKeyRequiredToCorsPreflight"] is False
+    assert "Cors" not in api, "it knows one origin"
+    asked = [event["Properties"] for event in FUNCTIONS["AnswerPreflight"]["Events"].values()]
+    assert {each["Method"] for each in asked} == {"options"}
+    paths = {load(operation).route.split()[1] for operation in OPERATIONS}
+    assert sorted(each["Path"] for each in asked) == sorted(paths)
+    assert template()["Resources"]["AnswerPreflight"]["Condition"] == "HasOrigins"
+    empty = {"Fn::Equals": [{"Ref": "AllowedOrigins"}, ""]}
+    assert template()["Conditions"]["HasOrigins"] == {"Fn::Not": [empty]}
 
 
 def test_what_a_client_leaves_empty_passes_as_an_envelope() -> None:
