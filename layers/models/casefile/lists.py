@@ -128,7 +128,8 @@ def read(
     """A page of some lists merged, newest first, for a user.
 
     With `sift`, a page looks at `at_most` entries or so, `at_once` by so many, and into each list
-    once: it may then be short, or empty, and has a cursor all the same. Raises BadRequest for a cursor of another list.
+    once: it may then be short, or empty, and has a cursor all the same. Raises BadRequest for a
+    cursor of another list.
     """
     of = _described(user_id, asked)
     below, skip, passed, total, is_exact = None, asked.offset, 0, 0, False
@@ -197,7 +198,7 @@ class _Run:
 
     @property
     def is_begun(self) -> bool:
-        """Whether any of the list was read: before, no page can end, for none would go on from it."""
+        """Whether any of the list was read. Before that, a page has no end to go on from."""
         return self._lowest != _ABOVE_ALL
 
     @property
