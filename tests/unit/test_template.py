@@ -7,12 +7,13 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from casefile.session_log import MAX_AGE
 from pydantic_models.base import BaseRequest
+from pydantic_models.domain_events import DomainEvent
 from tests.conftest import FUNCTIONS as FOLDERS
 from tests.conftest import OPERATIONS, load
 from tests.events import DOORS
@@ -139,6 +140,8 @@ def test_every_route_asks_who_is_there() -> None:
 
 QUEUES = resources("AWS::SQS::Queue")
 SOURCES = {name: queue for name, queue in QUEUES.items() if "RedrivePolicy" in queue}
+WEBHOOK = ("WebhookUrl", "WebhookKey")
+EVENTS: tuple[Any, ...] = get_args(get_args(DomainEvent)[0])
 
 
 def test_only_functions_of_operations_have_names_that_requests_can_lead_to() -> None:
@@ -184,10 +187,10 @@ def test_every_rule_tries_again_and_has_a_dead_letter_queue_that_only_it_may_fil
     for name, rule in resources("AWS::Events::Rule").items():
         for target in rule["Targets"]:
             assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
-            queues = [
-                target["Arn"]["Fn::GetAtt"][0],
-                target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0],
-            ]
+            assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] > 0
+            filled = (target["Arn"], target["DeadLetterConfig"]["Arn"])
+            queues = [each["Fn::GetAtt"][0] for each in filled if each["Fn::GetAtt"][0] in QUEUES]
+            assert filled[1]["Fn::GetAtt"][0] in queues
             (allowing,) = (policy for policy in policies if {"Ref": queues[0]} in policy["Queues"])
             assert allowing["Queues"] == [{"Ref": queue} for queue in queues]
             allowed = allowing["PolicyDocument"]["Statement"][0]
@@ -197,7 +200,7 @@ def test_every_rule_tries_again_and_has_a_dead_letter_queue_that_only_it_may_fil
             }
 
 
-def test_every_queue_for_requests_refuses_to_be_used_without_tls() -> None:
+def test_every_queue_that_others_fill_refuses_to_be_used_without_tls() -> None:
     guarded = [
         queue["Ref"]
         for policy in resources("AWS::SQS::QueuePolicy").values()
@@ -205,6 +208,57 @@ def test_every_queue_for_requests_refuses_to_be_used_without_tls() -> None:
         if "aws:SecureTransport" in json.dumps(policy["PolicyDocument"]["Statement"])
     ]
     assert sorted(guarded) == sorted(set(QUEUES) - {"Unrefreshed"})
+
+
+def test_the_webhook_is_off_unless_it_has_an_address_and_a_key() -> None:
+    defaults = {name: each.get("Default") for name, each in template()["Parameters"].items()}
+    assert (defaults["WebhookUrl"], defaults["WebhookKey"]) == ("", "")
+    assert template()["Parameters"]["WebhookKey"]["NoEcho"] is True
+    given = [{"Fn::Not": [{"Fn::Equals": [{"Ref": each}, ""]}]} for each in WEBHOOK]
+    assert template()["Conditions"]["HasWebhook"] == {"Fn::And": given}
+    rule = template()["Rules"]["WebhookHasKey"]
+    assert rule["RuleCondition"] == given[0]
+    assert [each["Assert"] for each in rule["Assertions"]] == given[1:]
+    for name, resource in template()["Resources"].items():
+        if name.startswith("Webhook"):
+            assert resource["Condition"] == "HasWebhook", name
+
+
+def test_the_webhook_is_sent_just_the_events_chosen_with_the_key_over_https() -> None:
+    rule = resources("AWS::Events::Rule")["WebhookRule"]
+    chosen = {"source": ["casefile"], "detail-type": {"Ref": "WebhookEvents"}}
+    assert (rule["EventBusName"], rule["EventPattern"]) == ({"Ref": "Bus"}, chosen)
+    (target,) = rule["Targets"]
+    assert target["InputPath"] == "$.detail", "what events.schema.json describes, and no account id"
+    (destination,) = resources("AWS::Events::ApiDestination").values()
+    assert destination["InvocationEndpoint"] == {"Ref": "WebhookUrl"}
+    (connection,) = resources("AWS::Events::Connection").values()
+    key = connection["AuthParameters"]["ApiKeyAuthParameters"]
+    assert key == {"ApiKeyName": {"Ref": "WebhookHeader"}, "ApiKeyValue": {"Ref": "WebhookKey"}}
+    (policy,) = resources("AWS::IAM::Role")["WebhookRole"]["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["events:InvokeApiDestination"]
+    assert statement["Resource"] == {"Fn::GetAtt": ["WebhookDestination", "Arn"]}
+    addresses = template()["Parameters"]["WebhookUrl"]["AllowedPattern"]
+    assert re.fullmatch(addresses, "https://hooks.example.com/casefile?tenant=1")
+    for wrong in (
+        "http://hooks.example.com",
+        "https://",
+        "https://a.example/*",
+        "https://a b",
+        "*",
+    ):
+        assert not re.fullmatch(addresses, wrong), wrong
+
+
+def test_the_webhook_can_be_sent_every_event_that_there_is_and_no_other() -> None:
+    there = [get_args(each.model_fields["event_type"].annotation)[0] for each in EVENTS]
+    events = template()["Parameters"]["WebhookEvents"]
+    assert sorted(events["Default"].split(",")) == sorted(there)
+    for name in there:
+        assert re.fullmatch(events["AllowedPattern"], name)
+    for wrong in ("", "session", "session.close", "session-closed", "casefile.request", "*"):
+        assert not re.fullmatch(events["AllowedPattern"], wrong), wrong
 
 
 def test_the_table_is_kept_safe() -> None:
