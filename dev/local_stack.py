@@ -59,9 +59,12 @@ class Stack:
 
     def function(self, folder: str) -> str:
         """The name of the function that is deployed from functions/<folder>."""
-        found = self.client("cloudformation").describe_stack_resource(
-            StackName=STACK, LogicalResourceId="".join(map(str.capitalize, folder.split("_")))
-        )
+        cloudformation = self.client("cloudformation")
+        name = "".join(map(str.capitalize, folder.split("_")))
+        try:
+            found = cloudformation.describe_stack_resource(StackName=STACK, LogicalResourceId=name)
+        except cloudformation.exceptions.ClientError as error:
+            raise Problem(f"{folder} is not deployed: a parameter turns it on.") from error
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def client(self, service: str) -> Any:
