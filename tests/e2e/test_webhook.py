@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from dev.local_cloud import HOST
+from dev import local_stack
+from dev.console import Problem
+from dev.local_cloud import HOST, LocalCloud
 from dev.local_stack import Stack
 from pydantic_models.domain_events import ADAPTER
 from tests.e2e.conftest import Caller
 from tests.e2e.test_triggers import wait_until
-from tests.template import template
+from tests.template import ROOT, template
 
 KEY = "a key for tests"
 CHOSEN = ["session.closed", "tool.failed"]
@@ -104,6 +106,21 @@ def webhook(stack: Stack, receiver: Receiver) -> Iterator[None]:
     events.delete_rule(Name="webhook", EventBusName=bus)
     events.delete_api_destination(Name="webhook")
     events.delete_connection(Name="webhook")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"WebhookUrl": "https://hooks.example.com"}, "WebhookUrl needs a WebhookKey"),
+        ({"WebhookUrl": "http://hooks.example.com", "WebhookKey": KEY}, "must be an HTTPS address"),
+        ({"WebhookEvents": "session.closed,session.opened"}, "must be names of events"),
+    ],
+)
+def test_what_would_not_work_is_not_deployed(
+    stack: Stack, cloud: LocalCloud, parameters: dict[str, str], told: str
+) -> None:
+    with pytest.raises(Problem, match=told):
+        local_stack.deploy(cloud, ROOT, **parameters)
 
 
 def test_chosen_events_arrive_with_the_key_and_no_others(
