@@ -7,7 +7,7 @@ from casefile.origins import preflight
 def handle() -> dict[str, str]:
     """The same for every route: what a caller may do there, the token decides."""
     return {
-        "Allow-Methods": "GET, POST, PATCH, DELETE",
+        "Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
         "Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Api-Key",
         "Max-Age": "3600",
     }

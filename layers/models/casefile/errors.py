@@ -13,6 +13,7 @@
     │   ├── AlreadyFiled           session_already_filed
     │   ├── AlreadyCompleted       request_already_completed
     │   ├── PendingRequests        requests_pending
+    │   ├── LegalHold              legal_hold
     │   └── Overtaken
     ├── TooLarge              413  too_large
     └── Unavailable           503  unavailable
@@ -122,6 +123,18 @@ class PendingRequests(Conflict):
     """The session has requests without a result."""
 
     code = "requests_pending"
+
+
+class LegalHold(Conflict):
+    """A casefile's legal hold keeps it, and what is filed in it."""
+
+    code = "legal_hold"
+
+    def __init__(self, casefile_id: str) -> None:
+        super().__init__(
+            f"Casefile {casefile_id} is under legal hold: neither it nor what is filed in it can "
+            "be deleted or taken out, until an admin of it lifts the hold."
+        )
 
 
 class Overtaken(Conflict):
