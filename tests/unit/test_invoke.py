@@ -29,7 +29,7 @@ def test_every_function_has_an_event_to_try_it_with() -> None:
         (
             "chatt",
             "api",
-            "no function 'chatt'. There are: add_session_to_casefile, answer_preflight, chat, ",
+            "no function 'chatt'. There are: add_session_to_casefile, answer_preflight, ",
         ),
         ("../chat", "api", "no function"),
         ("chat", "apii", "no event 'apii' for chat, nor a file: api, direct, "),
