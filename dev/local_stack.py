@@ -59,9 +59,12 @@ class Stack:
 
     def function(self, folder: str) -> str:
         """The name of the function that is deployed from functions/<folder>."""
-        found = self.client("cloudformation").describe_stack_resource(
-            StackName=STACK, LogicalResourceId="".join(map(str.capitalize, folder.split("_")))
-        )
+        cloudformation = self.client("cloudformation")
+        name = "".join(map(str.capitalize, folder.split("_")))
+        try:
+            found = cloudformation.describe_stack_resource(StackName=STACK, LogicalResourceId=name)
+        except cloudformation.exceptions.ClientError as error:
+            raise Problem(f"{folder} is not deployed: a parameter turns it on.") from error
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def client(self, service: str) -> Any:
@@ -91,8 +94,10 @@ class Stack:
         return token
 
 
-def deploy(cloud: local_cloud.LocalCloud, root: Path = environments.ROOT) -> Stack:
-    """Bring the stack to what template.yaml and the code under `root` say."""
+def deploy(
+    cloud: local_cloud.LocalCloud, root: Path = environments.ROOT, **parameters: str
+) -> Stack:
+    """Bring the stack to what template.yaml, the code under `root` and some parameters say."""
     from dev import template  # it needs PyYAML; all else here can be imported without
 
     _refuse_any_other_account(cloud.client("sts"))
@@ -102,7 +107,9 @@ def deploy(cloud: local_cloud.LocalCloud, root: Path = environments.ROOT) -> Sta
     # By its address, since a request takes no more than 51,200 bytes of it (CloudFormation quotas).
     s3.put_object(Bucket=BUCKET, Key=_TEMPLATE, Body=json.dumps(document))
     with step("Deploying template.yaml"):
-        _apply(cloud.client("cloudformation"), document.get("Parameters", {}))
+        _apply(
+            cloud.client("cloudformation"), document.get("Parameters", {}), PARAMETERS | parameters
+        )
     _forget_all_but(used, s3)
     return find(cloud.endpoint)
 
@@ -143,14 +150,14 @@ def _upload_code(s3: Any, document: dict[str, Any], root: Path) -> set[str]:
     return used
 
 
-def _apply(cloudformation: Any, declared: dict[str, Any]) -> None:
+def _apply(cloudformation: Any, declared: dict[str, Any], parameters: dict[str, str]) -> None:
     request = {
         "StackName": STACK,
         "TemplateURL": f"https://s3.amazonaws.com/{BUCKET}/{_TEMPLATE}",
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Parameters": [
             {"ParameterKey": name, "ParameterValue": value}
-            for name, value in PARAMETERS.items()
+            for name, value in parameters.items()
             if name in declared
         ],
     }

@@ -24,6 +24,7 @@ from casefile import (
 )
 from casefile.entry import Operation
 from tests.loopback import wired_to_moto
+from tests.origins import Allow
 from tests.template import ROOT, create_table
 
 BUCKET = "casefile-test"
@@ -124,6 +125,20 @@ def forget() -> None:
     contents.client.cache_clear()
     cursors._key.cache_clear()
     session_log._memories.clear()
+
+
+@pytest.fixture
+def allow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Allow]:
+    """Let pages of some web origins call the API, of none without: `allow("https://…", …)`."""
+
+    def name(*origins: str) -> None:
+        monkeypatch.setenv("TABLE_NAME", "casefile-test")
+        monkeypatch.setenv("BUCKET_NAME", BUCKET)
+        monkeypatch.setenv("ALLOWED_ORIGINS", ",".join(origins))
+        config.configuration.cache_clear()
+
+    yield name
+    config.configuration.cache_clear()
 
 
 Invoke = Callable[..., dict[str, Any]]

@@ -25,6 +25,13 @@ def test_a_function_that_raises_is_a_problem(stack: Stack, cloud: LocalCloud) ->
         invoke.invoke("close_session", {"operation": "close_session"}, cloud.port)
 
 
+def test_a_function_that_is_there_by_parameter_alone_is_a_problem(
+    stack: Stack, cloud: LocalCloud
+) -> None:
+    with pytest.raises(Problem, match="answer_preflight is not deployed"):
+        invoke.invoke("answer_preflight", event("answer_preflight", "api"), cloud.port)
+
+
 def test_functions_that_are_no_operations_can_be_invoked_too(
     stack: Stack, cloud: LocalCloud, capsys: pytest.CaptureFixture[str]
 ) -> None:

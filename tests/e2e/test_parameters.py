@@ -61,35 +61,53 @@ def methods(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_api_keys_are_needed_where_they_are_asked_for(is_required: bool) -> None:
     for route, operation in methods(api(ApiKeys="required" if is_required else "")).items():
         needed = {name for each in operation.get("security", []) for name in each}
-        if route.startswith("OPTIONS"):
-            assert needed <= {"NONE"}
-        else:
+        if not route.startswith("OPTIONS"):
             assert needed == {"Cognito", "api_key"} if is_required else {"Cognito"}
 
 
-def test_bodies_are_validated_and_browsers_are_answered() -> None:
-    document = api(AllowedOrigin="https://app.example.com")
-    found = methods(document)
+def test_bodies_are_validated() -> None:
+    found = methods(api())
     validated = [route for route, each in found.items() if "requestBody" in each]
     assert "POST /chat-sessions/{session_id}/messages" in validated
     for route in validated:
         assert "x-amazon-apigateway-request-validator" in found[route]
-    routes = {route.partition(" ")[2] for route in found}
-    assert {f"OPTIONS {path}" for path in routes} <= set(found)
-    answer = found["OPTIONS /tool-sessions"]["x-amazon-apigateway-integration"]["responses"]
-    origin = answer["default"]["responseParameters"][
-        "method.response.header.Access-Control-Allow-Origin"
-    ]
-    assert origin == {
-        "Fn::If": ["HasOrigin", {"Fn::Sub": "'${AllowedOrigin}'"}, "'https://none.invalid'"]
-    }
+
+
+def test_browsers_are_answered_by_a_function_if_origins_are_named_and_else_by_nothing() -> None:
+    made = resources(AllowedOrigins="https://a.example,https://b.example")
+    assert made["AnswerPreflight"]["Condition"] == "HasOrigins"
+    found = methods(made["Api"]["Properties"]["Body"])
+    asked = {route for route in found if route.startswith("OPTIONS")}
+    assert asked == {f"OPTIONS {route.partition(' ')[2]}" for route in found}
+    for route in asked:
+        condition, operation, otherwise = found[route]["Fn::If"]
+        assert (condition, otherwise) == ("HasOrigins", {"Ref": "AWS::NoValue"})
+        integration = operation["x-amazon-apigateway-integration"]
+        assert (integration["type"], "security" in operation) == ("aws_proxy", False)
+        assert "AnswerPreflight" in json.dumps(integration["uri"])
+
+
+def test_what_the_gateway_answers_itself_is_for_the_first_origin_or_nobody() -> None:
+    """It can't choose by who asks, and a header that names everybody is for nobody to have."""
+    first = {"Fn::Select": [0, {"Fn::Split": [",", {"Ref": "AllowedOrigins"}]}]}
+    for response in api()["x-amazon-apigateway-gateway-responses"].values():
+        origin = response["responseParameters"][
+            "gatewayresponse.header.Access-Control-Allow-Origin"
+        ]
+        condition, named, otherwise = origin["Fn::If"]
+        assert (condition, otherwise) == ("HasOrigins", {"Ref": "AWS::NoValue"})
+        assert named == {"Fn::Sub": ["'${First}'", {"First": first}]}
 
 
 @pytest.mark.parametrize("is_traced", [True, False])
 def test_functions_trace_and_may_do_so_unless_that_is_turned_off(is_traced: bool) -> None:
     made = resources(Tracing="Active" if is_traced else "Disabled")
     functions = [each for each in made.values() if each["Type"] == "AWS::Lambda::Function"]
-    roles = [each for each in made.values() if each["Type"] == "AWS::IAM::Role"]
+    roles = [
+        each
+        for each in made.values()
+        if each["Type"] == "AWS::IAM::Role" and "lambda.amazonaws.com" in json.dumps(each)
+    ]
     assert len(functions) == len(roles) > 30
     assert all(("TracingConfig" in each["Properties"]) == is_traced for each in functions)
     assert all(("xray" in json.dumps(each).lower()) == is_traced for each in roles)

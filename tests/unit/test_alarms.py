@@ -33,9 +33,14 @@ AWS_METRICS = {
 """Those that we watch, of the metrics that AWS's user guides list for these services."""
 
 
-def dashboard() -> dict[str, Any]:
+def dashboard(*, is_complete: bool = True) -> dict[str, Any]:
+    """What is shown, with all that is on by parameter, or with none of it."""
     (properties,) = resources("AWS::CloudWatch::Dashboard").values()
-    body: dict[str, Any] = json.loads(properties["DashboardBody"]["Fn::Sub"])
+    text, parts = properties["DashboardBody"]["Fn::Sub"]
+    for name, part in parts.items():
+        _, there, otherwise = part["Fn::If"]
+        text = text.replace(f"${{{name}}}", there["Fn::Sub"] if is_complete else otherwise)
+    body: dict[str, Any] = json.loads(text)
     return body
 
 
@@ -119,11 +124,36 @@ def test_alarms_and_dashboard_name_metrics_that_there_are() -> None:
     assert ours <= set(shown()) <= known | ours
 
 
-def test_the_dashboard_shows_every_alarm_and_names_only_what_there_is() -> None:
-    (told,) = (widget for widget in dashboard()["widgets"] if widget["type"] == "alarm")
-    assert set(told["properties"]["alarms"]) == {f"${{{name}.Arn}}" for name in ALARMS}
-    named = re.findall(r"\${(?!AWS::)(\w+)", json.dumps(dashboard()))
-    assert set(named) <= set(template()["Resources"])
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_the_dashboard_shows_every_alarm_and_names_only_what_there_is(is_complete: bool) -> None:
+    shown = dashboard(is_complete=is_complete)
+    there = {
+        name
+        for name, resource in template()["Resources"].items()
+        if is_complete or "Condition" not in resource
+    }
+    (told,) = (widget for widget in shown["widgets"] if widget["type"] == "alarm")
+    assert set(told["properties"]["alarms"]) == {
+        f"${{{name}.Arn}}" for name in ALARMS if name in there
+    }
+    named = re.findall(r"\${(?!AWS::)(\w+)", json.dumps(shown))
+    assert set(named) <= there
+
+
+def test_the_dashboard_shows_every_dead_letter_queue() -> None:
+    queues = dead_letter_queues(template()["Resources"])
+    (told,) = (
+        each for each in dashboard()["widgets"] if each["properties"]["title"] == "Dead letters"
+    )
+    named = re.findall(r"\${(\w+)\.QueueName}", json.dumps(told))
+    assert sorted(named) == sorted(queues)
+
+
+def test_what_watches_the_webhook_is_there_with_it() -> None:
+    names = ("EventsUndelivered", "UndeliveredEvents", "UndeliveredEventsPolicy", "WebhookRule")
+    assert {template()["Resources"][name]["Condition"] for name in names} == {"HasWebhook"}
+    parts = resources("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"][1]
+    assert {part["Fn::If"][0] for part in parts.values()} == {"HasWebhook"}
 
 
 def test_all_metrics_of_a_stack_are_in_one_namespace() -> None:

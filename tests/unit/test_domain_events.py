@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from casefile import bus, config
+from casefile import bus, config, domain_events
 from dev import openapi
 from pydantic_models.domain_events import ADAPTER
 from tests.conftest import Context, Invoke, load
@@ -84,6 +84,7 @@ HAPPENED = [
     "session.linked",
     "tool.failed",
     "casefile.shared",
+    "tool.failed",
     "session.closed",
     "session.unlinked",
     "session.deleted",
@@ -93,7 +94,7 @@ HAPPENED = [
 
 def test_what_happened_is_told_once_in_its_order(story: dict[str, str], told: Bus) -> None:
     assert follow() == []
-    assert told.sizes == [10, 1]  # PutEvents takes ten.
+    assert told.sizes == [10, 2]  # PutEvents takes ten.
     events = [ADAPTER.validate_python(detail) for detail in told.details]
     assert [event.event_type for event in events] == HAPPENED
     assert [entry["DetailType"] for entry in told.taken] == HAPPENED
@@ -102,7 +103,7 @@ def test_what_happened_is_told_once_in_its_order(story: dict[str, str], told: Bu
     for event, detail in zip(events, told.details, strict=True):
         assert str(event.event_id) == detail["event_id"]
     by_type = {detail["event_type"]: detail for detail in told.details}
-    assert by_type["tool.failed"]["tool_name"] == "search"
+    assert failures(told)[0]["tool_name"] == "search"
     assert by_type["session.closed"]["unfinished_requests"] == 1
     assert by_type["session.closed"]["total_requests"] == 3
     assert by_type["session.linked"]["total_sessions"] == 2
@@ -119,6 +120,61 @@ def test_what_is_told_again_has_the_same_ids(story: dict[str, str], told: Bus) -
     first = [detail["event_id"] for detail in told.details]
     follow()
     assert [detail["event_id"] for detail in told.details] == first * 2
+
+
+def failures(told: Bus) -> list[dict[str, Any]]:
+    return [detail for detail in told.details if detail["event_type"] == "tool.failed"]
+
+
+def ask_for(session_id: str, tools: int, invoke: Invoke) -> list[str]:
+    """Record tool requests whose result is still to come; return their request ids."""
+    asked = {"session_id": session_id, "tool_name": "wait"}
+    return [str(invoke("tool_execution", asked)["request_id"]) for _ in range(tools)]
+
+
+def test_each_request_that_a_closing_fails_is_told_once_by_its_id(
+    invoke: Invoke, told: Bus
+) -> None:
+    session_id = invoke("create_session")["payload"]["session_id"]
+    first, second, third, fourth = ask_for(session_id, 4, invoke)
+    done = {"session_id": session_id, "request_id": second}
+    invoke("tool_result", done | {"result": {}})
+    invoke("tool_result", {**done, "request_id": third, "error_message": "no"})
+    closed = invoke("close_session", {"session_id": session_id, "force": True})["payload"]
+    assert follow() == follow() == []
+    expected = [(third, 6), (first, 7), (fourth, 7)]
+    assert [(each["request_id"], each["record"]) for each in failures(told)] == expected * 2
+    assert len({each["event_id"] for each in failures(told)}) == 3
+    for each in failures(told)[1:3]:
+        assert (each["session_id"], each["tool_name"]) == (session_id, None)
+        assert each["occurred_at"] == closed["closed_at"]
+    assert told.details[-1]["unfinished_requests"] == 2
+
+
+def test_of_very_many_requests_that_a_closing_fails_the_first_are_told(
+    invoke: Invoke, told: Bus, monkeypatch: pytest.MonkeyPatch, calls: list[str]
+) -> None:
+    monkeypatch.setattr(domain_events, "MAX_UNFINISHED", 3)
+    session_id = invoke("create_session")["payload"]["session_id"]
+    asked = ask_for(session_id, 5, invoke)
+    invoke("close_session", {"session_id": session_id, "force": True})
+    calls.clear()
+    assert follow() == []
+    assert [each["request_id"] for each in failures(told)] == asked[:3]
+    assert told.details[-1]["unfinished_requests"] == 5
+    assert calls.count("BatchGetItem") == 1
+
+
+def test_what_a_closing_failed_is_not_told_of_a_session_that_was_deleted_since(
+    invoke: Invoke, told: Bus
+) -> None:
+    session_id = invoke("create_session")["payload"]["session_id"]
+    ask_for(session_id, 2, invoke)
+    invoke("close_session", {"session_id": session_id, "force": True})
+    invoke("delete_session", {"session_id": session_id, "confirm": True})
+    assert follow() == []
+    types = ["session.created", "session.closed", "session.deleted"]
+    assert [detail["event_type"] for detail in told.details] == types
 
 
 def test_messages_are_told_on_demand(

@@ -26,7 +26,11 @@ def test_every_function_has_an_event_to_try_it_with() -> None:
 @pytest.mark.parametrize(
     ("function", "named", "told"),
     [
-        ("chatt", "api", "no function 'chatt'. There are: add_session_to_casefile, chat, "),
+        (
+            "chatt",
+            "api",
+            "no function 'chatt'. There are: add_session_to_casefile, answer_preflight, ",
+        ),
         ("../chat", "api", "no function"),
         ("chat", "apii", "no event 'apii' for chat, nor a file: api, direct, "),
     ],

@@ -5,63 +5,104 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from casefile import cursors, lists
 from pydantic_models.operations import ListPayload
 
-ENTRIES = st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=60)
-"""For each, from the newest on: the list that it is in, and whether the filter lets it through."""
+Entry = dict[str, Any]
 
-
-@given(
-    entries=ENTRIES,
-    limit=st.integers(1, 2),
-    more=st.integers(4, 9),
-    offset=st.integers(0, 2),
-    is_sifted=st.booleans(),
+STRETCHES = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(1, 7), st.booleans()), min_size=1, max_size=14
 )
+"""From the newest on, how many entries follow one another in which list, and whether a filter lets
+them through. So lists that are merged are read to different depths."""
+
+
+class Shelf:
+    """Lists as an index keeps them, and how many entries were read of them."""
+
+    def __init__(self, stretches: list[tuple[int, int, bool]]) -> None:
+        of = [(name, fits) for name, length, fits in stretches for _ in range(length)]
+        self.entries: list[Entry] = [
+            {"pk": f"{n}", "list": str(name), "fits": fits, "activity": lists.place(999 - n, "x")}
+            for n, (name, fits) in enumerate(of)
+        ]
+        self.read = 0
+
+    def pages(
+        self, _: str, __: str, name: str, low: str, high: str, at_once: int
+    ) -> Iterator[tuple[list[Entry], bool]]:
+        """As Query does: a page that is full may have none after it."""
+        found = [e for e in self.entries if e["list"] == name and low <= e["activity"] <= high]
+        for start in range(0, len(found) + 1, at_once):
+            page = found[start : start + at_once]
+            self.read += len(page)
+            yield page, len(page) < at_once
+
+
+def sift(entries: list[Entry]) -> list[Entry]:
+    return [each for each in entries if each["fits"]]
+
+
+@settings(max_examples=500)
+@given(
+    stretches=STRETCHES,
+    limit=st.integers(1, 3),
+    offset=st.integers(0, 3),
+    at_once=st.integers(1, 4),
+    at_most=st.integers(1, 25),
+    is_sifted=st.booleans(),
+    is_counted=st.booleans(),
+)
+# The list that stops the page is not the first of them, nor the one that was read the furthest.
+@example([(0, 1, False), (1, 7, False), (0, 7, False), (1, 3, True)], 1, 0, 1, 4, True, False)
+@example([(2, 7, False), (0, 1, True), (1, 1, True), (3, 7, True)], 1, 0, 1, 9, True, False)
+# An offset for which the first list alone has more to be read than a page may.
+@example([(0, 7, True), (1, 7, True)], 1, 3, 1, 1, True, False)
 def test_pages_of_merged_lists_repeat_and_skip_nothing(
-    entries: list[tuple[int, bool]], limit: int, more: int, offset: int, is_sifted: bool
+    stretches: list[tuple[int, int, bool]],
+    limit: int,
+    offset: int,
+    at_once: int,
+    at_most: int,
+    is_sifted: bool,
+    is_counted: bool,
 ) -> None:
-    items: list[dict[str, Any]] = [
-        {"pk": f"{n}", "list": str(of), "fits": fits, "activity": lists.place(1000 - n, f"{n}")}
-        for n, (of, fits) in enumerate(entries)
-    ]
-
-    def pages(*asked: Any) -> Iterator[tuple[list[dict[str, Any]], bool]]:
-        _, _, name, low, high, at_once = asked
-        found = [each for each in items if each["list"] == name and low <= each["activity"] <= high]
-        while len(found) > at_once:
-            yield found[:at_once], False
-            found = found[at_once:]
-        yield found, True
-
-    def sift(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [each for each in found if each["fits"]]
-
-    at_most = 4 * (limit + offset + 1) + more  # More than each list's first reading.
-    expected = [each["pk"] for each in items if each["fits"] or not is_sifted][offset:]
+    shelf = Shelf(stretches)
+    fitting = [each["pk"] for each in shelf.entries if each["fits"] or not is_sifted]
+    chosen = lists.Lists("owner", ["0", "1", "2", "3"])
+    asked = ListPayload(limit=limit, offset=offset, exact_total=is_counted)
     shown: list[str] = []
-    asked = ListPayload(limit=limit, offset=offset)
+    was_exact = False
     with (
-        mock.patch.object(lists, "_pages", pages),
+        mock.patch.object(lists, "_pages", shelf.pages),
         mock.patch.object(cursors, "seal", lambda place, _: json.dumps(place)),
         mock.patch.object(cursors, "unseal", lambda cursor, _: json.loads(cursor)),
-        mock.patch.object(lists, "READ_AHEAD", 8),
     ):
-        while True:
-            chosen = lists.Lists("owner", ["0", "1", "2", "3"])
+        for _ in range(len(shelf.entries) + 1):  # Each page goes on, be it by one entry.
+            shelf.read = 0
             page = lists.read(
-                chosen, asked, "ann", sift if is_sifted else None, at_once=1, at_most=at_most
+                chosen, asked, "ann", sift if is_sifted else None, at_once=at_once, at_most=at_most
             )
             shown += [each["pk"] for each in page.items]
+            assert shown == fitting[offset : offset + len(shown)]
+            if page.total_is_exact:
+                assert page.total_count == len(fitting)
+            else:
+                assert len(shown) <= page.total_count <= len(fitting)
+            assert page.total_is_exact >= (was_exact or is_counted or page.cursor is None)
+            was_exact = page.total_is_exact
+            if is_sifted and not asked.exact_total:
+                reading = max(at_once, limit + offset + 1)  # Of one list, at a time.
+                assert shelf.read < max(at_most, 3 * reading + 1) + reading
+                assert len(page.items) == limit or page.cursor is None or shelf.read >= at_most
+            else:
+                assert len(page.items) == limit or page.cursor is None
+                assert (page.cursor is None) == (shown == fitting[offset:])
             if page.cursor is None:
                 break
             asked = ListPayload(limit=limit, cursor=page.cursor)
-    assert shown == expected
-    assert page.total_is_exact
-    assert page.total_count == len(expected) + min(
-        offset, sum(each["fits"] or not is_sifted for each in items)
-    )
+    assert page.cursor is None
+    assert shown == fitting[offset:]

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from casefile.session_log import MAX_AGE
 from pydantic_models.base import BaseRequest
+from pydantic_models.domain_events import DomainEvent
 from tests.conftest import FUNCTIONS as FOLDERS
 from tests.conftest import OPERATIONS, load
 from tests.events import DOORS
@@ -47,7 +48,7 @@ def test_folder_operation_route_and_rights_agree(operation: str) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_rights_are_named_one_by_one(name: str) -> None:
-    for policy in FUNCTIONS[camel(name)]["Policies"]:
+    for policy in FUNCTIONS[camel(name)].get("Policies", []):
         said = policy["Statement"]
         for statement in said if isinstance(said, list) else [said]:
             assert statement["Effect"] == "Allow"
@@ -58,8 +59,10 @@ def test_rights_are_named_one_by_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(FOLDERS) - set(OPERATIONS)))
-def test_what_runs_by_itself_has_no_route_its_tests_and_an_event(name: str) -> None:
-    assert "Api" not in {event["Type"] for event in FUNCTIONS[camel(name)]["Events"].values()}
+def test_what_is_no_operation_answers_no_request_and_has_its_tests_and_an_event(name: str) -> None:
+    events = FUNCTIONS[camel(name)]["Events"].values()
+    methods = {event["Properties"]["Method"] for event in events if event["Type"] == "Api"}
+    assert methods <= {"options"}
     assert (ROOT / f"tests/operations/test_{name}.py").is_file()
     assert list((ROOT / "tests/events" / name).glob("*.json"))
 
@@ -83,13 +86,24 @@ def test_the_api_is_guarded_before_it_reaches_a_function() -> None:
         assert f"{setting['HttpMethod']} {path}" in routes
         assert setting["ThrottlingRateLimit"] < 100
     defaults = {name: each.get("Default") for name, each in template()["Parameters"].items()}
-    assert (defaults["AllowedOrigin"], defaults["ApiKeys"], defaults["CustomerKey"]) == (
+    assert (defaults["AllowedOrigins"], defaults["ApiKeys"], defaults["CustomerKey"]) == (
         *("", ""),
         "false",
     )
+
+
+def test_browsers_are_answered_on_every_route_if_origins_are_named_and_on_none_if_not() -> None:
+    (api,) = resources("AWS::Serverless::Api").values()
     assert api["Auth"]["AddDefaultAuthorizerToCorsPreflight"] is False
-    assert not re.fullmatch(template()["Parameters"]["AllowedOrigin"]["AllowedPattern"], "*")
-    assert "AllowCredentials" not in api["Cors"]
+    assert api["Auth"]["AddApiKeyRequiredToCorsPreflight"] is False
+    assert "Cors" not in api, "it knows one origin"
+    asked = [event["Properties"] for event in FUNCTIONS["AnswerPreflight"]["Events"].values()]
+    assert {each["Method"] for each in asked} == {"options"}
+    paths = {load(operation).route.split()[1] for operation in OPERATIONS}
+    assert sorted(each["Path"] for each in asked) == sorted(paths)
+    assert template()["Resources"]["AnswerPreflight"]["Condition"] == "HasOrigins"
+    empty = {"Fn::Equals": [{"Ref": "AllowedOrigins"}, ""]}
+    assert template()["Conditions"]["HasOrigins"] == {"Fn::Not": [empty]}
 
 
 def test_what_a_client_leaves_empty_passes_as_an_envelope() -> None:
@@ -126,6 +140,8 @@ def test_every_route_asks_who_is_there() -> None:
 
 QUEUES = resources("AWS::SQS::Queue")
 SOURCES = {name: queue for name, queue in QUEUES.items() if "RedrivePolicy" in queue}
+WEBHOOK = ("WebhookUrl", "WebhookKey")
+EVENTS: tuple[Any, ...] = get_args(get_args(DomainEvent)[0])
 
 
 def test_only_functions_of_operations_have_names_that_requests_can_lead_to() -> None:
@@ -171,10 +187,10 @@ def test_every_rule_tries_again_and_has_a_dead_letter_queue_that_only_it_may_fil
     for name, rule in resources("AWS::Events::Rule").items():
         for target in rule["Targets"]:
             assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
-            queues = [
-                target["Arn"]["Fn::GetAtt"][0],
-                target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0],
-            ]
+            assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] > 0
+            filled = (target["Arn"], target["DeadLetterConfig"]["Arn"])
+            queues = [each["Fn::GetAtt"][0] for each in filled if each["Fn::GetAtt"][0] in QUEUES]
+            assert filled[1]["Fn::GetAtt"][0] in queues
             (allowing,) = (policy for policy in policies if {"Ref": queues[0]} in policy["Queues"])
             assert allowing["Queues"] == [{"Ref": queue} for queue in queues]
             allowed = allowing["PolicyDocument"]["Statement"][0]
@@ -184,7 +200,7 @@ def test_every_rule_tries_again_and_has_a_dead_letter_queue_that_only_it_may_fil
             }
 
 
-def test_every_queue_for_requests_refuses_to_be_used_without_tls() -> None:
+def test_every_queue_that_others_fill_refuses_to_be_used_without_tls() -> None:
     guarded = [
         queue["Ref"]
         for policy in resources("AWS::SQS::QueuePolicy").values()
@@ -192,6 +208,57 @@ def test_every_queue_for_requests_refuses_to_be_used_without_tls() -> None:
         if "aws:SecureTransport" in json.dumps(policy["PolicyDocument"]["Statement"])
     ]
     assert sorted(guarded) == sorted(set(QUEUES) - {"Unrefreshed"})
+
+
+def test_the_webhook_is_off_unless_it_has_an_address_and_a_key() -> None:
+    defaults = {name: each.get("Default") for name, each in template()["Parameters"].items()}
+    assert (defaults["WebhookUrl"], defaults["WebhookKey"]) == ("", "")
+    assert template()["Parameters"]["WebhookKey"]["NoEcho"] is True
+    given = [{"Fn::Not": [{"Fn::Equals": [{"Ref": each}, ""]}]} for each in WEBHOOK]
+    assert template()["Conditions"]["HasWebhook"] == {"Fn::And": given}
+    rule = template()["Rules"]["WebhookHasKey"]
+    assert rule["RuleCondition"] == given[0]
+    assert [each["Assert"] for each in rule["Assertions"]] == given[1:]
+    for name, resource in template()["Resources"].items():
+        if name.startswith("Webhook"):
+            assert resource["Condition"] == "HasWebhook", name
+
+
+def test_the_webhook_is_sent_just_the_events_chosen_with_the_key_over_https() -> None:
+    rule = resources("AWS::Events::Rule")["WebhookRule"]
+    chosen = {"source": ["casefile"], "detail-type": {"Ref": "WebhookEvents"}}
+    assert (rule["EventBusName"], rule["EventPattern"]) == ({"Ref": "Bus"}, chosen)
+    (target,) = rule["Targets"]
+    assert target["InputPath"] == "$.detail", "what events.schema.json describes, and no account id"
+    (destination,) = resources("AWS::Events::ApiDestination").values()
+    assert destination["InvocationEndpoint"] == {"Ref": "WebhookUrl"}
+    (connection,) = resources("AWS::Events::Connection").values()
+    key = connection["AuthParameters"]["ApiKeyAuthParameters"]
+    assert key == {"ApiKeyName": {"Ref": "WebhookHeader"}, "ApiKeyValue": {"Ref": "WebhookKey"}}
+    (policy,) = resources("AWS::IAM::Role")["WebhookRole"]["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["events:InvokeApiDestination"]
+    assert statement["Resource"] == {"Fn::GetAtt": ["WebhookDestination", "Arn"]}
+    addresses = template()["Parameters"]["WebhookUrl"]["AllowedPattern"]
+    assert re.fullmatch(addresses, "https://hooks.example.com/casefile?tenant=1")
+    for wrong in (
+        "http://hooks.example.com",
+        "https://",
+        "https://a.example/*",
+        "https://a b",
+        "*",
+    ):
+        assert not re.fullmatch(addresses, wrong), wrong
+
+
+def test_the_webhook_can_be_sent_every_event_that_there_is_and_no_other() -> None:
+    there = [get_args(each.model_fields["event_type"].annotation)[0] for each in EVENTS]
+    events = template()["Parameters"]["WebhookEvents"]
+    assert sorted(events["Default"].split(",")) == sorted(there)
+    for name in there:
+        assert re.fullmatch(events["AllowedPattern"], name)
+    for wrong in ("", "session", "session.close", "session-closed", "casefile.request", "*"):
+        assert not re.fullmatch(events["AllowedPattern"], wrong), wrong
 
 
 def test_the_table_is_kept_safe() -> None:

@@ -20,7 +20,6 @@ from pydantic_core import from_json
 from pydantic_models.base import BaseRequest
 from pydantic_models.base.identifiers import lowered
 
-from .config import configuration
 from .errors import (
     AnswerTooLarge,
     BadRequest,
@@ -92,23 +91,10 @@ def answer(status: int, body: str, headers: dict[str, str] | None = None) -> dic
         "headers": {
             "Content-Type": "application/json",
             "Cache-Control": "no-store",
-            **_for_browsers(),
             **(headers or {}),
         },
         "body": body,
         "isBase64Encoded": False,
-    }
-
-
-def _for_browsers() -> dict[str, str]:
-    """What lets pages of the allowed origin read the answer (Fetch standard, CORS protocol)."""
-    origin = configuration().allowed_origin
-    if origin is None:
-        return {}
-    return {
-        "Access-Control-Allow-Origin": origin,
-        "Access-Control-Expose-Headers": "Casefile-Next-After, Retry-After",
-        "Vary": "Origin",
     }
 
 

@@ -1,7 +1,7 @@
 """What a change of the table tells the world: one write, the domain events that follow from it.
 
-Events are derived from the item as it was and as it is, and from nothing else. So a change that the
-stream tells again is told again with the same ids.
+Events are derived from the item as it was and as it is, and from records that it names, which never
+change. So a change that the stream tells again is told again with the same ids.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from . import records
 from .config import configuration
 from .dynamodb import Item
 from .errors import NotFound
+
+MAX_UNFINISHED = 1000
+"""Requests of one closing that are told to have failed: what is read and sent in seconds."""
 
 
 def of_change(old: Item | None, new: Item) -> Iterator[DomainEvent]:
@@ -78,6 +81,8 @@ def _of_record(session_id: str, item: Item) -> Iterator[DomainEvent]:
     }
     totals = record.totals
     if record.kind == "closed":
+        for request_id in records.request_ids(session_id, record.completes[:MAX_UNFINISHED]):
+            yield ToolFailed(**told, request_id=str(request_id), tool_name=None)
         yield SessionClosed(
             **told,
             total_requests=totals.requests,

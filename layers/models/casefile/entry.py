@@ -32,7 +32,7 @@ from pydantic_models.base import (
 from pydantic_models.base.times import from_milliseconds, now, to_text
 from pydantic_models.operations import ExportPayload
 
-from . import access, api, archives, contents, dynamodb, inbox, metrics
+from . import access, api, archives, contents, dynamodb, inbox, metrics, origins
 from .access import Needs
 from .attempts import time_limit
 from .errors import AnswerTooLarge, BadRequest, CasefileError, Fault
@@ -84,7 +84,7 @@ class Operation(Generic[RequestT, PayloadT]):
         with time_limit(context.get_remaining_time_in_millis() / 1000):
             if isinstance(event, dict):
                 if api.is_api_event(event):
-                    return self._answer_api(event, context)
+                    return origins.readable(event, self._answer_api(event, context))
                 if inbox.is_queue_event(event):
                     return inbox.do_each(event, context, self._perform)
                 if inbox.is_bus_event(event):

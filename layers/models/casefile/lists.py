@@ -135,8 +135,9 @@ def read(
 ) -> Page:
     """A page of some lists merged, newest first, for a user.
 
-    With `sift`, a page looks at `at_most` entries or so, `at_once` by so many: it may then be
-    short, or empty, and has a cursor all the same. Raises BadRequest for a cursor of another list.
+    With `sift`, a page looks at `at_most` entries or so, `at_once` by so many, and into each list
+    once: it may then be short, or empty, and has a cursor all the same. Raises BadRequest for a
+    cursor of another list.
     """
     of = _described(user_id, asked)
     below, skip, passed, total, is_exact = None, asked.offset, 0, 0, False
@@ -146,6 +147,7 @@ def read(
     at_once = at_once or (SIFTED_AT_ONCE if sift else READ_AHEAD // len(lists.names))
     at_once, at_most = max(at_once, wanted + 1), at_most or MAX_SIFTED
     runs = [_Run(lists.whose, each, asked, below, at_once, sift) for each in lists.names]
+    is_bounded = sift is not None and not asked.exact_total
     taken: list[Item] = []
     seen: set[str] = set()
     beyond = 0  # Those that were taken to be counted only.
@@ -163,7 +165,7 @@ def read(
                 beyond += 1
         elif nearest.is_read:
             break
-        elif sift and not asked.exact_total and sum(run.looked_at for run in runs) >= at_most:
+        elif is_bounded and nearest.is_begun and sum(run.looked_at for run in runs) >= at_most:
             edge = nearest.next_place  # Down to here, all is known.
             break
         else:
@@ -201,6 +203,11 @@ class _Run:
         high = below or (_place_of(asked.until) if asked.until else _ABOVE_ALL)
         self._lowest = _ABOVE_ALL
         self._pages = _pages(whose, asked.order, name, low, high, at_once)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether any of the list was read. Before that, a page has no end to go on from."""
+        return self._lowest != _ABOVE_ALL
 
     @property
     def is_read(self) -> bool:

@@ -201,6 +201,13 @@ def stored(session_id: str) -> Iterator[tuple[Record, bytes | None]]:
                 yield record._replace(content=_unpacked(item)), None
 
 
+def request_ids(session_id: str, numbers: Sequence[int]) -> list[UUID]:
+    """The request ids of some records of a session, in this order, if it was not deleted since."""
+    keys = [to_attributes(slot_key(session_id, number)) for number in numbers]
+    found = {int(item["sk"]): item for item in dynamodb.get_many(keys) if item["kind"] != DEAD}
+    return [UUID(bytes=found[number]["request"]) for number in numbers if number in found]
+
+
 def query(
     session_id: str,
     limit: int,

@@ -81,7 +81,10 @@ class SessionUnlinked(_OfSession):
 
 
 class ToolFailed(_OfSession):
-    """A tool execution failed, as record `record` says."""
+    """A tool execution failed, as record `record` says: its own, its result, or the closing.
+
+    Of what one closing fails, the first thousand are told.
+    """
 
     event_type: Literal["tool.failed"] = "tool.failed"
     record: int
