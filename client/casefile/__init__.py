@@ -13,6 +13,7 @@ from ._sync.casefiles import Casefile, Casefiles
 from ._sync.chat_sessions import ChatSession, ChatSessions
 from ._sync.client import Client
 from ._sync.tool_sessions import ToolSession, ToolSessions
+from .buffer import Buffer, BufferedChatSession, BufferedToolSession, Refused
 from .credentials import Token
 from .errors import (
     AlreadyCompleted,
@@ -50,7 +51,10 @@ __all__ = [
     "AsyncToolSession",
     "AsyncToolSessions",
     "BadRequest",
+    "Buffer",
     "BufferFull",
+    "BufferedChatSession",
+    "BufferedToolSession",
     "Casefile",
     "CasefileError",
     "Casefiles",
@@ -64,6 +68,7 @@ __all__ = [
     "InternalError",
     "NotFound",
     "PendingRequests",
+    "Refused",
     "RequestFailed",
     "RequestIdReused",
     "Retries",

@@ -140,13 +140,15 @@ def failure(response: httpx.Response) -> errors.RequestFailed:
     metadata = metadata if isinstance(metadata, dict) else {}
     code = metadata.get("error_code")
     message = told.get("error") or told.get("message") or response.text[:200]
-    return errors.of_status(response.status_code, code)(
+    kind = errors.of_status(response.status_code, code)
+    return kind(
         str(message) or f"HTTP status {response.status_code}",
         code=code,
         status=response.status_code,
         request_id=told.get("request_id"),
         faults=metadata.get("errors") or (),
         retry_after=retry_after(response),
+        is_final=errors.is_final(kind, code),
     )
 
 

@@ -53,7 +53,8 @@ class BufferFull(CasefileError):
 class RequestFailed(CasefileError):
     """The service answered that a request failed, and why.
 
-    `retry_after` are the seconds after which to try again, if the service told.
+    `retry_after` are the seconds after which to try again, if the service told. `is_final` tells
+    that Casefile itself refused it, and would again.
     """
 
     code = "failed"
@@ -67,6 +68,7 @@ class RequestFailed(CasefileError):
         request_id: str | None = None,
         faults: Sequence[Fault] = (),
         retry_after: float | None = None,
+        is_final: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code or self.code
@@ -74,6 +76,7 @@ class RequestFailed(CasefileError):
         self.request_id = request_id
         self.faults = list(faults)
         self.retry_after = retry_after
+        self.is_final = is_final
 
 
 class BadRequest(RequestFailed):
@@ -186,6 +189,12 @@ _BY_STATUS: dict[int, type[RequestFailed]] = {
 
 def _below(kind: type[RequestFailed]) -> list[type[RequestFailed]]:
     return [kind, *(found for child in kind.__subclasses__() for found in _below(child))]
+
+
+def is_final(kind: type[RequestFailed], code: str | None) -> bool:
+    """Whether a failure with this code is one that Casefile itself would answer again."""
+    passing = (Unauthenticated, TooManyRequests, InternalError, Unavailable)
+    return code is not None and code == kind.code and not issubclass(kind, passing)
 
 
 def of_status(status: int, code: str | None) -> type[RequestFailed]:

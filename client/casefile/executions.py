@@ -6,6 +6,7 @@ Recording must not break what it records: whatever is no JSON is told by its `re
 from __future__ import annotations
 
 import inspect
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ from pydantic_core import to_jsonable_python
 from pydantic_models.base.json_values import MAX_DEPTH
 
 MAX_ERROR_MESSAGE = 2000
+
+log = logging.getLogger(__name__)
 
 
 class Execution:
@@ -67,8 +70,9 @@ def jsonable(value: Any) -> Any:
     """The value as portable JSON; what is none is told by its repr."""
     try:
         plain = to_jsonable_python(value, fallback=repr, by_alias=True, bytes_mode="base64")
-    except Exception:  # noqa: BLE001
-        plain = repr(value)
+    except Exception:  # Whatever the value's own code raises.
+        log.debug("told by its type", exc_info=True)
+        plain = f"<{type(value).__name__}>"
     return _portable_json(plain, MAX_DEPTH - 1)
 
 

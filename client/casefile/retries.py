@@ -31,4 +31,8 @@ class Retries:
         told = error.retry_after or 0.0 if isinstance(error, RequestFailed) else 0.0
         if told > self.longest:
             return None
-        return told + random.uniform(0, min(self.longest, self.first * 2 ** (attempt - 1)))
+        return told + self.pause(attempt)
+
+    def pause(self, attempt: int) -> float:
+        """Seconds to wait after the `attempt`th try failed, drawn anew each time."""
+        return random.uniform(0, min(self.longest, self.first * 2.0 ** min(attempt - 1, 30)))

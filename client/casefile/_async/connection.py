@@ -57,6 +57,10 @@ class AsyncConnection:
         if self._is_ours:
             await self._http.aclose()
 
+    def once(self) -> AsyncConnection:
+        """The same connection, but it tries each request once."""
+        return AsyncConnection(self.door, Retries(attempts=1), self._timeout, self._http)
+
     async def call(
         self,
         operation: Operation[AnswerT],

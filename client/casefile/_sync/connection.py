@@ -57,6 +57,10 @@ class Connection:
         if self._is_ours:
             self._http.close()
 
+    def once(self) -> Connection:
+        """The same connection, but it tries each request once."""
+        return Connection(self.door, Retries(attempts=1), self._timeout, self._http)
+
     def call(
         self,
         operation: Operation[AnswerT],
