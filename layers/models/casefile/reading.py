@@ -102,6 +102,14 @@ class Page:
         return max(self.records[-1].number if self.records else 0, self.passed)
 
     @property
+    def taken_back(self) -> Standing | None:
+        """What stands, if something was taken back of this page's messages or by its records."""
+        if self.standing is None:
+            return None
+        cut = self.passed or any(self.standing.is_cut_at(record) for record in self.records)
+        return self.standing if cut else None
+
+    @property
     def place(self) -> dict[str, Any]:
         """The fields of an answer that tell where the page stands."""
         oldest_first = self.asked.order == "oldest"
@@ -250,7 +258,7 @@ def _page(
             above, below = (above, last) if newest_first else (last, below)
             # Records have no gap: the range ends where its last number was seen, or the head.
             is_end = last == 1 if newest_first else found_head is not None
-            if standing and standing.is_cut_at(found[-1]):
+            if standing and room > 0 and standing.is_cut_at(found[-1]):
                 if newest_first:
                     below = standing.skip_down(last)
                 else:

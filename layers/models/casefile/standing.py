@@ -247,14 +247,9 @@ class Standing:
         if self._marks is None:
             newest = newest_rewinding(self._session_id, self.tail, self._known)
             self._marks = marks_of(self._session_id, newest)
-        while self._marks.earlier >= low:
+        while self._marks.earlier >= max(low, 1):
             self._marks = _joined(self._session_id, self._marks)
         return self._marks
-
-    @property
-    def is_touched(self) -> bool:
-        """Whether something was taken back by the records learned, or of them."""
-        return any(self.is_cut_at(each) for each in self._known.values())
 
     def is_cut_at(self, record: Record) -> bool:
         """Whether something was taken back by a record, or after it."""

@@ -38,10 +38,10 @@ from pydantic_models.operations import (
     ToolResultRequest,
 )
 
-from . import contents, reading, records, standing
+from . import contents, reading, records
 from .errors import NotFound
 from .session_log import Entry
-from .standing import Rewind, Swap
+from .standing import Rewind, Swap, marks_of
 
 RECEIVED, STARTED, COMPLETED, FAILED, SENT = LIFECYCLE_EVENT_TYPES
 
@@ -155,7 +155,7 @@ def _swap(session_id: str, user_id: str, named: MessageReference) -> Swap:
             if message.message_id == named.message_id:
                 if record.kind == "chat":
                     return Swap(record.number, position, message.index, by=0)
-                swaps = standing.marks_of(session_id, record.number).swaps
+                swaps = marks_of(session_id, record.number).swaps
                 return next(swap for swap in swaps if swap.by == record.number)
     raise NotFound(f"There is no message {named.message_id} in record {named.record}.")
 
@@ -347,28 +347,30 @@ def messages_left(session_id: str, log: Sequence[Record]) -> list[ChatMessage]:
 
 def messages_of(page: reading.Page) -> list[ChatMessage]:
     """The messages of a page that stand, in their order, each as what took its place if any did."""
-    if page.standing is None or not page.standing.is_touched:
+    standing = page.taken_back
+    if standing is None:
         return chat_messages(page.session_id, page.records)
-    marks = page.standing.marks(page.records[0].number)
+    marks = standing.marks(page.records[0].number)
     here = {record.number for record in page.records}
     placed = _placed(page.session_id, [swap for swap in marks.swaps if swap.record in here])
     return [
         placed.get((record.number, position), message)
         for record in page.records
         for position, message in enumerate(chat_messages(page.session_id, [record]))
-        if position < page.standing.count(record, message_count(record))
+        if position < standing.count(record, message_count(record))
     ]
 
 
 def changes_before(page: reading.Page) -> dict[str, Any]:
     """What the records of a page, oldest first, did to the messages up to it."""
     after, top = page.asked.after, page.top
-    if page.asked.order == "newest" or page.standing is None or not page.standing.is_touched:
+    standing = page.taken_back
+    if page.asked.order == "newest" or standing is None:
         return {}
-    marks = page.standing.marks(after + 1)
+    marks = standing.marks(after + 1)
     swaps = [swap for swap in marks.swaps if swap.record <= after < swap.by <= top]
     placed = _placed(page.session_id, swaps)
-    return {"keep": page.standing.left_of(after, top), "replaced": list(placed.values())}
+    return {"keep": standing.left_of(after, top), "replaced": list(placed.values())}
 
 
 def _placed(session_id: str, swaps: Sequence[Swap]) -> dict[tuple[int, int], ChatMessage]:
@@ -397,6 +399,7 @@ def _messages(session_id: str, record: Record) -> Iterator[ChatMessage]:
             request_metadata=asked.get("metadata", {}) if message.get("metadata") else {},
             message_id=_derived_id("msg", session_id, record, position),
             record=record.number,
+            position=position,
             index=max(0, record.totals.messages - len(said)) + position,
             replaces=asked.get("replaces", {}).get("message_id"),
             timestamp=text_of(record.at),

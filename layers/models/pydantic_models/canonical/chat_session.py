@@ -56,6 +56,7 @@ class ChatMessage(Message):
         default_factory=dict, description="That of its request, if it had metadata of its own"
     )
     record: int = Field(ge=1, description="Number of the record in its session")
+    position: int = Field(ge=0, description="Its place among the messages of its record")
     index: int = Field(ge=0, description="Its position in the session's messages, while it stands")
     replaces: str | None = Field(None, description="Id of the message in whose place it stands")
     timestamp: str
