@@ -10,12 +10,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
-
-import casefile
-
-agents = pytest.importorskip("agents")
-strands = pytest.importorskip("strands")
-
+import strands
 from agents.memory import Session as AgentsSession
 from agents.memory import SessionSettings
 from langchain_core.messages import (
@@ -32,6 +27,7 @@ from pydantic_ai.models.test import TestModel
 from strands.types.exceptions import SessionException
 from strands.types.session import Session, SessionAgent, SessionMessage, SessionType
 
+import casefile
 from casefile.adapters import langchain, openai_agents, pydantic_ai
 from casefile.adapters import strands as adapter
 from dev.local_stack import Stack
@@ -269,7 +265,9 @@ class TestStrands:
     ) -> None:
         class Crew:
             id = "crew"
-            state: Any = {"nodes": ["a", "b"], "raw": b"\x00"}
+
+            def __init__(self) -> None:
+                self.state: Any = {"nodes": ["a", "b"], "raw": b"\x00"}
 
             def serialize_state(self) -> Any:
                 return self.state
@@ -282,7 +280,7 @@ class TestStrands:
         with pytest.raises(SessionException):
             repository.update_multi_agent(name, crew)
         repository.create_multi_agent(name, crew)
-        assert repository.read_multi_agent(name, "crew") == Crew.state
+        assert repository.read_multi_agent(name, "crew") == crew.state
         crew.state = {"nodes": []}
         repository.update_multi_agent(name, crew)
         assert repository.read_multi_agent(name, "crew") == {"nodes": []}

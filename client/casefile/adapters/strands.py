@@ -42,7 +42,7 @@ class CasefileSessionRepository(SessionRepository):
         self._chats: dict[str, ChatSession] = {}
         self._states: dict[str, ChatMessage] = {}
 
-    def create_session(self, session: Session, **kwargs: Any) -> Session:
+    def create_session(self, session: Session, **_: Any) -> Session:
         """Keep a session. Raises SessionException if there is one."""
         name = _session(session.session_id)
         if self._state(name) is not None:
@@ -50,22 +50,22 @@ class CasefileSessionRepository(SessionRepository):
         self._keep(name, session.to_dict())
         return session
 
-    def read_session(self, session_id: str, **kwargs: Any) -> Session | None:
+    def read_session(self, session_id: str, **_: Any) -> Session | None:
         """The session, if there is one."""
         kept = self._state(_session(session_id))
         return None if kept is None else Session.from_dict(kept)
 
-    def create_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
+    def create_agent(self, session_id: str, session_agent: SessionAgent, **_: Any) -> None:
         """Keep an agent of a session. Raises SessionException if there is no such session."""
         self._check_session(session_id)
         self._keep(_agent(session_id, session_agent.agent_id), session_agent.to_dict())
 
-    def read_agent(self, session_id: str, agent_id: str, **kwargs: Any) -> SessionAgent | None:
+    def read_agent(self, session_id: str, agent_id: str, **_: Any) -> SessionAgent | None:
         """The agent as it was last updated, if there is one."""
         kept = self._state(_agent(session_id, agent_id))
         return None if kept is None else SessionAgent.from_dict(kept)
 
-    def update_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
+    def update_agent(self, session_id: str, session_agent: SessionAgent, **_: Any) -> None:
         """Replace what is kept of an agent. Raises SessionException if there is none."""
         agent_id = session_agent.agent_id
         before = self.read_agent(session_id, agent_id)
@@ -76,21 +76,21 @@ class CasefileSessionRepository(SessionRepository):
         self._keep(_agent(session_id, agent_id), session_agent.to_dict())
 
     def create_message(
-        self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any
+        self, session_id: str, agent_id: str, session_message: SessionMessage, **_: Any
     ) -> None:
         """Add a message. Raises SessionException if there is no such agent."""
         name = self._agent(session_id, agent_id)
         self._chat(name).record([_message(session_message)])
 
     def read_message(
-        self, session_id: str, agent_id: str, message_id: int, **kwargs: Any
+        self, session_id: str, agent_id: str, message_id: int, **_: Any
     ) -> SessionMessage | None:
         """A message, if there is one of this id."""
         found = self._find(session_id, agent_id, message_id)
         return None if found is None else _session_message(found)
 
     def update_message(
-        self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any
+        self, session_id: str, agent_id: str, session_message: SessionMessage, **_: Any
     ) -> None:
         """Put a message in the place of that with its id. Raises SessionException without one."""
         message_id = session_message.message_id
@@ -108,7 +108,7 @@ class CasefileSessionRepository(SessionRepository):
         agent_id: str,
         limit: int | None = None,
         offset: int = 0,
-        **kwargs: Any,
+        **_: Any,
     ) -> list[SessionMessage]:
         """An agent's messages in their order. Raises SessionException if there is no such agent."""
         name = self._agent(session_id, agent_id)
@@ -117,24 +117,20 @@ class CasefileSessionRepository(SessionRepository):
         chosen = self._chat(name).messages(limit=None if end is None else end + 1)
         return [_session_message(each) for each in _messages(chosen)][offset:end]
 
-    def create_multi_agent(
-        self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any
-    ) -> None:
+    def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **_: Any) -> None:
         """Keep the state of a multi-agent. Raises SessionException if there is no such session."""
         self._check_session(session_id)
         state = encode_bytes_values(multi_agent.serialize_state())
         self._keep(_multi_agent(session_id, multi_agent.id), state)
 
     def read_multi_agent(
-        self, session_id: str, multi_agent_id: str, **kwargs: Any
+        self, session_id: str, multi_agent_id: str, **_: Any
     ) -> dict[str, Any] | None:
         """The state of a multi-agent as it was last updated, if there is one."""
         kept = self._state(_multi_agent(session_id, multi_agent_id))
         return None if kept is None else decode_bytes_values(kept)
 
-    def update_multi_agent(
-        self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any
-    ) -> None:
+    def update_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **_: Any) -> None:
         """Replace what is kept of a multi-agent. Raises SessionException if there is none."""
         name = _multi_agent(session_id, multi_agent.id)
         if self._state(name) is None:
@@ -187,10 +183,10 @@ class CasefileSessionManager(RepositorySessionManager):
     """A session manager for one session: `Agent(session_manager=…)`."""
 
     def __init__(
-        self, session_id: str, client: Client, *, casefile_id: str | None = None, **kwargs: Any
+        self, session_id: str, client: Client, *, casefile_id: str | None = None, **more: Any
     ) -> None:
         repository = CasefileSessionRepository(client, casefile_id=casefile_id)
-        super().__init__(session_id, repository, **kwargs)
+        super().__init__(session_id, repository, **more)
 
 
 def _session(session_id: str) -> str:
