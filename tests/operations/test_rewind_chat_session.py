@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from casefile import reading, sessions
+from casefile import reading, records, sessions
 from casefile.errors import BadRequest, NotFound, NotStanding, RequestIdReused, SessionClosed
 from pydantic_models.export import verify
 from tests.conftest import Invoke, forget, objects, stored
@@ -179,7 +179,7 @@ def test_the_log_keeps_what_happened(invoke: Invoke, session_id: str) -> None:
 
 def test_lists_count_what_stands(invoke: Invoke, session_id: str) -> None:
     rewind(invoke, session_id, count=3)
-    _, (newest, *_) = reading.records.query(session_id, 2, strong=True)
+    _, (newest, *_) = records.query(session_id, 2, strong=True)
     sessions.refresh(session_id, newest)
     (listed,) = invoke("list_chat_sessions")["payload"]["sessions"]
     assert (listed["message_count"], listed["event_count"]) == (1, 5)

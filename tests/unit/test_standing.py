@@ -112,7 +112,7 @@ class Chat(RuleBasedStateMachine):
         self.expected += told
         self.recorded += count
 
-    def _withdraw(self, asked: dict[str, int]) -> str:
+    def _withdraw(self, asked: dict[str, Any]) -> str:
         request_id = str(uuid4())
         asked = {"session_id": self.session_id, "include_messages": True, **asked}
         answer = self.do("rewind_chat_session", request_id, **asked)
@@ -142,7 +142,7 @@ class Chat(RuleBasedStateMachine):
         ),
         steps=steps,
     )
-    def withdraw(self, instance: int, asked: dict[str, int], steps: list[str]) -> str:
+    def withdraw(self, instance: int, asked: dict[str, Any], steps: list[str]) -> str:
         with self.instance(instance), self.overtaking(1 - instance, steps):
             return self._withdraw(asked)
 
@@ -211,7 +211,6 @@ class Chat(RuleBasedStateMachine):
                 seen += page["messages"]
                 if not page["has_more"]:
                     break
-                # A page is short only where the next record holds more than fits.
                 place = (
                     {"after": page["next_after"]}
                     if order == "oldest"
