@@ -87,31 +87,31 @@ class TestOpenAIAgents:
         },
     )
 
-    def test_items_come_back_as_they_were(self, asynchronously: Do[Any], name: str) -> None:
-        async def steps(client: casefile.AsyncClient) -> None:
-            session = openai_agents.CasefileSession(name, client)
+    def test_items_come_back_as_they_were(self, ann: casefile.Client, name: str) -> None:
+        async def steps() -> None:
+            session = openai_agents.CasefileSession(name, ann)
             assert isinstance(session, AgentsSession)
             assert await session.get_items() == []
             await session.add_items([])
             await session.add_items(list(self.items))
-            again = openai_agents.CasefileSession(name, client)
+            again = openai_agents.CasefileSession(name, ann)
             assert await again.get_items() == list(self.items)
             assert await again.get_items(limit=2) == list(self.items[-2:])
             assert await again.get_items(limit=0) == []
-            other = openai_agents.CasefileSession(f"{name}!", client)
+            other = openai_agents.CasefileSession(f"{name}!", ann)
             assert await other.get_items() == []
             two = openai_agents.CasefileSession(
-                name, client, session_settings=SessionSettings(limit=2)
+                name, ann, session_settings=SessionSettings(limit=2)
             )
             assert await two.get_items() == list(self.items[-2:])
 
-        asynchronously(steps)
+        asyncio.run(steps())
 
     def test_what_is_popped_is_gone_here_and_in_the_log(
-        self, asynchronously: Do[Any], name: str
+        self, ann: casefile.Client, name: str
     ) -> None:
-        async def steps(client: casefile.AsyncClient) -> None:
-            session = openai_agents.CasefileSession(name, client)
+        async def steps() -> None:
+            session = openai_agents.CasefileSession(name, ann)
             assert await session.pop_item() is None
             await session.add_items(list(self.items))
             popped = await asyncio.gather(session.pop_item(), session.pop_item())
@@ -121,23 +121,28 @@ class TestOpenAIAgents:
             assert await session.get_items() == []
             await session.add_items(list(self.items[:1]))
             assert await session.get_items() == list(self.items[:1])
-            chat = await session.chat_session()
-            told = [event["event_type"] async for event in chat.events()]
+            told = [event["event_type"] for event in session.chat_session.events()]
             assert told.count("chat_message_recorded") == 5
             assert told.count("chat_messages_withdrawn") == 4
 
-        asynchronously(steps)
+        asyncio.run(steps())
 
-    def test_more_than_a_record_holds(self, asynchronously: Do[Any], name: str) -> None:
+    def test_more_than_a_record_holds(self, ann: casefile.Client, name: str) -> None:
         many: list[Any] = [{"role": "user", "content": str(n)} for n in range(230)]
 
-        async def steps(client: casefile.AsyncClient) -> None:
-            session = openai_agents.CasefileSession(name, client)
+        async def steps() -> None:
+            session = openai_agents.CasefileSession(name, ann)
             await session.add_items(many)
             assert await session.get_items() == many
             assert await session.get_items(limit=120) == many[-120:]
 
-        asynchronously(steps)
+        asyncio.run(steps())
+
+    def test_it_outlives_the_loops_that_use_it(self, ann: casefile.Client, name: str) -> None:
+        session = openai_agents.CasefileSession(name, ann)
+        for number in range(3):
+            asyncio.run(session.add_items([{"role": "user", "content": str(number)}]))
+        assert len(asyncio.run(session.get_items())) == 3
 
 
 class TestLangChain:

@@ -199,7 +199,7 @@ class Chat(RuleBasedStateMachine):
     def read_in_pages(self, limit: int) -> None:
         for order in ("oldest", "newest"):
             seen: Messages = []
-            place: dict[str, int] = {}
+            place: dict[str, Any] = {}
             while True:
                 page = self.do(
                     "list_chat_messages",

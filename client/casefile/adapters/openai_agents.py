@@ -2,19 +2,23 @@
 
 What the SDK takes back (`pop_item`, `clear_session`) is withdrawn by a record, and stays in the
 log. Two workers that pop at once get two different items.
+
+The SDK runs agents in event loops that come and go (`Runner.run_sync`), and a session outlives
+them. So it talks through the synchronous client, in threads, and is at home in any loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from agents.memory import SessionABC, SessionSettings
 
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
-from .._async.chat_sessions import AsyncChatSession
-from .._async.client import AsyncClient
+from .._sync.chat_sessions import ChatSession
+from .._sync.client import Client
 from . import _kept
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ class CasefileSession(SessionABC):
     def __init__(
         self,
         session_id: str,
-        client: AsyncClient,
+        client: Client,
         *,
         casefile_id: str | None = None,
         session_settings: SessionSettings | None = None,
@@ -40,47 +44,57 @@ class CasefileSession(SessionABC):
         self.session_settings = session_settings or SessionSettings()
         self._client = client
         self._casefile_id = casefile_id
-        self._chat: AsyncChatSession | None = None
-        self._writing = asyncio.Lock()
+        self._chat: ChatSession | None = None
+        self._one_at_a_time = threading.Lock()
 
-    async def chat_session(self) -> AsyncChatSession:
-        """The chat session that it is kept in."""
+    @property
+    def chat_session(self) -> ChatSession:
+        """The chat session that it is kept in; opened when it is first asked for."""
         if self._chat is None:
             asked, envelope = _kept.opening(self.session_id, self._casefile_id)
-            self._chat = await self._client.chat_sessions.create(**asked, **envelope)
+            self._chat = self._client.chat_sessions.create(**asked, **envelope)
         return self._chat
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """All items, or the newest `limit` of them, in their order."""
         if limit is None and self.session_settings is not None:
             limit = self.session_settings.limit
-        if limit is not None and limit <= 0:
-            return []
-        chat = await self.chat_session()
-        if limit is None:
-            return [_item(message) async for message in chat.messages()]
-        newest = [_item(each) async for each in chat.messages(order="newest", limit=limit)]
-        return newest[::-1]
+        return await asyncio.to_thread(self._read, limit)
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Add items, up to a hundred of them together or not at all."""
-        messages = [_message(item) for item in items]
-        async with self._writing:
-            chat = await self.chat_session()
-            for batch in _kept.batches(messages):
-                await chat.record(batch)
+        if items:
+            await asyncio.to_thread(self._add, [_message(item) for item in items])
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Withdraw the newest item, and return it."""
-        async with self._writing:
-            chat = await self.chat_session()
-            rewound = await chat.rewind(1, include_messages=True)
-        return _item(rewound.messages[-1]) if rewound.messages else None
+        return await asyncio.to_thread(self._pop)
 
     async def clear_session(self) -> None:
         """Withdraw all items."""
-        async with self._writing:
-            await (await self.chat_session()).rewind(keep=0)
+        await asyncio.to_thread(self._clear)
+
+    def _read(self, limit: int | None) -> list[TResponseInputItem]:
+        if limit is None:
+            return [_item(message) for message in self.chat_session.messages()]
+        if limit <= 0:
+            return []
+        newest = self.chat_session.messages(order="newest", limit=limit)
+        return [_item(message) for message in newest][::-1]
+
+    def _add(self, messages: list[ChatMessagePayload]) -> None:
+        with self._one_at_a_time:
+            for batch in _kept.batches(messages):
+                self.chat_session.record(batch)
+
+    def _pop(self) -> TResponseInputItem | None:
+        with self._one_at_a_time:
+            rewound = self.chat_session.rewind(1, include_messages=True)
+        return _item(rewound.messages[-1]) if rewound.messages else None
+
+    def _clear(self) -> None:
+        with self._one_at_a_time:
+            self.chat_session.rewind(keep=0)
 
 
 def _message(item: TResponseInputItem) -> ChatMessagePayload:
