@@ -253,6 +253,9 @@ class TestStrands:
         assert other.list_messages(name, "a", limit=2, offset=1) == sent[1:3]
         assert other.read_message(name, "a", 2) == sent[2]
         assert other.read_message(name, "a", 9) is None
+        assert other.read_message(name, "b", 0) is None
+        assert other.read_agent(f"{name}/agents/a", "") is None
+        assert other.read_session(f"{name}/agents/a") is None
         agent.state = {"seen": 2}
         other.update_agent(name, agent)
         found = repository.read_agent(name, "a")

@@ -52,7 +52,7 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
         self._chat: ChatSession | None = None
         self._async_chat: AsyncChatSession | None = None
 
-    @property
+    @property  # type: ignore[override]  # It is one in the protocol's own examples.
     def messages(self) -> list[BaseMessage]:
         """All messages, in their order."""
         return [_from_message(each) for each in self._opened().messages()]
@@ -116,5 +116,5 @@ def _from_message(message: ChatMessage) -> BaseMessage:
     kept = _kept.kept_in(message, FORMAT)
     if kept is None:  # Somebody else said it.
         return _FOREIGN.get(message.message_type, AIMessage)(content=message.content)
-    (restored,) = messages_from_dict([{"type": kept["type"], "data": kept}])
-    return restored
+    restored: list[BaseMessage] = messages_from_dict([{"type": kept["type"], "data": kept}])
+    return restored[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from strands.session.repository_session_manager import RepositorySessionManager
 from strands.session.session_repository import SessionRepository
@@ -172,8 +173,8 @@ class CasefileSessionRepository(SessionRepository):
 
     def _find(self, session_id: str, agent_id: str, message_id: int) -> ChatMessage | None:
         """The message of an id: the newest ones are asked for most."""
-        name = self._agent(session_id, agent_id)
-        for message in self._chat(name).messages(order="newest"):
+        chat = self._chat(_agent(session_id, agent_id))
+        for message in chat.messages(order="newest"):
             if message.metadata.get("message_id") == message_id:
                 return message
         return None
@@ -190,15 +191,15 @@ class CasefileSessionManager(RepositorySessionManager):
 
 
 def _session(session_id: str) -> str:
-    return f"strands/{session_id}"
+    return f"strands/{quote(session_id, safe='')}"
 
 
 def _agent(session_id: str, agent_id: str) -> str:
-    return f"strands/{session_id}/agents/{agent_id}"
+    return f"{_session(session_id)}/agents/{quote(agent_id, safe='')}"
 
 
 def _multi_agent(session_id: str, multi_agent_id: str) -> str:
-    return f"strands/{session_id}/multi-agents/{multi_agent_id}"
+    return f"{_session(session_id)}/multi-agents/{quote(multi_agent_id, safe='')}"
 
 
 def _now() -> str:

@@ -175,7 +175,7 @@ def marks_after(
         return marks
     marks = marks._replace(
         stretches=(*marks.stretches, Stretch(marks.open, tail.number, tail.totals.messages)),
-        open=tail.number + 1,
+        open=tail.number + 2,  # Behind the rewinding itself.
     )
     while marks.earlier and left <= marks.start:
         marks = _joined(session_id, marks)
