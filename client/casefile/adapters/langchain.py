@@ -28,7 +28,10 @@ from . import _kept
 
 FORMAT = "langchain"
 
-_FOREIGN = {MessageType.USER: HumanMessage, MessageType.SYSTEM: SystemMessage}
+_FOREIGN: dict[MessageType, type[BaseMessage]] = {
+    MessageType.USER: HumanMessage,
+    MessageType.SYSTEM: SystemMessage,
+}
 
 
 class CasefileChatMessageHistory(BaseChatMessageHistory):
@@ -52,8 +55,8 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
         self._chat: ChatSession | None = None
         self._async_chat: AsyncChatSession | None = None
 
-    @property  # type: ignore[override]  # It is one in the protocol's own examples.
-    def messages(self) -> list[BaseMessage]:
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # as the protocol shows it
         """All messages, in their order."""
         return [_from_message(each) for each in self._opened().messages()]
 
@@ -115,6 +118,7 @@ def _to_message(message: BaseMessage) -> ChatMessagePayload:
 def _from_message(message: ChatMessage) -> BaseMessage:
     kept = _kept.kept_in(message, FORMAT)
     if kept is None:  # Somebody else said it.
-        return _FOREIGN.get(message.message_type, AIMessage)(content=message.content)
+        made: type[BaseMessage] = _FOREIGN.get(message.message_type, AIMessage)
+        return made(content=message.content)
     restored: list[BaseMessage] = messages_from_dict([{"type": kept["type"], "data": kept}])
     return restored[0]
