@@ -196,6 +196,15 @@ def test_who_follows_is_told_what_to_drop_and_what_to_swap(invoke: Invoke, sessi
     assert (page["next_after"], page["has_more"]) == (6, False)
 
 
+def test_who_follows_closely_is_told_of_each_cut(invoke: Invoke, session_id: str) -> None:
+    after = invoke("list_chat_messages", {"session_id": session_id})["payload"]["next_after"]
+    for left in (3, 2):
+        rewind(invoke, session_id, keep=left)
+        page = invoke("list_chat_messages", {"session_id": session_id, "after": after})["payload"]
+        assert (page["messages"], page["keep"]) == ([], left)
+        after = page["next_after"]
+
+
 def test_what_replaces_may_be_large(invoke: Invoke, session_id: str) -> None:
     large = "x" * 300_000
     old = messages(invoke, session_id)[2]
