@@ -60,6 +60,12 @@ DEVELOPMENT = Environment(
     (ROOT / "pyproject.toml", ROOT / "layers/models/requirements.txt"),
     ("-e", f"{ROOT}[dev]"),
 )
+CLIENT = Environment(
+    "the client and its tests",
+    LOCAL / "client-env",
+    (ROOT / "client/pyproject.toml",),
+    ("-e", f"{ROOT / 'client'}[aws,cli,dev,langchain,openai-agents,pydantic-ai,strands-agents]"),
+)
 
 
 def prepare(environment: Environment) -> Path:

@@ -14,6 +14,7 @@
     │   ├── AlreadyCompleted       request_already_completed
     │   ├── PendingRequests        requests_pending
     │   ├── LegalHold              legal_hold
+    │   ├── NotStanding            message_not_standing
     │   └── Overtaken
     ├── TooLarge              413  too_large
     └── Unavailable           503  unavailable
@@ -135,6 +136,12 @@ class LegalHold(Conflict):
             f"Casefile {casefile_id} is under legal hold: neither it nor what is filed in it can "
             "be deleted or taken out, until an admin of it lifts the hold."
         )
+
+
+class NotStanding(Conflict):
+    """The message was withdrawn or replaced."""
+
+    code = "message_not_standing"
 
 
 class Overtaken(Conflict):

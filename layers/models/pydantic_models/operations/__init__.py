@@ -61,6 +61,7 @@ _NAMES = {
         "ChatRequestPayload",
         "ChatResponse",
         "ChatResultPayload",
+        "ChatRewoundPayload",
         "ChatSessionClosedPayload",
         "ChatSessionCreatedPayload",
         "ChatSessionDataPayload",
@@ -76,6 +77,10 @@ _NAMES = {
         "GetChatSessionPayload",
         "GetChatSessionRequest",
         "GetChatSessionResponse",
+        "MessageReference",
+        "RewindChatSessionPayload",
+        "RewindChatSessionRequest",
+        "RewindChatSessionResponse",
     ),
     ".lists": (
         "CasefileListPayload",

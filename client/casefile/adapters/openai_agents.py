@@ -1,0 +1,114 @@
+"""The OpenAI Agents SDK keeps an agent's session in a chat session.
+
+What the SDK takes back (`pop_item`, `clear_session`) is withdrawn by a record, and stays in the
+log. Two workers that pop at once get two different items.
+
+The SDK runs agents in event loops that come and go (`Runner.run_sync`), and a session outlives
+them. So it talks through the synchronous client, in threads, and is at home in any loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+from agents.memory import SessionABC, SessionSettings
+
+from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
+
+from .._sync.chat_sessions import ChatSession
+from .._sync.client import Client
+from . import _kept
+
+if TYPE_CHECKING:
+    from agents import TResponseInputItem
+
+FORMAT = "openai-agents"
+
+
+class CasefileSession(SessionABC):
+    """A session of the SDK, by any name; `casefile_id` files it there when it is opened."""
+
+    session_settings: SessionSettings | None
+
+    def __init__(
+        self,
+        session_id: str,
+        client: Client,
+        *,
+        casefile_id: str | None = None,
+        session_settings: SessionSettings | None = None,
+    ) -> None:
+        self.session_id = session_id
+        self.session_settings = session_settings or SessionSettings()
+        self._client = client
+        self._casefile_id = casefile_id
+        self._chat: ChatSession | None = None
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def chat_session(self) -> ChatSession:
+        """The chat session that it is kept in; opened when it is first asked for."""
+        if self._chat is None:
+            asked, envelope = _kept.opening(self.session_id, self._casefile_id)
+            self._chat = self._client.chat_sessions.create(**asked, **envelope)
+        return self._chat
+
+    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+        """All items, or the newest `limit` of them, in their order."""
+        if limit is None and self.session_settings is not None:
+            limit = self.session_settings.limit
+        return await asyncio.to_thread(self._read, limit)
+
+    async def add_items(self, items: list[TResponseInputItem]) -> None:
+        """Add items, up to a hundred of them together or not at all."""
+        if items:
+            await asyncio.to_thread(self._add, [_message(item) for item in items])
+
+    async def pop_item(self) -> TResponseInputItem | None:
+        """Withdraw the newest item, and return it."""
+        return await asyncio.to_thread(self._pop)
+
+    async def clear_session(self) -> None:
+        """Withdraw all items."""
+        await asyncio.to_thread(self._clear)
+
+    def _read(self, limit: int | None) -> list[TResponseInputItem]:
+        if limit is None:
+            return [_item(message) for message in self.chat_session.messages()]
+        if limit <= 0:
+            return []
+        newest = self.chat_session.messages(order="newest", limit=limit)
+        return [_item(message) for message in newest][::-1]
+
+    def _add(self, messages: list[ChatMessagePayload]) -> None:
+        with self._one_at_a_time:
+            for batch in _kept.batches(messages):
+                self.chat_session.record(batch)
+
+    def _pop(self) -> TResponseInputItem | None:
+        with self._one_at_a_time:
+            rewound = self.chat_session.rewind(1, include_messages=True)
+        return _item(rewound.messages[-1]) if rewound.messages else None
+
+    def _clear(self) -> None:
+        with self._one_at_a_time:
+            self.chat_session.rewind(keep=0)
+
+
+def _message(item: TResponseInputItem) -> ChatMessagePayload:
+    kept = cast("dict[str, Any]", item)
+    kind = kept.get("type")
+    role = "tool" if isinstance(kind, str) and kind.endswith("_output") else kept.get("role")
+    said = kept.get("content") if "content" in kept else kept.get("output")
+    return _kept.message_of(kept, str(role), _kept.text_in(said), FORMAT)
+
+
+def _item(message: ChatMessage) -> TResponseInputItem:
+    kept = _kept.kept_in(message, FORMAT)
+    if kept is None:  # Somebody else said it.
+        known = (MessageType.USER, MessageType.SYSTEM)
+        role = message.message_type.value if message.message_type in known else "assistant"
+        kept = {"role": role, "content": message.content}
+    return cast("TResponseInputItem", kept)

@@ -1,0 +1,152 @@
+"""Content that lies beside records: uploaded for them, or too large to be told with them.
+
+It is named by its SHA-256, so what was fetched is checked against what was recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mimetypes
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from pydantic_models.base.json_values import to_json
+from pydantic_models.canonical import (
+    Attachment,
+    AttachmentPayload,
+    ChatMessage,
+    ContentLink,
+    RecordLink,
+    ToolRequest,
+)
+
+from . import errors
+
+PAGE = 100
+"""How much is read at once."""
+
+CHUNK = 1024 * 1024
+
+MAX_CARRIED_BYTES = 5 * 1024 * 1024
+"""Of the large fields of a request: Lambda carries 6 MB of it all."""
+
+
+def describe(source: Path | bytes, name: str | None, content_type: str | None) -> AttachmentPayload:
+    """What is to be uploaded."""
+    digest, size = hashlib.sha256(), 0
+    if isinstance(source, bytes):
+        digest.update(source)
+        size = len(source)
+    else:
+        name = name or source.name
+        with source.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+    guessed = mimetypes.guess_type(name)[0] if name else None
+    return AttachmentPayload(
+        sha256=digest.hexdigest(),
+        size=size,
+        name=name,
+        content_type=content_type or guessed or "application/octet-stream",
+    )
+
+
+def too_large(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> list[tuple[int, str]]:
+    """Which fields of which parts of a request are to be uploaded so that the rest can be carried.
+
+    The largest go first; none do if the request can be carried as it is.
+    """
+    sizes = {
+        (position, name): _carried_bytes(part[name])
+        for position, part in enumerate(parts)
+        for name in names
+        if part.get(name) is not None
+    }
+    total, chosen = sum(sizes.values()), []
+    for place in sorted(sizes, key=lambda place: sizes[place], reverse=True):
+        if total <= MAX_CARRIED_BYTES:
+            break
+        total -= sizes[place]
+        chosen.append(place)
+    return chosen
+
+
+def _carried_bytes(value: Any) -> int:
+    """What a value takes in a request, as JSON in JSON, which is how API Gateway hands it on."""
+    try:
+        told = to_json(value)
+    except (TypeError, ValueError, RecursionError):
+        return 0  # It is refused as no JSON soon.
+    return len(told) + told.count('"') + told.count("\\") + _beyond_ascii(told)
+
+
+def _beyond_ascii(text: str) -> int:
+    return 0 if text.isascii() else len(text.encode(errors="surrogatepass")) - len(text)
+
+
+def moved(value: Any, sha256: str) -> Any:
+    """What stands in place of a value that was uploaded."""
+    reference = f"{_MOVED}{sha256}"
+    return reference if isinstance(value, str) else {_MOVED: reference}
+
+
+def moved_to(value: Any, attachments: Iterable[Attachment]) -> Attachment | None:
+    """The attachment that holds what a value stands for, if it stands for one."""
+    reference = value.get(_MOVED) if isinstance(value, dict) and len(value) == 1 else value
+    if not isinstance(reference, str) or not reference.startswith(_MOVED):
+        return None
+    sha256 = reference.removeprefix(_MOVED)
+    return next((each for each in attachments if each.sha256 == sha256), None)
+
+
+_MOVED = "casefile:attachment:"
+
+
+def check_uploaded(response: httpx.Response) -> None:
+    """Raise RequestFailed unless an upload was taken."""
+    if not response.is_success:
+        raise storage_failure(response)
+
+
+def storage_failure(response: httpx.Response) -> errors.RequestFailed:
+    """What the bucket says, which speaks XML."""
+    status = response.status_code
+    kind = (
+        errors.Unavailable
+        if status in (429, 500, 502, 503, 504)
+        else errors.of_status(status, None)
+    )
+    return kind(f"The bucket answered {status}: {response.text[:200]}", status=status)
+
+
+def checked(link: ContentLink, response: httpx.Response) -> bytes:
+    """What a link led to. Raises RequestFailed if it is not what the link says."""
+    if not response.is_success:
+        raise storage_failure(response)
+    content = response.content
+    if hashlib.sha256(content).hexdigest() != link.sha256:
+        raise errors.Unavailable(f"What was fetched is not the content {link.sha256}.")
+    return content
+
+
+def restored_message(message: ChatMessage, content: bytes) -> ChatMessage:
+    """A message with what was left out of it put back, from its record's whole content."""
+    said = json.loads(content)["messages"][message.position]
+    kept = {name: said[name] for name in ("content", "tool_calls", "metadata") if name in said}
+    return message.model_copy(update={**kept, "left_out": []})
+
+
+def restored_request(request: ToolRequest, link: RecordLink, content: bytes) -> ToolRequest:
+    """A tool request with what was left out of one of its records put back."""
+    said = json.loads(content)
+    told: dict[str, Any] = {name: said[name] for name in _LEFT_OUT if said.get(name) is not None}
+    waiting = [each for each in request.left_out if each != link]
+    return request.model_copy(update={**told, "left_out": waiting})
+
+
+_LEFT_OUT = ("parameters", "prompt", "result")
