@@ -129,6 +129,26 @@ def test_who_is_not_logged_in_is_told_so(run: Run, stack: Stack) -> None:
     assert run("list").code == 3
 
 
+def test_a_user_logs_in_with_a_password_that_is_not_kept(
+    run: Run, stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    email, password = "cleo@client.example", "Aa1!correct horse"
+    stack.token(email)
+    pool, client = stack.outputs["UserPoolId"], stack.outputs["UserPoolClientId"]
+    stack.client("cognito-idp").admin_set_user_password(
+        UserPoolId=pool, Username=email, Password=password, Permanent=True
+    )
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: password)
+    named = ["--pool-id", pool, "--client-id", client, "--cognito-url", stack.endpoint]
+    assert run("login", stack.url, *named, "--email", email).code == 0
+    (kept,) = (tmp_path / "config").rglob("login.json")
+    assert "horse" not in kept.read_text()
+    session = run("create", "chat").out.strip()
+    assert session in run("list", "chat").out
+    assert run("logout").out == "Logged out.\n"
+    assert run("list").code == 3
+
+
 def test_what_cannot_be_sent_waits_in_a_file_until_it_is(
     ann_runs: Run, tmp_path: Path, ann: casefile.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
