@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -348,8 +349,16 @@ def test_a_file_is_one_processs_at_a_time(service: Pretended, tmp_path: Path) ->
         opened(service, tmp_path / "buffer")
     opened(service, tmp_path / "buffer").close()
     (tmp_path / "text").write_text("This is no database. " * 100)
-    with pytest.raises(casefile.CasefileError, match="can't be used"):
-        opened(service, tmp_path / "text")
+    for unfit in (tmp_path / "text", tmp_path / "no folder" / "buffer"):
+        with pytest.raises(casefile.CasefileError, match="can't be used"):
+            opened(service, unfit)
+
+
+def test_nobody_else_can_read_the_file(buffer: casefile.Buffer) -> None:
+    buffer.create_chat_session().say("Hello")
+    files = list(buffer.path.parent.glob("buffer*"))
+    assert len(files) > 1  # the journal, too
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
 def test_it_sends_by_a_client_that_waits(tmp_path: Path) -> None:
