@@ -129,9 +129,14 @@ def checked(link: ContentLink, response: httpx.Response) -> bytes:
     if not response.is_success:
         raise storage_failure(response)
     content = response.content
-    if hashlib.sha256(content).hexdigest() != link.sha256:
-        raise errors.Unavailable(f"What was fetched is not the content {link.sha256}.")
+    check_digest(link, hashlib.sha256(content).hexdigest())
     return content
+
+
+def check_digest(link: ContentLink, sha256: str) -> None:
+    """Raise Unavailable unless what was fetched is what the link says."""
+    if sha256 != link.sha256:
+        raise errors.Unavailable(f"What was fetched is not the content {link.sha256}.")
 
 
 class Positions:

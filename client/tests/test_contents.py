@@ -85,9 +85,11 @@ def test_files_are_attached_and_fetched(ann: casefile.Client, tmp_path: Path) ->
     for attachment in (*message.attachments, *request.attachments):
         assert (attachment.name, attachment.content_type) == ("film.mp4", "video/mp4")
         assert ann.download(attachment) == film.read_bytes()
+        ann.save(attachment, tmp_path / "saved.mp4")
+        assert (tmp_path / "saved.mp4").read_bytes() == film.read_bytes()
 
 
-def test_what_was_fetched_is_checked() -> None:
+def test_what_was_fetched_is_checked(tmp_path: Path) -> None:
     tried: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -105,3 +107,23 @@ def test_what_was_fetched_is_checked() -> None:
         wrong = link.model_copy(update={"sha256": "0" * 64})
         with pytest.raises(casefile.Unavailable, match="not the content"):
             client.download(wrong)
+        with pytest.raises(casefile.Unavailable, match="not the content"):
+            client.save(wrong, tmp_path / "saved")
+        client.save(link, tmp_path / "saved")
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+def test_a_failed_save_leaves_what_was_there(tmp_path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, text="<Error/>")
+
+    path = tmp_path / "saved"
+    path.write_text("before")
+    link = ContentLink(sha256="0" * 64, size=0, url="http://bucket.invalid/x", expires_at="")
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    with (
+        casefile.Client("http://pretended.invalid", "token", http=http) as client,
+        pytest.raises(casefile.NotFound, match="bucket"),
+    ):
+        client.save(link, path)
+    assert path.read_text() == "before"
