@@ -5,6 +5,7 @@ So a method is written once, and both halves always do the same.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ BY_HAND = {"waiting.py"}
 _NAMES = {
     "AsyncGenerator": "Generator",
     "aclose": "close",
+    "aiter_bytes": "iter_bytes",
+    "aread": "read",
     "asynccontextmanager": "contextmanager",
 }
 
@@ -33,7 +36,7 @@ def write(target: Path) -> None:
     rule = unasync.Rule(f"{PACKAGE}/_async/", f"{target}/", additional_replacements=names)
     unasync.unasync_files([str(path) for path in sources], [rule])
     for path in target.glob("*.py"):
-        text = path.read_text().replace("Callable[P, Awaitable[T]]", "Callable[P, T]")
+        text = re.sub(r"Awaitable\[(\w+)\]", r"\1", path.read_text())
         path.write_text(text.replace("Awaitable, ", ""))
     ruff = [sys.executable, "-m", "ruff"]
     config = ["--config", str(ROOT / "client/pyproject.toml"), str(target)]

@@ -1,7 +1,7 @@
 """Recording for agents that must not wait: a queue in a file, sent in the background.
 
-The idea: what is recorded is put in a local SQLite file and nothing else, which takes microseconds;
-one thread sends what is in the file, in order, and forgets what the service has acknowledged.
+The idea: what is recorded is put in a local SQLite file and nothing else, which takes a fraction
+of a millisecond; one thread sends what is in the file, in order, and forgets what was acknowledged.
 
 What follows:
 - The service may be away, for hours: the file waits. The process may be killed: whoever opens the
@@ -90,6 +90,11 @@ CREATE INDEX IF NOT EXISTS by_request ON queue (request_id);
 CREATE TABLE IF NOT EXISTS opened (request_id TEXT PRIMARY KEY, session_id TEXT NOT NULL);
 """
 
+_PUT = (
+    "INSERT INTO queue (session, operation, payload, metadata, bytes, request_id)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
+
 
 class Refused(NamedTuple):
     """What the service refused for good, and why. It stays in the file."""
@@ -159,7 +164,8 @@ class Buffer:
         self._changed = threading.Condition()
         self._is_hurried = self._is_stopped = False
         self._file = _open(self.path)
-        self._records, self._bytes = self._totals()
+        self._records = self._bytes = self._refused = 0
+        self._count()
         self._opened: dict[str, str] = dict(self._file.execute("SELECT * FROM opened"))
         self._thread = threading.Thread(target=self._send_all, name="casefile", daemon=True)
         self._thread.start()
@@ -268,11 +274,10 @@ class Buffer:
             if not self._make_room(size):
                 self.dropped += 1
                 return False
-            self._file.execute(
-                "INSERT INTO queue (session, operation, payload, metadata, bytes, request_id)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                row,
-            )
+            try:
+                self._file.execute(_PUT, row)
+            except sqlite3.Error as error:
+                raise errors.CasefileError(f"{self.path} can't be written: {error}") from error
             self._records += 1
             self._bytes += size
             self._changed.notify_all()
@@ -317,8 +322,19 @@ class Buffer:
 
     def _send_all(self) -> None:
         attempt = 0
-        while (batch := self._next()) is not None:
-            attempt = 0 if self._send(batch, attempt + 1) else attempt + 1
+        while not self._is_stopped:
+            attempt = 0 if self._go_on(attempt + 1) else attempt + 1
+
+    def _go_on(self, attempt: int) -> bool:
+        """Send what is next; whether it got through."""
+        try:
+            batch = self._next()
+            return batch is None or self._send(batch, attempt)
+        except sqlite3.Error as error:  # Of the file; what is in it stays there.
+            log.exception("%s can't be used just now", self.path)
+            with self._changed:
+                self._pause(error, attempt)
+            return False
 
     def _send(self, batch: _Batch, attempt: int) -> bool:
         """Send a batch once; whether it was answered."""
@@ -359,6 +375,7 @@ class Buffer:
                 "UPDATE queue SET refused = ? WHERE session = ? AND refused IS NULL",
                 (reason, head.session),
             )
+            self._count()
             self._changed.notify_all()
         return found
 
@@ -401,7 +418,7 @@ class Buffer:
             " ORDER BY number LIMIT ?",
             (head.session, head.number, MAX_MESSAGES),
         ):
-            if entry.operation != "chat" or entry.timestamp is not None or entry.alone:
+            if entry.operation != "chat":
                 break
             messages += len(json.loads(entry.payload)["messages"])
             size += entry.bytes
@@ -449,16 +466,21 @@ class Buffer:
                     return
             if self.problem is None:
                 log.warning("nothing gets through to Casefile, %s keeps it: %s", self.path, error)
-            self.problem = error
-            pause = self._pauses.pause(attempt)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._is_stopped or self._is_hurried, pause)
-            self._is_hurried = False
+            self._pause(error, attempt)
+
+    def _pause(self, error: Exception, attempt: int) -> None:
+        self.problem = error
+        self._changed.notify_all()
+        self._changed.wait_for(
+            lambda: self._is_stopped or self._is_hurried, self._pauses.pause(attempt)
+        )
+        self._is_hurried = False
 
     def _set_aside(self, batch: _Batch, error: errors.RequestFailed) -> None:
         log.error("refused for good, and kept in %s: %s", self.path, error)
         reason = f"{error.code}: {error}"
         self._mark(batch.entries, "UPDATE queue SET refused = ? WHERE number = ?", reason)
+        self._count()
         self._changed.notify_all()
 
     def _hurry(self) -> None:
@@ -469,27 +491,26 @@ class Buffer:
         with self._changed:
             self._check_open()
             self._file.execute(statement)
-            self._records, self._bytes = self._totals()
+            self._count()
             self._changed.notify_all()
 
     def _waiting(self) -> int:
-        if self._is_stopped:
-            return 0
-        (count,) = self._file.execute("SELECT count(*) FROM queue WHERE refused IS NULL").fetchone()
-        return int(count)
+        return 0 if self._is_stopped else self._records - self._refused
 
-    def _totals(self) -> tuple[int, int]:
-        found = self._file.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM queue").fetchone()
-        return int(found[0]), int(found[1])
+    def _count(self) -> None:
+        """Count what the file holds."""
+        self._records, self._bytes, self._refused = self._file.execute(
+            "SELECT count(*), coalesce(sum(bytes), 0), count(refused) FROM queue"
+        ).fetchone()
 
     def _select(self, query: str, values: Sequence[Any] = ()) -> list[_Entry]:
         return [_Entry(*row) for row in self._file.execute(query, values)]
 
     def _mark(self, entries: Sequence[_Entry], statement: str, *values: Any) -> None:
         """Do the same to some entries, to all or none of them."""
-        self._file.execute("BEGIN")
-        self._file.executemany(statement, [(*values, entry.number) for entry in entries])
-        self._file.execute("COMMIT")
+        with self._file:
+            self._file.execute("BEGIN")
+            self._file.executemany(statement, [(*values, entry.number) for entry in entries])
 
 
 class _BufferedSession:
@@ -664,6 +685,10 @@ class BufferedChatSession(_BufferedSession):
 
 def _open(path: Path) -> sqlite3.Connection:
     """The file, which one process has at a time; the operating system lets go of a dead one's."""
+    try:
+        path.touch(mode=0o600)  # What was said is nobody else's.
+    except OSError as error:
+        raise errors.CasefileError(f"{path} can't be used as a buffer: {error}") from error
     file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
     try:
         file.execute("PRAGMA locking_mode = EXCLUSIVE")

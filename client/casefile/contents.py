@@ -107,6 +107,12 @@ def moved_to(value: Any, attachments: Iterable[Attachment]) -> Attachment | None
 _MOVED = "casefile:attachment:"
 
 
+def check_digest(link: ContentLink, sha256: str) -> None:
+    """Raise Unavailable unless what was fetched is what the link says."""
+    if sha256 != link.sha256:
+        raise errors.Unavailable(f"What was fetched is not the content {link.sha256}.")
+
+
 def check_uploaded(response: httpx.Response) -> None:
     """Raise RequestFailed unless an upload was taken."""
     if not response.is_success:
@@ -129,8 +135,7 @@ def checked(link: ContentLink, response: httpx.Response) -> bytes:
     if not response.is_success:
         raise storage_failure(response)
     content = response.content
-    if hashlib.sha256(content).hexdigest() != link.sha256:
-        raise errors.Unavailable(f"What was fetched is not the content {link.sha256}.")
+    check_digest(link, hashlib.sha256(content).hexdigest())
     return content
 
 

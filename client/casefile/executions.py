@@ -18,6 +18,11 @@ from pydantic_models.base.json_values import MAX_DEPTH
 
 MAX_ERROR_MESSAGE = 2000
 
+TOO_DEEP = "<nested too deep>"
+
+MAX_INTEGER_BITS = 14_000
+"""About the 4,300 digits that Casefile takes."""
+
 log = logging.getLogger(__name__)
 
 
@@ -36,7 +41,9 @@ class Execution:
         duration_ms = round((time.monotonic() - self._began) * 1000)
         fields: dict[str, Any] = {
             "tool_name": self.tool_name,
-            "parameters": jsonable(self.parameters),
+            "parameters": {
+                portable(str(name)): jsonable(value) for name, value in self.parameters.items()
+            },
             "duration_ms": duration_ms,
         }
         if error is None:
@@ -73,7 +80,7 @@ def jsonable(value: Any) -> Any:
     except Exception:  # Whatever the value's own code raises.
         log.debug("told by its type", exc_info=True)
         plain = f"<{type(value).__name__}>"
-    return _portable_json(plain, MAX_DEPTH - 1)
+    return _portable_json(plain, MAX_DEPTH - 2)  # It may stand in an object.
 
 
 def _portable_json(value: Any, depth: int) -> Any:
@@ -81,16 +88,16 @@ def _portable_json(value: Any, depth: int) -> Any:
         return portable(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
+    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+        return hex(value)
     if isinstance(value, dict):
         if depth == 0:
-            return portable(repr(value))
+            return TOO_DEEP
         return {
             portable(str(name)): _portable_json(each, depth - 1) for name, each in value.items()
         }
     if isinstance(value, list):
-        return (
-            [_portable_json(each, depth - 1) for each in value] if depth else portable(repr(value))
-        )
+        return [_portable_json(each, depth - 1) for each in value] if depth else TOO_DEEP
     return value
 
 

@@ -67,7 +67,8 @@ class Pretended(httpx.BaseTransport):
         if any(word in text for word in self.refuses):
             return _failed(400, "invalid_request")
         log = self.logs[session]
-        told = {"at": action[-1], **envelope["payload"], "request_id": envelope["request_id"]}
+        kept = {name: envelope[name] for name in ("request_id", "metadata") if name in envelope}
+        told = {"at": action[-1], **envelope["payload"], **kept}
         same = [n for n, each in enumerate(log) if each["request_id"] == told["request_id"]]
         if same and log[same[0]] != told:
             return _failed(409, "request_id_reused")

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 import casefile
 from casefile.buffer import MAX_FAULTS
 from dev.local_stack import Stack
+from pydantic_models.base.times import now_text
 
 from .conftest import SignIn
 from .pretended import Fault, Pretended
@@ -46,7 +48,7 @@ def said(log: list[dict[str, Any]]) -> list[str]:
     return [message["content"] for each in log for message in each.get("messages", [])]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(steps=STEPS, faults=FAULTS)
 def test_everything_is_recorded_once_and_in_order(steps: list[str], faults: list[Any]) -> None:
     service = Pretended(faults)
@@ -115,6 +117,27 @@ def test_messages_that_wait_go_together(service: Pretended, buffer: casefile.Buf
         assert [len(each["messages"]) for each in log] == [100, 100, 50]
 
 
+def test_only_what_is_alike_goes_together(service: Pretended, buffer: casefile.Buffer) -> None:
+    service.is_plugged_in = False
+    chat = buffer.create_chat_session()
+    turns = ("a", "a", "b", None)
+    for turn in turns:
+        chat.record([{"content": "x", "message_type": "user"}], session_request_id=turn)
+    chat.close()
+    chat.say("late")
+    service.is_plugged_in = True
+    assert buffer.flush(30)
+    log = service.logs[str(chat.session_id)]
+    assert [each.get("session_request_id", each["at"]) for each in log] == [
+        "a",
+        "b",
+        "messages",
+        "close",
+    ]
+    assert [len(each.get("messages", [])) for each in log] == [2, 1, 1, 0]
+    assert [each.reason.split(":")[0] for each in buffer.refused()] == ["session_closed"]
+
+
 def test_what_is_refused_is_set_aside_alone(
     service: Pretended, buffer: casefile.Buffer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -165,7 +188,10 @@ def test_what_fails_again_and_again_does_not_hold_up_the_rest(
     first.say("lost with its session")
     second.say("Hello")
     assert buffer.flush(30)
-    assert [each.operation for each in buffer.refused()] == ["create_chat_session", "chat"]
+    creation, message = buffer.refused()
+    assert (creation.operation, message.operation) == ("create_chat_session", "chat")
+    assert creation.reason.startswith("internal_error")
+    assert "could not be opened" in message.reason
     assert said(service.logs[str(second.session_id)]) == ["Hello"]
     buffer.retry_refused()
     assert buffer.flush(30)
@@ -231,12 +257,71 @@ def test_a_full_buffer_waits_until_there_is_room(service: Pretended, tmp_path: P
         assert said(service.logs[str(chat.session_id)]) == ["one", "two", "three"]
 
 
+def test_a_full_disk_is_told_and_passes(service: Pretended, buffer: casefile.Buffer) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.is_plugged_in = False
+    chat.say("one")
+    buffer._file.execute("PRAGMA max_page_count = 1")  # as large as it is, and no larger
+
+    def fill() -> None:
+        while True:
+            chat.say("x" * 100_000)
+
+    with pytest.raises(casefile.CasefileError, match="full"):
+        fill()
+    waiting = len(buffer)
+    buffer._file.execute("PRAGMA max_page_count = 100000")
+    service.is_plugged_in = True
+    chat.say("two")
+    assert buffer.flush(30)
+    texts = said(service.logs[str(chat.session_id)])
+    assert (len(texts), texts[0], texts[-1]) == (waiting + 1, "one", "two")
+
+
+def test_a_file_that_fails_for_a_while_is_tried_again(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    buffer._file.execute("ALTER TABLE queue RENAME TO aside")
+    with pytest.raises(casefile.CasefileError, match="can't be written"):
+        chat.say("lost, and told so")
+    deadline = time.monotonic() + 30
+    while buffer.problem is None and time.monotonic() < deadline:
+        buffer.flush(0.01)  # there is nothing to send; it looks all the same
+    assert "queue" in str(buffer.problem)
+    buffer._file.execute("ALTER TABLE aside RENAME TO queue")
+    chat.say("two")
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["two"]
+
+
 def test_what_is_wrong_is_told_at_once(buffer: casefile.Buffer) -> None:
     with pytest.raises(casefile.BadRequest, match="message_type"):
         buffer.create_chat_session().say("Hello", "nobody")
 
 
-def test_calls_are_recorded_with_their_times(service: Pretended, buffer: casefile.Buffer) -> None:
+def test_when_it_was_said_is_kept(service: Pretended, buffer: casefile.Buffer) -> None:
+    service.is_plugged_in = False
+    before = now_text()
+    chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+    chat.say("Hello", metadata={"mood": "good"})
+    tool.record("search", result={}, metadata={"step": 1})
+    after = now_text()
+    service.is_plugged_in = True
+    assert buffer.flush(30)
+    (sent,) = service.logs[str(chat.session_id)]
+    (done,) = service.logs[str(tool.session_id)]
+    for metadata, own in (
+        (sent["messages"][0]["metadata"], {"mood": "good"}),
+        (done["metadata"], {"step": 1}),
+    ):
+        assert before <= metadata.pop("made_at") <= after
+        assert metadata == own
+
+
+def test_calls_are_recorded(service: Pretended, buffer: casefile.Buffer) -> None:
     tool = buffer.create_tool_session("Trip")
 
     @tool.recorded()
@@ -264,8 +349,16 @@ def test_a_file_is_one_processs_at_a_time(service: Pretended, tmp_path: Path) ->
         opened(service, tmp_path / "buffer")
     opened(service, tmp_path / "buffer").close()
     (tmp_path / "text").write_text("This is no database. " * 100)
-    with pytest.raises(casefile.CasefileError, match="can't be used"):
-        opened(service, tmp_path / "text")
+    for unfit in (tmp_path / "text", tmp_path / "no folder" / "buffer"):
+        with pytest.raises(casefile.CasefileError, match="can't be used"):
+            opened(service, unfit)
+
+
+def test_nobody_else_can_read_the_file(buffer: casefile.Buffer) -> None:
+    buffer.create_chat_session().say("Hello")
+    files = list(buffer.path.parent.glob("buffer*"))
+    assert len(files) > 1  # the journal, too
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
 def test_it_sends_by_a_client_that_waits(tmp_path: Path) -> None:
@@ -317,7 +410,7 @@ def test_unplugged_killed_restarted_and_plugged_in_again(
     with Plug(stack.url) as plug:
 
         def agent(start: int) -> subprocess.Popen[str]:
-            arguments = [plug.url, sign_in("ann@example.com"), str(path), str(start)]
+            arguments = [plug.url, sign_in("ann@client.example"), str(path), str(start)]
             return subprocess.Popen(
                 [sys.executable, "-c", AGENT, *arguments],
                 stdin=subprocess.PIPE,
@@ -364,7 +457,7 @@ def test_an_exiting_program_sends_what_it_recorded(
     chat = ann.chat_sessions.create()
     code = f"""
 import casefile
-client = casefile.Client({stack.url!r}, {sign_in("ann@example.com")!r})
+client = casefile.Client({stack.url!r}, {sign_in("ann@client.example")!r})
 buffer = casefile.Buffer(client, {str(tmp_path / "buffer")!r}, close_seconds=60)
 for number in range(150):
     buffer.chat_session({chat.session_id!r}).say(str(number))

@@ -21,11 +21,19 @@ def noise(size: int) -> str:
     return b64encode(random.Random(size).randbytes(size * 3 // 4)).decode()
 
 
+def test_more_than_a_function_is_ever_sent_is_recorded(ann: casefile.Client) -> None:
+    tool = ann.tool_sessions.create()
+    result = {"rows": [noise(7_000_000)]}
+    tool.record("dump", result=result)
+    assert [request.result for request in tool.requests()] == [result]
+
+
 def test_what_is_too_large_for_a_request_comes_back_whole(
-    ann: casefile.Client, stack: Stack, sign_in: SignIn
+    ann: casefile.Client, stack: Stack, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = ["small", noise(4_000_000), '"' * 3_000_000, noise(3_000_000), "Größe"]
-    result: dict[str, Any] = {"rows": [noise(7_000_000), 2**100, 1.0]}
+    monkeypatch.setattr("casefile.contents.MAX_CARRIED_BYTES", 50_000)
+    texts = ["small", noise(40_000), '"' * 30_000, noise(30_000), "Größe"]
+    result: dict[str, Any] = {"rows": [noise(70_000), 2**100, 1.0]}
     chat, tool = ann.chat_sessions.create(), ann.tool_sessions.create()
     chat.record([{"content": text, "message_type": "user"} for text in texts])
     tool.record("dump", {"q": "small"}, result=result)
@@ -39,7 +47,7 @@ def test_what_is_too_large_for_a_request_comes_back_whole(
     assert (second.parameters, second.result) == (result, result)
 
     async def read() -> list[str]:
-        async with casefile.AsyncClient(stack.url, sign_in("ann@example.com")) as client:
+        async with casefile.AsyncClient(stack.url, sign_in("ann@client.example")) as client:
             session = client.chat_session(chat.session_id)
             return [message.content async for message in session.messages()]
 
@@ -77,9 +85,11 @@ def test_files_are_attached_and_fetched(ann: casefile.Client, tmp_path: Path) ->
     for attachment in (*message.attachments, *request.attachments):
         assert (attachment.name, attachment.content_type) == ("film.mp4", "video/mp4")
         assert ann.download(attachment) == film.read_bytes()
+        ann.save(attachment, tmp_path / "saved.mp4")
+        assert (tmp_path / "saved.mp4").read_bytes() == film.read_bytes()
 
 
-def test_what_was_fetched_is_checked() -> None:
+def test_what_was_fetched_is_checked(tmp_path: Path) -> None:
     tried: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -97,3 +107,23 @@ def test_what_was_fetched_is_checked() -> None:
         wrong = link.model_copy(update={"sha256": "0" * 64})
         with pytest.raises(casefile.Unavailable, match="not the content"):
             client.download(wrong)
+        with pytest.raises(casefile.Unavailable, match="not the content"):
+            client.save(wrong, tmp_path / "saved")
+        client.save(link, tmp_path / "saved")
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+def test_a_failed_save_leaves_what_was_there(tmp_path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, text="<Error/>")
+
+    path = tmp_path / "saved"
+    path.write_text("before")
+    link = ContentLink(sha256="0" * 64, size=0, url="http://bucket.invalid/x", expires_at="")
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    with (
+        casefile.Client("http://pretended.invalid", "token", http=http) as client,
+        pytest.raises(casefile.NotFound, match="bucket"),
+    ):
+        client.save(link, path)
+    assert path.read_text() == "before"

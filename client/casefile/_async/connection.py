@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -78,29 +79,26 @@ class AsyncConnection:
     async def send(self, call: Call[AnswerT]) -> BaseResponse[AnswerT]:
         """Send a request, as often as it takes: it is the same request each time."""
         outgoing = self.door.request(call)
-        return await self._insist(
-            lambda: self._http.build_request(**outgoing._asdict(), timeout=self._timeout),
-            lambda response: self.door.read(call, response),
-            self.door.auth,
-        )
 
-    async def _insist(
-        self,
-        make: Callable[[], httpx.Request],
-        read: Callable[[httpx.Response], T],
-        auth: httpx.Auth | None = None,
-    ) -> T:
-        attempt = 0
+        async def attempt() -> BaseResponse[AnswerT]:
+            request = self._http.build_request(**outgoing._asdict(), timeout=self._timeout)
+            return self.door.read(call, await self._http.send(request, auth=self.door.auth))
+
+        return await self._insist(attempt)
+
+    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Try until it works, as often as may be."""
+        tries = 0
         while True:
-            attempt += 1
+            tries += 1
             failed: errors.CasefileError
             try:
-                return read(await self._http.send(make(), auth=auth))
+                return await attempt()
             except httpx.TransportError as error:
                 failed = doors.unreachable(error)
             except errors.RETRYABLE as error:
                 failed = error
-            wait = self._retries.wait(attempt, failed)
+            wait = self._retries.wait(tries, failed)
             if wait is None:
                 raise failed
             await waiting.sleep(wait)
@@ -161,12 +159,14 @@ class AsyncConnection:
         asked = attachment.model_dump(exclude={"name"})
         link = (await self.call(operations.CREATE_UPLOAD, asked)).payload
         headers = link.headers | {"Content-Length": str(attachment.size)}
-        await self._insist(
-            lambda: self._http.build_request(
+
+        async def attempt() -> None:
+            request = self._http.build_request(
                 "PUT", link.url, headers=headers, content=_chunks(source), timeout=self._timeout
-            ),
-            contents.check_uploaded,
-        )
+            )
+            contents.check_uploaded(await self._http.send(request, auth=None))
+
+        await self._insist(attempt)
         return attachment
 
     async def _uploaded(self, attachments: Sequence[Any]) -> list[Any]:
@@ -203,10 +203,38 @@ class AsyncConnection:
 
     async def download(self, link: ContentLink) -> bytes:
         """What a link leads to, its digest checked."""
-        return await self._insist(
-            lambda: self._http.build_request("GET", link.url, timeout=self._timeout),
-            lambda response: contents.checked(link, response),
-        )
+
+        async def attempt() -> bytes:
+            request = self._http.build_request("GET", link.url, timeout=self._timeout)
+            return contents.checked(link, await self._http.send(request, auth=None))
+
+        return await self._insist(attempt)
+
+    async def save(self, link: ContentLink, path: Path) -> None:
+        """Write what a link leads to into a file: there whole and checked, or not at all."""
+        partial = path.with_name(f"{path.name}.part")
+
+        async def attempt() -> None:
+            request = self._http.build_request("GET", link.url, timeout=self._timeout)
+            response = await self._http.send(request, auth=None, stream=True)
+            try:
+                if not response.is_success:
+                    await response.aread()
+                    raise contents.storage_failure(response)
+                digest = hashlib.sha256()
+                with partial.open("wb") as file:
+                    async for chunk in response.aiter_bytes(contents.CHUNK):
+                        digest.update(chunk)
+                        await waiting.run(file.write, chunk)
+            finally:
+                await response.aclose()
+            contents.check_digest(link, digest.hexdigest())
+
+        try:
+            await self._insist(attempt)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 async def _chunks(source: Path | bytes) -> AsyncIterator[bytes]:

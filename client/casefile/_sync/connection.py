@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -78,29 +79,26 @@ class Connection:
     def send(self, call: Call[AnswerT]) -> BaseResponse[AnswerT]:
         """Send a request, as often as it takes: it is the same request each time."""
         outgoing = self.door.request(call)
-        return self._insist(
-            lambda: self._http.build_request(**outgoing._asdict(), timeout=self._timeout),
-            lambda response: self.door.read(call, response),
-            self.door.auth,
-        )
 
-    def _insist(
-        self,
-        make: Callable[[], httpx.Request],
-        read: Callable[[httpx.Response], T],
-        auth: httpx.Auth | None = None,
-    ) -> T:
-        attempt = 0
+        def attempt() -> BaseResponse[AnswerT]:
+            request = self._http.build_request(**outgoing._asdict(), timeout=self._timeout)
+            return self.door.read(call, self._http.send(request, auth=self.door.auth))
+
+        return self._insist(attempt)
+
+    def _insist(self, attempt: Callable[[], T]) -> T:
+        """Try until it works, as often as may be."""
+        tries = 0
         while True:
-            attempt += 1
+            tries += 1
             failed: errors.CasefileError
             try:
-                return read(self._http.send(make(), auth=auth))
+                return attempt()
             except httpx.TransportError as error:
                 failed = doors.unreachable(error)
             except errors.RETRYABLE as error:
                 failed = error
-            wait = self._retries.wait(attempt, failed)
+            wait = self._retries.wait(tries, failed)
             if wait is None:
                 raise failed
             waiting.sleep(wait)
@@ -161,12 +159,14 @@ class Connection:
         asked = attachment.model_dump(exclude={"name"})
         link = (self.call(operations.CREATE_UPLOAD, asked)).payload
         headers = link.headers | {"Content-Length": str(attachment.size)}
-        self._insist(
-            lambda: self._http.build_request(
+
+        def attempt() -> None:
+            request = self._http.build_request(
                 "PUT", link.url, headers=headers, content=_chunks(source), timeout=self._timeout
-            ),
-            contents.check_uploaded,
-        )
+            )
+            contents.check_uploaded(self._http.send(request, auth=None))
+
+        self._insist(attempt)
         return attachment
 
     def _uploaded(self, attachments: Sequence[Any]) -> list[Any]:
@@ -203,10 +203,38 @@ class Connection:
 
     def download(self, link: ContentLink) -> bytes:
         """What a link leads to, its digest checked."""
-        return self._insist(
-            lambda: self._http.build_request("GET", link.url, timeout=self._timeout),
-            lambda response: contents.checked(link, response),
-        )
+
+        def attempt() -> bytes:
+            request = self._http.build_request("GET", link.url, timeout=self._timeout)
+            return contents.checked(link, self._http.send(request, auth=None))
+
+        return self._insist(attempt)
+
+    def save(self, link: ContentLink, path: Path) -> None:
+        """Write what a link leads to into a file: there whole and checked, or not at all."""
+        partial = path.with_name(f"{path.name}.part")
+
+        def attempt() -> None:
+            request = self._http.build_request("GET", link.url, timeout=self._timeout)
+            response = self._http.send(request, auth=None, stream=True)
+            try:
+                if not response.is_success:
+                    response.read()
+                    raise contents.storage_failure(response)
+                digest = hashlib.sha256()
+                with partial.open("wb") as file:
+                    for chunk in response.iter_bytes(contents.CHUNK):
+                        digest.update(chunk)
+                        waiting.run(file.write, chunk)
+            finally:
+                response.close()
+            contents.check_digest(link, digest.hexdigest())
+
+        try:
+            self._insist(attempt)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _chunks(source: Path | bytes) -> Iterator[bytes]:
