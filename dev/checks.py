@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 
-from dev import dynoxide, environments
+from dev import dynoxide, environments, redocly
 from dev.console import Problem, say
 
 STEPS = (
@@ -20,6 +20,7 @@ def test(pytest_arguments: Sequence[str]) -> None:
     environments.prepare(environments.DEVELOPMENT)
     environments.prepare(environments.CLOUD)
     dynoxide.prepare()
+    redocly.prepare()
     for headline, command in STEPS:
         arguments = [*command, *pytest_arguments] if command[0] == "pytest" else [*command]
         say(f"\n== {headline}: {' '.join(arguments)}")
