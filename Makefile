@@ -1,7 +1,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help start stop token invoke test bench openapi deploy check-template
+.PHONY: help start stop token invoke test test-client bench openapi client deploy check-template
 
 help:
 	@$(PYTHON) -m dev help
@@ -21,11 +21,17 @@ invoke:
 test:
 	@$(PYTHON) -m dev test $(ARGS)
 
+test-client:
+	@$(PYTHON) -m dev test-client $(ARGS)
+
 bench:
 	@$(PYTHON) -m dev bench
 
 openapi:
 	@$(PYTHON) -m dev openapi
+
+client:
+	@$(PYTHON) -m dev client
 
 deploy:
 	@$(PYTHON) -m dev deploy $(ARGS)

@@ -22,8 +22,10 @@ Casefile, for developers. Each command is also a make target.
   token           print a token for a user (made if need be)            make token EMAIL=a@b.example
   invoke          run one function on an event of its tests              make invoke OPERATION=chat
   test            check style and types, run the tests                  make test ARGS="-k close"
+  test-client     of these, what concerns the Python client             make test-client
   bench           compare with what people use today                    make bench
   openapi         write openapi.json anew, after a change of the API    make openapi
+  client          write the client's synchronous half anew              make client
   deploy          deploy to your AWS account                            make deploy
   check-template  check template.yaml and build it, without an account  make check-template
 
@@ -39,6 +41,14 @@ def main(arguments: Sequence[str]) -> None:
         from dev import checks
 
         checks.test(rest)
+    elif command == "test-client":
+        from dev import checks
+
+        checks.test_client(rest)
+    elif command == "client":
+        from dev import checks
+
+        checks.write_client()
     elif command == "bench":
         from dev import checks
 

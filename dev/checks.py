@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from dev import dynoxide, environments, redocly
 from dev.console import Problem, say
 
-STEPS = (
+Steps = tuple[tuple[str, tuple[str, ...]], ...]
+
+STEPS: Steps = (
     ("Style", ("ruff", "check")),
     ("Format", ("ruff", "format", "--check")),
     ("Types", ("mypy",)),
     ("Tests", ("pytest", "-n", "auto", "--dist", "loadgroup")),
+)
+# The client is a distribution of its own, whose package has the same name as the service's.
+CLIENT_STEPS: Steps = (
+    ("Types of the client", ("mypy",)),
+    ("Tests of the client", ("pytest",)),
 )
 
 
@@ -21,14 +29,36 @@ def test(pytest_arguments: Sequence[str]) -> None:
     environments.prepare(environments.CLOUD)
     dynoxide.prepare()
     redocly.prepare()
-    for headline, command in STEPS:
+    _run(environments.DEVELOPMENT, STEPS, pytest_arguments)
+    if not pytest_arguments:
+        _test_client([])
+    say("\nEverything holds.")
+
+
+def test_client(pytest_arguments: Sequence[str]) -> None:
+    environments.prepare(environments.CLOUD)
+    _test_client(pytest_arguments)
+
+
+def _test_client(pytest_arguments: Sequence[str]) -> None:
+    environments.prepare(environments.CLIENT)
+    folder = environments.ROOT / "client"
+    _run(environments.CLIENT, CLIENT_STEPS, pytest_arguments, folder)
+
+
+def _run(
+    environment: environments.Environment,
+    steps: Steps,
+    pytest_arguments: Sequence[str],
+    folder: Path = environments.ROOT,
+) -> None:
+    for headline, command in steps:
         arguments = [*command, *pytest_arguments] if command[0] == "pytest" else [*command]
         say(f"\n== {headline}: {' '.join(arguments)}")
         # `python -m` finds the tool without the environment being active.
-        python = str(environments.DEVELOPMENT.python)
-        if subprocess.run([python, "-m", *arguments], cwd=environments.ROOT).returncode:
+        python = str(environment.python)
+        if subprocess.run([python, "-m", *arguments], cwd=folder).returncode:
             raise Problem(f"{headline}: {' '.join(command)} found something, see above.")
-    say("\nEverything holds.")
 
 
 def write_openapi() -> None:
@@ -42,3 +72,8 @@ def bench() -> None:
     python = str(environments.DEVELOPMENT.python)
     if subprocess.run([python, "-m", "benchmarks"], cwd=environments.ROOT).returncode:
         raise Problem("The benchmark failed, see above.")
+
+
+def write_client() -> None:
+    python = str(environments.prepare(environments.DEVELOPMENT))
+    subprocess.run([python, "-m", "dev.unasync"], cwd=environments.ROOT, check=True)

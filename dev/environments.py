@@ -61,6 +61,12 @@ DEVELOPMENT = Environment(
     (ROOT / "pyproject.toml", ROOT / "layers/models/requirements.txt"),
     ("-e", f"{ROOT}[dev]"),
 )
+CLIENT = Environment(
+    "the client and its tests",
+    LOCAL / "client-env",
+    (ROOT / "client/pyproject.toml",),
+    ("-e", f"{ROOT / 'client'}[aws,dev]"),
+)
 
 
 def prepare(environment: Environment) -> Path:

@@ -1,0 +1,85 @@
+"""Casefile, from Python: record what AI agents do, and read it.
+
+with casefile.Client(url, token=token) as client:
+    session = client.tool_sessions.create("Trip")
+    session.record("search", {"q": "BER-LIS"}, result={"hits": 3})
+"""
+
+from ._async.casefiles import AsyncCasefile, AsyncCasefiles
+from ._async.chat_sessions import AsyncChatSession, AsyncChatSessions
+from ._async.client import AsyncClient
+from ._async.tool_sessions import AsyncToolSession, AsyncToolSessions
+from ._sync.casefiles import Casefile, Casefiles
+from ._sync.chat_sessions import ChatSession, ChatSessions
+from ._sync.client import Client
+from ._sync.tool_sessions import ToolSession, ToolSessions
+from .buffer import Buffer, BufferedChatSession, BufferedToolSession, Refused
+from .credentials import Token
+from .errors import (
+    AlreadyCompleted,
+    AlreadyFiled,
+    BadRequest,
+    BufferFull,
+    CasefileError,
+    Conflict,
+    ContentMissing,
+    Forbidden,
+    InternalError,
+    NotFound,
+    PendingRequests,
+    RequestFailed,
+    RequestIdReused,
+    SessionClosed,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    Unreachable,
+)
+from .executions import Execution
+from .identifiers import uuid7
+from .retries import Retries
+
+__all__ = [
+    "AlreadyCompleted",
+    "AlreadyFiled",
+    "AsyncCasefile",
+    "AsyncCasefiles",
+    "AsyncChatSession",
+    "AsyncChatSessions",
+    "AsyncClient",
+    "AsyncToolSession",
+    "AsyncToolSessions",
+    "BadRequest",
+    "Buffer",
+    "BufferFull",
+    "BufferedChatSession",
+    "BufferedToolSession",
+    "Casefile",
+    "CasefileError",
+    "Casefiles",
+    "ChatSession",
+    "ChatSessions",
+    "Client",
+    "Conflict",
+    "ContentMissing",
+    "Execution",
+    "Forbidden",
+    "InternalError",
+    "NotFound",
+    "PendingRequests",
+    "Refused",
+    "RequestFailed",
+    "RequestIdReused",
+    "Retries",
+    "SessionClosed",
+    "Token",
+    "TooLarge",
+    "TooManyRequests",
+    "ToolSession",
+    "ToolSessions",
+    "Unauthenticated",
+    "Unavailable",
+    "Unreachable",
+    "uuid7",
+]

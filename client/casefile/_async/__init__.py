@@ -1,0 +1,1 @@
+"""One half of the client; `make client` writes the synchronous one from the asynchronous one."""

@@ -1,0 +1,160 @@
+"""Casefiles: folders of sessions, and who may see them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic_models.base import kind_of
+from pydantic_models.canonical import CasefileModel, PermissionLevel
+from pydantic_models.operations import (
+    CasefileDeletedPayload,
+    PermissionCheckPayload,
+    PermissionGrantedPayload,
+    PermissionListPayload,
+    PermissionRevokedPayload,
+    SessionAddedPayload,
+    SessionRemovedPayload,
+)
+from pydantic_models.views import CasefileSummary, ChatSessionSummary, SessionSummary
+
+from .. import operations
+from .connection import AsyncConnection
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class AsyncCasefiles:
+    """All one's casefiles."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def create(
+        self,
+        title: str,
+        *,
+        description: str | None = None,
+        tags: Sequence[str] | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> AsyncCasefile:
+        """Open a casefile."""
+        fields = {"title": title, "description": description, "tags": tags}
+        created = await self._connection.call(operations.CREATE_CASEFILE, fields, envelope)
+        return AsyncCasefile(self._connection, created.payload.casefile_id)
+
+    def list(self, *, limit: int | None = None, **filters: Any) -> AsyncIterator[CasefileSummary]:
+        """Casefiles, newest first; filters are those of `ListCasefilesPayload`."""
+        return self._connection.listed(
+            operations.LIST_CASEFILES, filters, lambda page: page.casefiles, limit
+        )
+
+
+class AsyncCasefile:
+    """One casefile, by its id. Making this object asks nothing of the service."""
+
+    def __init__(self, connection: AsyncConnection, casefile_id: str) -> None:
+        self._connection = connection
+        self.casefile_id = casefile_id
+
+    async def read(self) -> CasefileModel:
+        """What it says of itself, who may use it, and the ids of its last hundred sessions."""
+        fields = {"casefile_id": self.casefile_id}
+        return (await self._connection.call(operations.GET_CASEFILE, fields)).payload.casefile
+
+    async def update(
+        self,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        tags: Sequence[str] | None = None,
+        notes: str | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> CasefileModel:
+        """Change what it says of itself; what is None stays."""
+        fields = {
+            "casefile_id": self.casefile_id,
+            "title": title,
+            "description": description,
+            "tags": tags,
+            "notes": notes,
+        }
+        answer = await self._connection.call(operations.UPDATE_CASEFILE, fields, envelope)
+        return answer.payload.casefile
+
+    async def delete(self, *, delete_sessions: bool = False) -> CasefileDeletedPayload:
+        """Delete it; its sessions stay with their owners, unless they are to go with it."""
+        fields = {
+            "casefile_id": self.casefile_id,
+            "confirm": True,
+            "delete_sessions": delete_sessions,
+        }
+        return (await self._connection.call(operations.DELETE_CASEFILE, fields)).payload
+
+    async def add(
+        self, session_id: str, **envelope: Unpack[operations.Envelope]
+    ) -> SessionAddedPayload:
+        """File a session in it."""
+        fields = {
+            "casefile_id": self.casefile_id,
+            "session_id": session_id,
+            "session_type": kind_of(session_id.lower()),
+        }
+        answer = await self._connection.call(operations.ADD_SESSION_TO_CASEFILE, fields, envelope)
+        return answer.payload
+
+    async def remove(self, session_id: str) -> SessionRemovedPayload:
+        """Take a session out of it."""
+        fields = {"casefile_id": self.casefile_id, "session_id": session_id}
+        answer = await self._connection.call(operations.REMOVE_SESSION_FROM_CASEFILE, fields)
+        return answer.payload
+
+    def sessions(
+        self, *, limit: int | None = None, **filters: Any
+    ) -> AsyncIterator[SessionSummary | ChatSessionSummary]:
+        """Its sessions, newest first; filters are those of `ListCasefileSessionsPayload`."""
+        fields = {"casefile_id": self.casefile_id, **filters}
+        return self._connection.listed(
+            operations.LIST_CASEFILE_SESSIONS, fields, lambda page: page.sessions, limit
+        )
+
+    async def share(
+        self,
+        user_id: str,
+        permission: PermissionLevel | str = PermissionLevel.VIEWER,
+        *,
+        expires_at: str | None = None,
+        notes: str | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> PermissionGrantedPayload:
+        """Let somebody use it, or everybody signed in ("*")."""
+        fields = {
+            "casefile_id": self.casefile_id,
+            "target_user_id": user_id,
+            "permission": permission,
+            "expires_at": expires_at,
+            "notes": notes,
+        }
+        return (await self._connection.call(operations.GRANT_PERMISSION, fields, envelope)).payload
+
+    async def unshare(self, user_id: str) -> PermissionRevokedPayload:
+        """Take away what somebody was granted."""
+        fields = {"casefile_id": self.casefile_id, "target_user_id": user_id}
+        return (await self._connection.call(operations.REVOKE_PERMISSION, fields)).payload
+
+    async def permissions(self) -> PermissionListPayload:
+        """Who may do what with it."""
+        fields = {"casefile_id": self.casefile_id}
+        return (await self._connection.call(operations.LIST_PERMISSIONS, fields)).payload
+
+    async def check(
+        self, user_id: str, required: PermissionLevel | str = PermissionLevel.VIEWER
+    ) -> PermissionCheckPayload:
+        """What somebody may do with it."""
+        fields = {
+            "casefile_id": self.casefile_id,
+            "user_id": user_id,
+            "required_permission": required,
+        }
+        return (await self._connection.call(operations.CHECK_PERMISSION, fields)).payload

@@ -1,0 +1,53 @@
+"""The client: where everything begins."""
+
+from __future__ import annotations
+
+import httpx
+
+from ..credentials import Token, TokenSource
+from ..doors import Door, HttpDoor
+from ..retries import Retries
+from .casefiles import AsyncCasefile, AsyncCasefiles
+from .chat_sessions import AsyncChatSession, AsyncChatSessions
+from .connection import AsyncConnection
+from .tool_sessions import AsyncToolSession, AsyncToolSessions
+
+
+class AsyncClient(AsyncConnection):
+    """Casefile at a URL, or by another door (`casefile.aws.Functions`).
+
+    `token` is a token, or a callable that gets one, again and again; `auth` is any other way to say
+    who asks (`casefile.CognitoUser`, `casefile.CognitoMachine`, any `httpx.Auth`). An `http` client
+    of your own may bring proxies and certificates; it stays yours to close.
+    """
+
+    def __init__(
+        self,
+        to: str | Door,
+        token: TokenSource | None = None,
+        *,
+        auth: httpx.Auth | None = None,
+        retries: Retries | None = None,
+        timeout: float = 30.0,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        if isinstance(to, str):
+            to = HttpDoor(to, Token(token) if token is not None else auth)
+        elif token is not None or auth is not None:
+            raise TypeError("a token or auth goes with a URL; this door has its own")
+        super().__init__(to, retries or Retries(), timeout, http)
+        self.tool_sessions = AsyncToolSessions(self)
+        self.chat_sessions = AsyncChatSessions(self)
+        self.casefiles = AsyncCasefiles(self)
+
+    def tool_session(self, session_id: str) -> AsyncToolSession:
+        """The tool session of this id."""
+        return AsyncToolSession(self, session_id)
+
+    def chat_session(self, session_id: str) -> AsyncChatSession:
+        """The chat session of this id."""
+        return AsyncChatSession(self, session_id)
+
+    def casefile(self, casefile_id: str) -> AsyncCasefile:
+        """The casefile of this id."""
+        return AsyncCasefile(self, casefile_id)

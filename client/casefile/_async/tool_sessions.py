@@ -1,0 +1,306 @@
+"""Tool sessions: what tools did."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from uuid import UUID
+
+from pydantic_models.base import RequestStatus
+from pydantic_models.canonical import AttachmentPayload, ToolRequest
+from pydantic_models.operations import (
+    SessionClosedPayload,
+    SessionDataPayload,
+    SessionDeletedPayload,
+    SessionUpdatedPayload,
+    ToolResponsePayload,
+)
+from pydantic_models.views import SessionSummary
+
+from .. import contents, operations
+from ..errors import CasefileError
+from ..executions import Execution, of_call
+from ..identifiers import uuid7
+from .connection import AsyncConnection, Order
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FOLLOW_SECONDS = 20
+"""How long the service waits for something to come, at most."""
+
+log = logging.getLogger(__name__)
+
+
+class AsyncToolSessions:
+    """All one's tool sessions."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def create(
+        self,
+        title: str | None = None,
+        *,
+        casefile_id: str | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> AsyncToolSession:
+        """Open a tool session, and file it in a casefile if one is given."""
+        fields = {"title": title, "casefile_id": casefile_id}
+        created = await self._connection.call(operations.CREATE_SESSION, fields, envelope)
+        return AsyncToolSession(self._connection, created.payload.session_id)
+
+    def list(self, *, limit: int | None = None, **filters: Any) -> AsyncIterator[SessionSummary]:
+        """Tool sessions, newest first; filters are those of `ListSessionsPayload`."""
+        return self._connection.listed(
+            operations.LIST_SESSIONS, filters, lambda page: page.sessions, limit
+        )
+
+
+class AsyncToolSession:
+    """One tool session, by its id. Making this object asks nothing of the service."""
+
+    def __init__(self, connection: AsyncConnection, session_id: str) -> None:
+        self._connection = connection
+        self.session_id = session_id
+
+    async def read(
+        self, *, include_requests: bool = False, include_events: bool = False
+    ) -> SessionDataPayload:
+        """Its state and totals; its requests and events on demand, if they fit an answer."""
+        fields = {"include_requests": include_requests, "include_events": include_events}
+        answer = await self._connection.call(operations.GET_SESSION, self._fields(fields))
+        return answer.payload
+
+    async def update(
+        self,
+        *,
+        title: str | None = None,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        envelope: operations.Envelope | None = None,
+    ) -> SessionUpdatedPayload:
+        """Change what it says of itself; what is None stays."""
+        fields = self._fields({"title": title, "tags": tags, "metadata": metadata})
+        return (await self._connection.call(operations.UPDATE_SESSION, fields, envelope)).payload
+
+    async def record(
+        self,
+        tool_name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error_message: str | None = None,
+        prompt: str | None = None,
+        duration_ms: int | None = None,
+        events: Sequence[Mapping[str, Any]] | None = None,
+        attachments: Sequence[AttachmentPayload | Path] | None = None,
+        session_request_id: str | None = None,
+        casefile_id: str | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> ToolResponsePayload:
+        """Record a tool execution, with its result or error message; without, it is pending.
+
+        Attachments that are files are uploaded first.
+        """
+        fields = self._fields(
+            {
+                "tool_name": tool_name,
+                "parameters": parameters,
+                "result": result,
+                "error_message": error_message,
+                "prompt": prompt,
+                "duration_ms": duration_ms,
+                "events": events,
+                "attachments": await self._connection.uploaded(attachments),
+                "session_request_id": session_request_id,
+                "casefile_id": casefile_id,
+            }
+        )
+        answer = await self._connection.call(operations.TOOL_EXECUTION, fields, envelope)
+        return answer.payload
+
+    async def begin(
+        self,
+        tool_name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        prompt: str | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> UUID:
+        """Record that a tool execution began; return the id to complete it by."""
+        request_id = envelope.setdefault("request_id", uuid7())
+        await self.record(tool_name, parameters, prompt=prompt, **envelope)
+        return request_id
+
+    async def complete(
+        self,
+        request_id: UUID,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error_message: str | None = None,
+        duration_ms: int | None = None,
+        events: Sequence[Mapping[str, Any]] | None = None,
+        attachments: Sequence[AttachmentPayload | Path] | None = None,
+        envelope: operations.Envelope | None = None,
+    ) -> ToolResponsePayload:
+        """Record how a pending tool execution ended: with a result, or an error message."""
+        fields = self._fields(
+            {
+                "request_id": request_id,
+                "result": result,
+                "error_message": error_message,
+                "duration_ms": duration_ms,
+                "events": events,
+                "attachments": await self._connection.uploaded(attachments),
+            }
+        )
+        return (await self._connection.call(operations.TOOL_RESULT, fields, envelope)).payload
+
+    @asynccontextmanager
+    async def recording(
+        self, tool_name: str, parameters: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[Execution]:
+        """Record what happens inside as a tool execution, its duration and exception included.
+
+        Set `result` of the execution that this gives. If the execution itself raises, that is what
+        the caller gets to see, even if it could not be recorded.
+        """
+        execution = Execution(tool_name, parameters)
+        try:
+            yield execution
+        except BaseException as error:
+            try:
+                await self.record(**execution.fields(error), metadata=execution.metadata)
+            except CasefileError:
+                log.exception("a failure of %s was not recorded", tool_name)
+            raise
+        await self.record(**execution.fields(), metadata=execution.metadata)
+
+    def recorded(
+        self, tool_name: str | None = None
+    ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
+        """Make each call of a function a recorded tool execution, named after the function."""
+
+        def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+            @functools.wraps(function)
+            async def call(*arguments: P.args, **named: P.kwargs) -> T:
+                asked = of_call(function, tool_name, arguments, named)
+                async with self.recording(asked.tool_name, asked.parameters) as execution:
+                    execution.result = result = await function(*arguments, **named)
+                    return result
+
+            return call
+
+        return decorate
+
+    async def requests(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        order: Order = "oldest",
+        limit: int | None = None,
+    ) -> AsyncIterator[ToolRequest]:
+        """Its tool executions; `after` and `before` are numbers of records."""
+        async for request in self._connection.pages(
+            operations.LIST_TOOL_REQUESTS,
+            self.session_id,
+            lambda page: page.requests,
+            after=after,
+            before=before,
+            order=order,
+            limit=limit,
+        ):
+            yield await self._whole(request)
+
+    async def request(self, request_id: UUID) -> ToolRequest:
+        """One of its tool executions."""
+        fields = self._fields({"request_id": request_id})
+        answer = await self._connection.call(operations.GET_TOOL_REQUEST, fields)
+        return await self._whole(answer.payload.request)
+
+    def events(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        order: Order = "oldest",
+        limit: int | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """What happened inside its tool executions."""
+        return self._connection.pages(
+            operations.LIST_TOOL_EVENTS,
+            self.session_id,
+            lambda page: page.events,
+            after=after,
+            before=before,
+            order=order,
+            limit=limit,
+        )
+
+    async def follow(self, *, after: int = 0) -> AsyncIterator[ToolRequest]:
+        """Tool executions as they are recorded, until the session is closed.
+
+        One that comes pending is given once more when it has its outcome.
+        """
+        pending: dict[UUID, None] = {}
+        is_open = True
+        while is_open:
+            asked = self._fields({"after": after, "wait": FOLLOW_SECONDS})
+            page = (await self._connection.call(operations.LIST_TOOL_REQUESTS, asked)).payload
+            if page.next_after == after:
+                # Closed before it is read again: then nothing can have come in between.
+                is_open = (await self.read()).active
+                asked["wait"] = 0
+                page = (await self._connection.call(operations.LIST_TOOL_REQUESTS, asked)).payload
+            if page.next_after != after:
+                for request_id in list(pending):
+                    request = await self.request(request_id)
+                    if request.status is not RequestStatus.PENDING:
+                        del pending[request_id]
+                        yield request
+            for request in page.requests:
+                if request.status is RequestStatus.PENDING:
+                    pending[request.request_id] = None
+                yield await self._whole(request)
+            is_open = is_open or page.has_more
+            after = page.next_after or after
+
+    async def close(
+        self, *, force: bool = False, **envelope: Unpack[operations.Envelope]
+    ) -> SessionClosedPayload:
+        """Close it, and be told its totals; `force` fails what is pending."""
+        fields = self._fields({"force": force})
+        return (await self._connection.call(operations.CLOSE_SESSION, fields, envelope)).payload
+
+    async def export(self) -> AsyncIterator[str]:
+        """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
+        after: int | None = 0
+        while after is not None:
+            asked = self._fields({"after": after})
+            part = (await self._connection.call(operations.EXPORT_SESSION, asked)).payload
+            for line in part.lines.splitlines():
+                yield line
+            after = part.next_after
+
+    async def delete(self) -> SessionDeletedPayload:
+        """Delete it for good, all its records with it."""
+        fields = self._fields({"confirm": True})
+        return (await self._connection.call(operations.DELETE_SESSION, fields)).payload
+
+    def _fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {"session_id": self.session_id, **fields}
+
+    async def _whole(self, request: ToolRequest) -> ToolRequest:
+        for link in request.left_out:
+            content = await self._connection.download(link)
+            request = contents.restored_request(request, link, content)
+        return request

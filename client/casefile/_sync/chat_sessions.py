@@ -1,0 +1,194 @@
+"""Chat sessions: what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
+from pydantic_models.operations import (
+    ChatResultPayload,
+    ChatSessionClosedPayload,
+    ChatSessionDataPayload,
+    SessionDeletedPayload,
+    SessionUpdatedPayload,
+)
+from pydantic_models.views import ChatSessionSummary
+
+from .. import contents, operations
+from .connection import Connection, Order
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+FOLLOW_SECONDS = 20
+"""How long the service waits for something to come, at most."""
+
+
+class ChatSessions:
+    """All one's chat sessions."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def create(
+        self,
+        title: str | None = None,
+        *,
+        casefile_id: str | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> ChatSession:
+        """Open a chat session, and file it in a casefile if one is given."""
+        fields = {"title": title, "casefile_id": casefile_id}
+        created = self._connection.call(operations.CREATE_CHAT_SESSION, fields, envelope)
+        return ChatSession(self._connection, created.payload.session_id)
+
+    def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[ChatSessionSummary]:
+        """Chat sessions, newest first; filters are those of `ListChatSessionsPayload`."""
+        return self._connection.listed(
+            operations.LIST_CHAT_SESSIONS, filters, lambda page: page.sessions, limit
+        )
+
+
+class ChatSession:
+    """One chat session, by its id. Making this object asks nothing of the service."""
+
+    def __init__(self, connection: Connection, session_id: str) -> None:
+        self._connection = connection
+        self.session_id = session_id
+
+    def read(self, *, include_messages: bool = False) -> ChatSessionDataPayload:
+        """Its state and totals; its messages on demand, if they fit an answer."""
+        fields = self._fields({"include_messages": include_messages})
+        return (self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
+
+    def update(
+        self,
+        *,
+        title: str | None = None,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        envelope: operations.Envelope | None = None,
+    ) -> SessionUpdatedPayload:
+        """Change what it says of itself; what is None stays."""
+        fields = self._fields({"title": title, "tags": tags, "metadata": metadata})
+        return (self._connection.call(operations.UPDATE_CHAT_SESSION, fields, envelope)).payload
+
+    def say(
+        self,
+        content: str,
+        message_type: MessageType | str = MessageType.USER,
+        **envelope: Unpack[operations.Envelope],
+    ) -> ChatMessage:
+        """Record one message."""
+        message = {"content": content, "message_type": message_type}
+        return (self.record([message], **envelope)).message
+
+    def record(
+        self,
+        messages: Sequence[ChatMessagePayload | Mapping[str, Any]],
+        *,
+        session_request_id: str | None = None,
+        casefile_id: str | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> ChatResultPayload:
+        """Record messages, 1 to 100, together and in order: all of them or none."""
+        fields = {
+            "messages": list(messages),
+            "session_request_id": session_request_id,
+            "casefile_id": casefile_id,
+        }
+        answer = self._connection.call(operations.CHAT, self._fields(fields), envelope)
+        return answer.payload
+
+    def messages(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        order: Order = "oldest",
+        limit: int | None = None,
+    ) -> Iterator[ChatMessage]:
+        """Its messages; `after` and `before` are numbers of records."""
+        positions = contents.Positions(order)
+        whole: dict[int, bytes] = {}
+        for message in self._connection.pages(
+            operations.LIST_CHAT_MESSAGES,
+            self.session_id,
+            lambda page: page.messages,
+            after=after,
+            before=before,
+            order=order,
+            limit=limit,
+        ):
+            yield self._whole(message, positions.of(message), whole)
+
+    def events(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        order: Order = "oldest",
+        limit: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """That messages were recorded: an event each."""
+        return self._connection.pages(
+            operations.LIST_CHAT_EVENTS,
+            self.session_id,
+            lambda page: page.events,
+            after=after,
+            before=before,
+            order=order,
+            limit=limit,
+        )
+
+    def follow(self, *, after: int = 0) -> Iterator[ChatMessage]:
+        """Messages as they are recorded, until the session is closed."""
+        positions = contents.Positions("oldest")
+        whole: dict[int, bytes] = {}
+        is_open = True
+        while is_open:
+            asked = self._fields({"after": after, "wait": FOLLOW_SECONDS})
+            page = (self._connection.call(operations.LIST_CHAT_MESSAGES, asked)).payload
+            if page.next_after == after:
+                # Closed before it is read again: then nothing can have come in between.
+                is_open = (self.read()).active
+                asked["wait"] = 0
+                page = (self._connection.call(operations.LIST_CHAT_MESSAGES, asked)).payload
+            for message in page.messages:
+                yield self._whole(message, positions.of(message), whole)
+            is_open = is_open or page.has_more
+            after = page.next_after or after
+
+    def close(self, **envelope: Unpack[operations.Envelope]) -> ChatSessionClosedPayload:
+        """Close it, and be told its totals."""
+        fields = self._fields({})
+        return (self._connection.call(operations.CLOSE_CHAT_SESSION, fields, envelope)).payload
+
+    def export(self) -> Iterator[str]:
+        """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
+        after: int | None = 0
+        while after is not None:
+            asked = self._fields({"after": after})
+            part = (self._connection.call(operations.EXPORT_CHAT_SESSION, asked)).payload
+            for line in part.lines.splitlines():
+                yield line
+            after = part.next_after
+
+    def delete(self) -> SessionDeletedPayload:
+        """Delete it for good, all its records with it."""
+        fields = self._fields({"confirm": True})
+        return (self._connection.call(operations.DELETE_CHAT_SESSION, fields)).payload
+
+    def _fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {"session_id": self.session_id, **fields}
+
+    def _whole(self, message: ChatMessage, position: int, whole: dict[int, bytes]) -> ChatMessage:
+        """A message with what was left out of it; `whole` keeps its record's content at hand."""
+        for link in message.left_out:
+            if link.record not in whole:
+                content = self._connection.download(link)
+                whole.clear()
+                whole[link.record] = content
+            message = contents.restored_message(message, whole[link.record], position)
+        return message

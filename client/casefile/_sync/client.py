@@ -1,0 +1,53 @@
+"""The client: where everything begins."""
+
+from __future__ import annotations
+
+import httpx
+
+from ..credentials import Token, TokenSource
+from ..doors import Door, HttpDoor
+from ..retries import Retries
+from .casefiles import Casefile, Casefiles
+from .chat_sessions import ChatSession, ChatSessions
+from .connection import Connection
+from .tool_sessions import ToolSession, ToolSessions
+
+
+class Client(Connection):
+    """Casefile at a URL, or by another door (`casefile.aws.Functions`).
+
+    `token` is a token, or a callable that gets one, again and again; `auth` is any other way to say
+    who asks (`casefile.CognitoUser`, `casefile.CognitoMachine`, any `httpx.Auth`). An `http` client
+    of your own may bring proxies and certificates; it stays yours to close.
+    """
+
+    def __init__(
+        self,
+        to: str | Door,
+        token: TokenSource | None = None,
+        *,
+        auth: httpx.Auth | None = None,
+        retries: Retries | None = None,
+        timeout: float = 30.0,
+        http: httpx.Client | None = None,
+    ) -> None:
+        if isinstance(to, str):
+            to = HttpDoor(to, Token(token) if token is not None else auth)
+        elif token is not None or auth is not None:
+            raise TypeError("a token or auth goes with a URL; this door has its own")
+        super().__init__(to, retries or Retries(), timeout, http)
+        self.tool_sessions = ToolSessions(self)
+        self.chat_sessions = ChatSessions(self)
+        self.casefiles = Casefiles(self)
+
+    def tool_session(self, session_id: str) -> ToolSession:
+        """The tool session of this id."""
+        return ToolSession(self, session_id)
+
+    def chat_session(self, session_id: str) -> ChatSession:
+        """The chat session of this id."""
+        return ChatSession(self, session_id)
+
+    def casefile(self, casefile_id: str) -> Casefile:
+        """The casefile of this id."""
+        return Casefile(self, casefile_id)

@@ -1,0 +1,192 @@
+"""Sending a request until it is answered, and reading what comes in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import httpx
+
+from pydantic_models.base import BaseResponse
+from pydantic_models.canonical import AttachmentPayload, ContentLink
+from pydantic_models.operations import PageOfRecordsPayload
+from pydantic_models.operations.lists import ListPagePayload
+
+from .. import contents, doors, errors, operations
+from ..operations import AnswerT, Call, Envelope, Operation
+from ..retries import Retries
+from . import waiting
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+T = TypeVar("T")
+RecordsT = TypeVar("RecordsT", bound=PageOfRecordsPayload)
+ListT = TypeVar("ListT", bound=ListPagePayload)
+
+Order = Literal["oldest", "newest"]
+
+
+class Connection:
+    """Sends requests by one door, again and again until there is an answer."""
+
+    def __init__(
+        self, door: doors.Door, retries: Retries, timeout: float, http: httpx.Client | None
+    ) -> None:
+        self.door = door
+        self._retries = retries
+        self._timeout = timeout
+        self._is_ours = http is None
+        self._http = http or httpx.Client()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, unless they are of an HTTP client that was given."""
+        if self._is_ours:
+            self._http.close()
+
+    def once(self) -> Connection:
+        """The same connection, but it tries each request once."""
+        return Connection(self.door, Retries(attempts=1), self._timeout, self._http)
+
+    def call(
+        self,
+        operation: Operation[AnswerT],
+        fields: Mapping[str, Any],
+        envelope: Envelope | None = None,
+    ) -> BaseResponse[AnswerT]:
+        """Do an operation; the response envelope has its payload, and metadata about it.
+
+        Raises RequestFailed, and Unreachable if no answer came.
+        """
+        return self.send(operations.call(operation, fields, envelope or {}))
+
+    def send(self, call: Call[AnswerT]) -> BaseResponse[AnswerT]:
+        """Send a request, as often as it takes: it is the same request each time."""
+        outgoing = self.door.request(call)
+        return self._insist(
+            lambda: self._http.build_request(**outgoing._asdict(), timeout=self._timeout),
+            lambda response: self.door.read(call, response),
+            self.door.auth,
+        )
+
+    def _insist(
+        self,
+        make: Callable[[], httpx.Request],
+        read: Callable[[httpx.Response], T],
+        auth: httpx.Auth | None = None,
+    ) -> T:
+        attempt = 0
+        while True:
+            attempt += 1
+            failed: errors.CasefileError
+            try:
+                return read(self._http.send(make(), auth=auth))
+            except httpx.TransportError as error:
+                failed = doors.unreachable(error)
+            except errors.RETRYABLE as error:
+                failed = error
+            wait = self._retries.wait(attempt, failed)
+            if wait is None:
+                raise failed
+            waiting.sleep(wait)
+
+    def pages(
+        self,
+        operation: Operation[RecordsT],
+        session_id: str,
+        take: Callable[[RecordsT], Sequence[T]],
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        order: Order = "oldest",
+        limit: int | None = None,
+    ) -> Iterator[T]:
+        """What the records of a session hold, page by page, `limit` of them at most."""
+        left = limit
+        while left is None or left > 0:
+            asked: dict[str, Any] = {"session_id": session_id, "after": after, "before": before}
+            asked |= {
+                "order": order,
+                "limit": contents.PAGE if left is None else min(left, contents.PAGE),
+            }
+            page = (self.call(operation, asked)).payload
+            for each in take(page)[:left]:
+                yield each
+                left = left and left - 1
+            if not page.has_more:
+                return
+            after = page.next_after if order == "oldest" else after
+            before = page.next_before if order == "newest" else before
+
+    def listed(
+        self,
+        operation: Operation[ListT],
+        fields: Mapping[str, Any],
+        take: Callable[[ListT], Sequence[T]],
+        limit: int | None,
+    ) -> Iterator[T]:
+        """The entries of a list, page by page, `limit` of them at most."""
+        left, cursor = limit, None
+        while left is None or left > 0:
+            size = contents.PAGE if left is None else min(left, contents.PAGE)
+            asked = {**fields, "limit": size, "cursor": cursor}
+            page = (self.call(operation, asked)).payload
+            for each in take(page):
+                yield each
+                left = left and left - 1
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def upload(
+        self, source: Path | bytes, *, name: str | None = None, content_type: str | None = None
+    ) -> AttachmentPayload:
+        """Upload a file or bytes; the answer goes with `attachments` of what is recorded next."""
+        attachment = waiting.run(contents.describe, source, name, content_type)
+        asked = attachment.model_dump(exclude={"name"})
+        link = (self.call(operations.CREATE_UPLOAD, asked)).payload
+        headers = link.headers | {"Content-Length": str(attachment.size)}
+        self._insist(
+            lambda: self._http.build_request(
+                "PUT", link.url, headers=headers, content=_chunks(source), timeout=self._timeout
+            ),
+            contents.check_uploaded,
+        )
+        return attachment
+
+    def uploaded(
+        self, attachments: Sequence[AttachmentPayload | Path] | None
+    ) -> list[AttachmentPayload] | None:
+        """Attachments, those that are files uploaded first."""
+        if attachments is None:
+            return None
+        return [self.upload(each) if isinstance(each, Path) else each for each in attachments]
+
+    def download(self, link: ContentLink) -> bytes:
+        """What a link leads to, its digest checked."""
+        return self._insist(
+            lambda: self._http.build_request("GET", link.url, timeout=self._timeout),
+            lambda response: contents.checked(link, response),
+        )
+
+
+def _chunks(source: Path | bytes) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source.open("rb") as file:
+        while chunk := waiting.run(file.read, contents.CHUNK):
+            yield chunk

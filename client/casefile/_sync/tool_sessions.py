@@ -1,0 +1,304 @@
+"""Tool sessions: what tools did."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from uuid import UUID
+
+from pydantic_models.base import RequestStatus
+from pydantic_models.canonical import AttachmentPayload, ToolRequest
+from pydantic_models.operations import (
+    SessionClosedPayload,
+    SessionDataPayload,
+    SessionDeletedPayload,
+    SessionUpdatedPayload,
+    ToolResponsePayload,
+)
+from pydantic_models.views import SessionSummary
+
+from .. import contents, operations
+from ..errors import CasefileError
+from ..executions import Execution, of_call
+from ..identifiers import uuid7
+from .connection import Connection, Order
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FOLLOW_SECONDS = 20
+"""How long the service waits for something to come, at most."""
+
+log = logging.getLogger(__name__)
+
+
+class ToolSessions:
+    """All one's tool sessions."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def create(
+        self,
+        title: str | None = None,
+        *,
+        casefile_id: str | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> ToolSession:
+        """Open a tool session, and file it in a casefile if one is given."""
+        fields = {"title": title, "casefile_id": casefile_id}
+        created = self._connection.call(operations.CREATE_SESSION, fields, envelope)
+        return ToolSession(self._connection, created.payload.session_id)
+
+    def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[SessionSummary]:
+        """Tool sessions, newest first; filters are those of `ListSessionsPayload`."""
+        return self._connection.listed(
+            operations.LIST_SESSIONS, filters, lambda page: page.sessions, limit
+        )
+
+
+class ToolSession:
+    """One tool session, by its id. Making this object asks nothing of the service."""
+
+    def __init__(self, connection: Connection, session_id: str) -> None:
+        self._connection = connection
+        self.session_id = session_id
+
+    def read(
+        self, *, include_requests: bool = False, include_events: bool = False
+    ) -> SessionDataPayload:
+        """Its state and totals; its requests and events on demand, if they fit an answer."""
+        fields = {"include_requests": include_requests, "include_events": include_events}
+        answer = self._connection.call(operations.GET_SESSION, self._fields(fields))
+        return answer.payload
+
+    def update(
+        self,
+        *,
+        title: str | None = None,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        envelope: operations.Envelope | None = None,
+    ) -> SessionUpdatedPayload:
+        """Change what it says of itself; what is None stays."""
+        fields = self._fields({"title": title, "tags": tags, "metadata": metadata})
+        return (self._connection.call(operations.UPDATE_SESSION, fields, envelope)).payload
+
+    def record(
+        self,
+        tool_name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error_message: str | None = None,
+        prompt: str | None = None,
+        duration_ms: int | None = None,
+        events: Sequence[Mapping[str, Any]] | None = None,
+        attachments: Sequence[AttachmentPayload | Path] | None = None,
+        session_request_id: str | None = None,
+        casefile_id: str | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> ToolResponsePayload:
+        """Record a tool execution, with its result or error message; without, it is pending.
+
+        Attachments that are files are uploaded first.
+        """
+        fields = self._fields(
+            {
+                "tool_name": tool_name,
+                "parameters": parameters,
+                "result": result,
+                "error_message": error_message,
+                "prompt": prompt,
+                "duration_ms": duration_ms,
+                "events": events,
+                "attachments": self._connection.uploaded(attachments),
+                "session_request_id": session_request_id,
+                "casefile_id": casefile_id,
+            }
+        )
+        answer = self._connection.call(operations.TOOL_EXECUTION, fields, envelope)
+        return answer.payload
+
+    def begin(
+        self,
+        tool_name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        prompt: str | None = None,
+        **envelope: Unpack[operations.Envelope],
+    ) -> UUID:
+        """Record that a tool execution began; return the id to complete it by."""
+        request_id = envelope.setdefault("request_id", uuid7())
+        self.record(tool_name, parameters, prompt=prompt, **envelope)
+        return request_id
+
+    def complete(
+        self,
+        request_id: UUID,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error_message: str | None = None,
+        duration_ms: int | None = None,
+        events: Sequence[Mapping[str, Any]] | None = None,
+        attachments: Sequence[AttachmentPayload | Path] | None = None,
+        envelope: operations.Envelope | None = None,
+    ) -> ToolResponsePayload:
+        """Record how a pending tool execution ended: with a result, or an error message."""
+        fields = self._fields(
+            {
+                "request_id": request_id,
+                "result": result,
+                "error_message": error_message,
+                "duration_ms": duration_ms,
+                "events": events,
+                "attachments": self._connection.uploaded(attachments),
+            }
+        )
+        return (self._connection.call(operations.TOOL_RESULT, fields, envelope)).payload
+
+    @contextmanager
+    def recording(
+        self, tool_name: str, parameters: Mapping[str, Any] | None = None
+    ) -> Iterator[Execution]:
+        """Record what happens inside as a tool execution, its duration and exception included.
+
+        Set `result` of the execution that this gives. If the execution itself raises, that is what
+        the caller gets to see, even if it could not be recorded.
+        """
+        execution = Execution(tool_name, parameters)
+        try:
+            yield execution
+        except BaseException as error:
+            try:
+                self.record(**execution.fields(error), metadata=execution.metadata)
+            except CasefileError:
+                log.exception("a failure of %s was not recorded", tool_name)
+            raise
+        self.record(**execution.fields(), metadata=execution.metadata)
+
+    def recorded(self, tool_name: str | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+        """Make each call of a function a recorded tool execution, named after the function."""
+
+        def decorate(function: Callable[P, T]) -> Callable[P, T]:
+            @functools.wraps(function)
+            def call(*arguments: P.args, **named: P.kwargs) -> T:
+                asked = of_call(function, tool_name, arguments, named)
+                with self.recording(asked.tool_name, asked.parameters) as execution:
+                    execution.result = result = function(*arguments, **named)
+                    return result
+
+            return call
+
+        return decorate
+
+    def requests(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        order: Order = "oldest",
+        limit: int | None = None,
+    ) -> Iterator[ToolRequest]:
+        """Its tool executions; `after` and `before` are numbers of records."""
+        for request in self._connection.pages(
+            operations.LIST_TOOL_REQUESTS,
+            self.session_id,
+            lambda page: page.requests,
+            after=after,
+            before=before,
+            order=order,
+            limit=limit,
+        ):
+            yield self._whole(request)
+
+    def request(self, request_id: UUID) -> ToolRequest:
+        """One of its tool executions."""
+        fields = self._fields({"request_id": request_id})
+        answer = self._connection.call(operations.GET_TOOL_REQUEST, fields)
+        return self._whole(answer.payload.request)
+
+    def events(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        order: Order = "oldest",
+        limit: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """What happened inside its tool executions."""
+        return self._connection.pages(
+            operations.LIST_TOOL_EVENTS,
+            self.session_id,
+            lambda page: page.events,
+            after=after,
+            before=before,
+            order=order,
+            limit=limit,
+        )
+
+    def follow(self, *, after: int = 0) -> Iterator[ToolRequest]:
+        """Tool executions as they are recorded, until the session is closed.
+
+        One that comes pending is given once more when it has its outcome.
+        """
+        pending: dict[UUID, None] = {}
+        is_open = True
+        while is_open:
+            asked = self._fields({"after": after, "wait": FOLLOW_SECONDS})
+            page = (self._connection.call(operations.LIST_TOOL_REQUESTS, asked)).payload
+            if page.next_after == after:
+                # Closed before it is read again: then nothing can have come in between.
+                is_open = (self.read()).active
+                asked["wait"] = 0
+                page = (self._connection.call(operations.LIST_TOOL_REQUESTS, asked)).payload
+            if page.next_after != after:
+                for request_id in list(pending):
+                    request = self.request(request_id)
+                    if request.status is not RequestStatus.PENDING:
+                        del pending[request_id]
+                        yield request
+            for request in page.requests:
+                if request.status is RequestStatus.PENDING:
+                    pending[request.request_id] = None
+                yield self._whole(request)
+            is_open = is_open or page.has_more
+            after = page.next_after or after
+
+    def close(
+        self, *, force: bool = False, **envelope: Unpack[operations.Envelope]
+    ) -> SessionClosedPayload:
+        """Close it, and be told its totals; `force` fails what is pending."""
+        fields = self._fields({"force": force})
+        return (self._connection.call(operations.CLOSE_SESSION, fields, envelope)).payload
+
+    def export(self) -> Iterator[str]:
+        """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
+        after: int | None = 0
+        while after is not None:
+            asked = self._fields({"after": after})
+            part = (self._connection.call(operations.EXPORT_SESSION, asked)).payload
+            for line in part.lines.splitlines():
+                yield line
+            after = part.next_after
+
+    def delete(self) -> SessionDeletedPayload:
+        """Delete it for good, all its records with it."""
+        fields = self._fields({"confirm": True})
+        return (self._connection.call(operations.DELETE_SESSION, fields)).payload
+
+    def _fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {"session_id": self.session_id, **fields}
+
+    def _whole(self, request: ToolRequest) -> ToolRequest:
+        for link in request.left_out:
+            content = self._connection.download(link)
+            request = contents.restored_request(request, link, content)
+        return request

@@ -1,0 +1,696 @@
+"""Recording for agents that must not wait: a queue in a file, sent in the background.
+
+The idea: what is recorded is put in a local SQLite file and nothing else, which takes microseconds;
+one thread sends what is in the file, in order, and forgets what the service has acknowledged.
+
+What follows:
+- The service may be away, for hours: the file waits. The process may be killed: whoever opens the
+  file next sends what is left.
+- A request's id and time are in the file before it is sent for the first time, so whatever is sent
+  again, by this process or the next one, takes effect once (the service knows a request for 15
+  days).
+- Messages that wait in one chat session go together, up to a hundred in a request. Which ones is
+  in the file, too, before they are sent.
+- What the service refuses for good is set aside with the reason, and doesn't hold up the rest.
+
+The guarantee: what `record` returned for is in the file, and will be in its session once, in the
+order of the calls, or among `refused()`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import inspect
+import json
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
+from uuid import UUID, uuid4
+
+from pydantic_models.base import ResponsePayload
+from pydantic_models.base.json_values import to_json
+from pydantic_models.base.times import from_text, now, now_text
+from pydantic_models.canonical import AttachmentPayload, ChatMessagePayload, MessageType
+
+from . import errors, operations
+from ._sync.client import Client
+from .executions import Execution, of_call
+from .operations import Operation
+from .retries import Retries
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+WhenFull = Literal["wait", "raise", "drop"]
+
+MAX_MESSAGES = 100
+MAX_BATCH_BYTES = 1024 * 1024
+"""Of one request that several calls are put into."""
+
+KNOWN_FOR = timedelta(days=14)
+"""How long the service knows a request again, less a day: later, a refusal may be of its age."""
+
+MAX_FAULTS = 5
+"""How often the service may fail at one request before it is set aside."""
+
+_UNOPENED = {"tool": "ts_000000_unopened", "chat": "cs_unopened"}
+"""What stands for a session's id while there is none yet."""
+
+log = logging.getLogger(__name__)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS queue (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    session TEXT NOT NULL,  -- its id, or @ and the request id by which it is to be opened
+    operation TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    request_id TEXT,  -- at the latest when it is first sent
+    timestamp TEXT,  -- when it is first sent
+    alone INTEGER NOT NULL DEFAULT 0,  -- its batch was refused, so it goes by itself
+    faults INTEGER NOT NULL DEFAULT 0,
+    refused TEXT
+);
+CREATE INDEX IF NOT EXISTS by_session ON queue (session, number);
+CREATE INDEX IF NOT EXISTS by_request ON queue (request_id);
+CREATE TABLE IF NOT EXISTS opened (request_id TEXT PRIMARY KEY, session_id TEXT NOT NULL);
+"""
+
+
+class Refused(NamedTuple):
+    """What the service refused for good, and why. It stays in the file."""
+
+    number: int
+    session: str
+    operation: str
+    payload: dict[str, Any]
+    reason: str
+
+
+class _Entry(NamedTuple):
+    number: int
+    session: str
+    operation: str
+    payload: str
+    metadata: str
+    bytes: int
+    request_id: str | None
+    timestamp: str | None
+    alone: int
+    faults: int
+    refused: str | None
+
+
+class _Batch(NamedTuple):
+    """Entries that are one request."""
+
+    entries: list[_Entry]
+    call: operations.Call[Any]
+
+
+class Buffer:
+    """Records through a file. Use it in a `with` block, or close it; it is closed at exit, too.
+
+    It holds at most `max_records` entries and `max_bytes` of content. What happens with one more is
+    `when_full`: it waits for room, for `wait_seconds` at most if given; it raises BufferFull; or
+    what is new is dropped, and counted in `dropped`.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        path: str | Path,
+        *,
+        max_records: int = 10_000,
+        max_bytes: int = 256 * 1024 * 1024,
+        when_full: WhenFull = "wait",
+        wait_seconds: float | None = None,
+        close_seconds: float = 10.0,
+        longest_pause: float = 30.0,
+    ) -> None:
+        self.path = Path(path)
+        self.max_records = max_records
+        self.max_bytes = max_bytes
+        self.when_full = when_full
+        self.dropped = 0
+        self.problem: Exception | None = None
+        """Why nothing gets through just now; None while it does."""
+        self._wait_seconds = wait_seconds
+        self._close_seconds = close_seconds
+        self._pauses = Retries(first=0.2, longest=longest_pause)
+        self._connection = client.once()
+        self._process = os.getpid()
+        self._changed = threading.Condition()
+        self._is_hurried = self._is_stopped = False
+        self._file = _open(self.path)
+        self._records, self._bytes = self._totals()
+        self._opened: dict[str, str] = dict(self._file.execute("SELECT * FROM opened"))
+        self._thread = threading.Thread(target=self._send_all, name="casefile", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """How many entries wait to be sent."""
+        with self._changed:
+            return self._waiting()
+
+    def tool_session(self, session_id: str) -> BufferedToolSession:
+        """The tool session of this id."""
+        return BufferedToolSession(self, session_id.strip().lower())
+
+    def chat_session(self, session_id: str) -> BufferedChatSession:
+        """The chat session of this id."""
+        return BufferedChatSession(self, session_id.strip().lower())
+
+    def create_tool_session(
+        self, title: str | None = None, *, casefile_id: str | None = None
+    ) -> BufferedToolSession:
+        """Open a tool session, now or when the service is there; record in it at once."""
+        fields = {"title": title, "casefile_id": casefile_id}
+        return BufferedToolSession(self, self._create(operations.CREATE_SESSION, fields))
+
+    def create_chat_session(
+        self, title: str | None = None, *, casefile_id: str | None = None
+    ) -> BufferedChatSession:
+        """Open a chat session, now or when the service is there; record in it at once."""
+        fields = {"title": title, "casefile_id": casefile_id}
+        return BufferedChatSession(self, self._create(operations.CREATE_CHAT_SESSION, fields))
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything was sent, or set aside; whether it was, in that time (seconds)."""
+        with self._changed:
+            self._hurry()
+            return self._changed.wait_for(
+                lambda: self._is_stopped or not self._waiting(), timeout
+            ) and not (self._is_stopped or self._waiting())
+
+    def close(self) -> None:
+        """Send what can be sent in `close_seconds`; the rest waits in the file for next time."""
+        atexit.unregister(self.close)
+        if self._process != os.getpid() or self._is_stopped:
+            return
+        self.flush(self._close_seconds)
+        with self._changed:
+            left = self._waiting()
+            self._is_stopped = True
+            self._changed.notify_all()
+            self._file.close()
+        if left:
+            log.warning("%d entries wait in %s: %s", left, self.path, self.problem)
+
+    def refused(self) -> list[Refused]:
+        """What the service refused for good."""
+        with self._changed:
+            self._check_open()
+            return [
+                Refused(e.number, e.session, e.operation, json.loads(e.payload), str(e.refused))
+                for e in self._select(
+                    "SELECT * FROM queue WHERE refused IS NOT NULL ORDER BY number"
+                )
+            ]
+
+    def retry_refused(self) -> None:
+        """Send again what was refused, as the same requests."""
+        self._change("UPDATE queue SET refused = NULL, faults = 0")
+
+    def forget_refused(self) -> None:
+        """Drop what was refused."""
+        self._change("DELETE FROM queue WHERE refused IS NOT NULL")
+
+    def session_id(self, session: str) -> str | None:
+        """The id of a session, None if it is still to be opened."""
+        return self._opened.get(session[1:]) if session.startswith("@") else session
+
+    def put(
+        self,
+        session: str,
+        operation: Operation[Any],
+        fields: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        request_id: UUID | None = None,
+    ) -> bool:
+        """Put a request in the file; False if it was dropped. Raises BadRequest and BufferFull."""
+        if self._process != os.getpid():
+            raise errors.CasefileError("A buffer can't be used after a fork: open another one.")
+        call = operations.call(operation, fields, {"metadata": metadata})
+        call.payload.pop("session_id", None)
+        payload, told = to_json(call.payload), to_json(call.metadata)
+        size = len(payload.encode()) + len(told.encode())
+        row = (session, operation.name, payload, told, size, request_id and str(request_id))
+        with self._changed:
+            if not self._make_room(size):
+                self.dropped += 1
+                return False
+            self._file.execute(
+                "INSERT INTO queue (session, operation, payload, metadata, bytes, request_id)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            self._records += 1
+            self._bytes += size
+            self._changed.notify_all()
+        return True
+
+    def _create(self, operation: Operation[Any], fields: Mapping[str, Any]) -> str:
+        request_id = uuid4()
+        session = f"@{request_id}"
+        if not self.put(session, operation, fields, {}, request_id):
+            raise errors.BufferFull("The buffer is full: no session can be opened in it.")
+        return session
+
+    def _make_room(self, size: int) -> bool:
+        """Wait for room as `when_full` says; whether there is some."""
+        if size > self.max_bytes:
+            raise errors.BufferFull(f"It has {size} bytes, and the buffer {self.max_bytes} in all.")
+        self._check_open()
+        if self._has_room(size):
+            return True
+        if self.when_full == "wait":
+            self._hurry()
+            self._changed.wait_for(
+                lambda: self._is_stopped or self._has_room(size), self._wait_seconds
+            )
+            self._check_open()
+            if self._has_room(size):
+                return True
+        if self.when_full == "drop":
+            return False
+        raise errors.BufferFull(
+            f"The buffer holds {self._records} entries, {self._bytes} bytes; {self.problem or ''}"
+        )
+
+    def _check_open(self) -> None:
+        if self._is_stopped:
+            raise errors.CasefileError("The buffer is closed.")
+
+    def _has_room(self, size: int) -> bool:
+        return self._records < self.max_records and self._bytes + size <= self.max_bytes
+
+    # What the thread does.
+
+    def _send_all(self) -> None:
+        attempt = 0
+        while (batch := self._next()) is not None:
+            attempt = 0 if self._send(batch, attempt + 1) else attempt + 1
+
+    def _send(self, batch: _Batch, attempt: int) -> bool:
+        """Send a batch once; whether it was answered."""
+        try:
+            answer = self._connection.send(batch.call).payload
+        except Exception as error:  # Whatever it is, of a token's source too, it may pass.
+            log.debug("not sent", exc_info=True)
+            self._note(batch, error, attempt)
+            return False
+        self._forget(batch, answer)
+        return True
+
+    def _next(self) -> _Batch | None:
+        """What is to be sent next, once there is something; None when it is over."""
+        with self._changed:
+            while not self._is_stopped:
+                head = self._select(
+                    "SELECT * FROM queue WHERE refused IS NULL ORDER BY number LIMIT 1"
+                )
+                if not head:
+                    self.problem = None
+                    self._is_hurried = False
+                    self._changed.wait()
+                    continue
+                session_id = self._session_of(head[0])
+                if session_id is not None:
+                    return self._batch(head[0], session_id)
+        return None
+
+    def _session_of(self, head: _Entry) -> str | None:
+        """The id of the session that an entry is of, or None if it has just been set aside."""
+        if _is_creation(head):
+            return ""
+        found = self.session_id(head.session)
+        if found is None:
+            reason = "Its session could not be opened."
+            self._file.execute(
+                "UPDATE queue SET refused = ? WHERE session = ? AND refused IS NULL",
+                (reason, head.session),
+            )
+            self._changed.notify_all()
+        return found
+
+    def _batch(self, head: _Entry, session_id: str) -> _Batch:
+        entries = self._together(head) if head.operation == "chat" else [head]
+        request_id = head.request_id or str(uuid4())
+        timestamp = head.timestamp or now_text()
+        if head.timestamp is None:
+            self._mark(
+                entries,
+                "UPDATE queue SET request_id = ?, timestamp = ? WHERE number = ?",
+                request_id,
+                timestamp,
+            )
+        payload = json.loads(head.payload)
+        for entry in entries[1:]:
+            payload["messages"] += json.loads(entry.payload)["messages"]
+        call: operations.Call[Any] = operations.Call(
+            operations.OPERATIONS[head.operation],
+            payload | ({"session_id": session_id} if session_id else {}),
+            UUID(request_id),
+            timestamp,
+            json.loads(head.metadata),
+        )
+        return _Batch(entries, call)
+
+    def _together(self, head: _Entry) -> list[_Entry]:
+        """An entry of a chat, and those that go with it in one request."""
+        if head.timestamp is not None:  # It was sent before, with these.
+            return self._select(
+                "SELECT * FROM queue WHERE request_id = ? ORDER BY number", (head.request_id,)
+            )
+        entries = [head]
+        if head.alone:
+            return entries
+        alike = _apart_from_messages(head)
+        messages, size = len(json.loads(head.payload)["messages"]), head.bytes
+        for entry in self._select(
+            "SELECT * FROM queue WHERE session = ? AND number > ? AND refused IS NULL"
+            " ORDER BY number LIMIT ?",
+            (head.session, head.number, MAX_MESSAGES),
+        ):
+            if entry.operation != "chat" or entry.timestamp is not None or entry.alone:
+                break
+            messages += len(json.loads(entry.payload)["messages"])
+            size += entry.bytes
+            if messages > MAX_MESSAGES or size > MAX_BATCH_BYTES:
+                break
+            if _apart_from_messages(entry) != alike:
+                break
+            entries.append(entry)
+        return entries
+
+    def _forget(self, batch: _Batch, answer: ResponsePayload) -> None:
+        with self._changed:
+            if self._is_stopped:  # Whoever opens the file next sends it again, to no effect.
+                return
+            if _is_creation(batch.entries[0]):
+                opened = str(batch.call.request_id), str(answer.model_dump()["session_id"])
+                self._file.execute("INSERT OR REPLACE INTO opened VALUES (?, ?)", opened)
+                self._opened.update([opened])
+            self._mark(batch.entries, "DELETE FROM queue WHERE number = ?")
+            self._records -= len(batch.entries)
+            self._bytes -= sum(entry.bytes for entry in batch.entries)
+            self.problem = None
+            self._changed.notify_all()
+
+    def _note(self, batch: _Batch, error: Exception, attempt: int) -> None:
+        """Set aside what was refused for good; pause before anything else."""
+        with self._changed:
+            if self._is_stopped:
+                return
+            if isinstance(error, errors.RequestFailed) and error.is_final:
+                if len(batch.entries) > 1 and now() - from_text(batch.call.timestamp) < KNOWN_FOR:
+                    # Nothing of it was recorded, or it would have been known: each by itself, then.
+                    self._mark(
+                        batch.entries,
+                        "UPDATE queue SET alone = 1, request_id = NULL, timestamp = NULL"
+                        " WHERE number = ?",
+                    )
+                else:
+                    self._set_aside(batch, error)
+                return
+            if isinstance(error, errors.InternalError):
+                self._mark(batch.entries, "UPDATE queue SET faults = faults + 1 WHERE number = ?")
+                if batch.entries[0].faults + 1 >= MAX_FAULTS:
+                    self._set_aside(batch, error)
+                    return
+            if self.problem is None:
+                log.warning("nothing gets through to Casefile, %s keeps it: %s", self.path, error)
+            self.problem = error
+            pause = self._pauses.pause(attempt)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._is_stopped or self._is_hurried, pause)
+            self._is_hurried = False
+
+    def _set_aside(self, batch: _Batch, error: errors.RequestFailed) -> None:
+        log.error("refused for good, and kept in %s: %s", self.path, error)
+        reason = f"{error.code}: {error}"
+        self._mark(batch.entries, "UPDATE queue SET refused = ? WHERE number = ?", reason)
+        self._changed.notify_all()
+
+    def _hurry(self) -> None:
+        self._is_hurried = True
+        self._changed.notify_all()
+
+    def _change(self, statement: str) -> None:
+        with self._changed:
+            self._check_open()
+            self._file.execute(statement)
+            self._records, self._bytes = self._totals()
+            self._changed.notify_all()
+
+    def _waiting(self) -> int:
+        if self._is_stopped:
+            return 0
+        (count,) = self._file.execute("SELECT count(*) FROM queue WHERE refused IS NULL").fetchone()
+        return int(count)
+
+    def _totals(self) -> tuple[int, int]:
+        found = self._file.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM queue").fetchone()
+        return int(found[0]), int(found[1])
+
+    def _select(self, query: str, values: Sequence[Any] = ()) -> list[_Entry]:
+        return [_Entry(*row) for row in self._file.execute(query, values)]
+
+    def _mark(self, entries: Sequence[_Entry], statement: str, *values: Any) -> None:
+        """Do the same to some entries, to all or none of them."""
+        self._file.execute("BEGIN")
+        self._file.executemany(statement, [(*values, entry.number) for entry in entries])
+        self._file.execute("COMMIT")
+
+
+class _BufferedSession:
+    """A session that is recorded in through a buffer."""
+
+    def __init__(self, buffer: Buffer, session: str) -> None:
+        self._buffer = buffer
+        self._session = session
+
+    @property
+    def session_id(self) -> str | None:
+        """Its id, None while it is still to be opened."""
+        return self._buffer.session_id(self._session)
+
+    def _fields(self, kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        session = self._session
+        named = _UNOPENED[kind] if session.startswith("@") else session
+        return {"session_id": named, **fields}
+
+
+class BufferedToolSession(_BufferedSession):
+    """A tool session that is recorded in through a buffer: no call waits for the service.
+
+    When a call was made is kept in the metadata of what it records, as `made_at`.
+    """
+
+    def record(
+        self,
+        tool_name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error_message: str | None = None,
+        prompt: str | None = None,
+        duration_ms: int | None = None,
+        events: Sequence[Mapping[str, Any]] | None = None,
+        attachments: Sequence[AttachmentPayload] | None = None,
+        session_request_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> UUID:
+        """Record a tool execution; without result or error message, it is pending.
+
+        Returns the id to complete it by. Attachments must have been uploaded.
+        """
+        fields = {
+            "tool_name": tool_name,
+            "parameters": parameters,
+            "result": result,
+            "error_message": error_message,
+            "prompt": prompt,
+            "duration_ms": duration_ms,
+            "events": events,
+            "attachments": attachments,
+            "session_request_id": session_request_id,
+        }
+        return self._put(operations.TOOL_EXECUTION, fields, metadata)
+
+    def complete(
+        self,
+        request_id: UUID,
+        *,
+        result: Mapping[str, Any] | None = None,
+        error_message: str | None = None,
+        duration_ms: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record how a pending tool execution ended: with a result, or an error message."""
+        fields = {
+            "request_id": request_id,
+            "result": result,
+            "error_message": error_message,
+            "duration_ms": duration_ms,
+        }
+        self._put(operations.TOOL_RESULT, fields, metadata)
+
+    @contextmanager
+    def recording(
+        self, tool_name: str, parameters: Mapping[str, Any] | None = None
+    ) -> Iterator[Execution]:
+        """Record what happens inside as a tool execution; see `ToolSession.recording`."""
+        execution = Execution(tool_name, parameters)
+        try:
+            yield execution
+        except BaseException as error:
+            self.record(**execution.fields(error), metadata=execution.metadata)
+            raise
+        self.record(**execution.fields(), metadata=execution.metadata)
+
+    def recorded(self, tool_name: str | None = None) -> Callable[[F], F]:
+        """Make each call of a function, asynchronous or not, a recorded tool execution."""
+
+        def decorate(function: F) -> F:
+            if inspect.iscoroutinefunction(function):
+
+                @functools.wraps(function)
+                async def call_async(*arguments: Any, **named: Any) -> Any:
+                    asked = of_call(function, tool_name, arguments, named)
+                    with self.recording(asked.tool_name, asked.parameters) as execution:
+                        execution.result = result = await function(*arguments, **named)
+                        return result
+
+                return cast("F", call_async)
+
+            @functools.wraps(function)
+            def call(*arguments: Any, **named: Any) -> Any:
+                asked = of_call(function, tool_name, arguments, named)
+                with self.recording(asked.tool_name, asked.parameters) as execution:
+                    execution.result = result = function(*arguments, **named)
+                    return result
+
+            return cast("F", call)
+
+        return decorate
+
+    def close(self, *, force: bool = False) -> None:
+        """Close the session after all that was recorded in it here."""
+        self._put(operations.CLOSE_SESSION, {"force": force}, None)
+
+    def _put(
+        self,
+        operation: Operation[Any],
+        fields: Mapping[str, Any],
+        metadata: Mapping[str, Any] | None,
+    ) -> UUID:
+        request_id = uuid4()
+        told = {"made_at": now_text(), **(metadata or {})}
+        self._buffer.put(self._session, operation, self._fields("tool", fields), told, request_id)
+        return request_id
+
+
+class BufferedChatSession(_BufferedSession):
+    """A chat session that is recorded in through a buffer: no call waits for the service.
+
+    When a call was made is kept in the metadata of its messages, as `made_at`.
+    """
+
+    def say(
+        self,
+        content: str,
+        message_type: MessageType | str = MessageType.USER,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record one message."""
+        self.record([{"content": content, "message_type": message_type}], metadata=metadata)
+
+    def record(
+        self,
+        messages: Sequence[ChatMessagePayload | Mapping[str, Any]],
+        *,
+        session_request_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record messages, 1 to 100, together and in order: all of them or none.
+
+        Those that have no metadata of their own get what is given here.
+        """
+        told = {"made_at": now_text()}
+        stamped = [
+            {**message, "metadata": told | dict(message.get("metadata") or metadata or {})}
+            for message in map(_as_mapping, messages)
+        ]
+        fields = {"messages": stamped, "session_request_id": session_request_id}
+        self._buffer.put(self._session, operations.CHAT, self._fields("chat", fields), {})
+
+    def close(self) -> None:
+        """Close the session after all that was recorded in it here."""
+        fields = self._fields("chat", {})
+        metadata = {"made_at": now_text()}
+        self._buffer.put(self._session, operations.CLOSE_CHAT_SESSION, fields, metadata)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """The file, which one process has at a time; the operating system lets go of a dead one's."""
+    file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
+    try:
+        file.execute("PRAGMA locking_mode = EXCLUSIVE")
+        file.execute("PRAGMA journal_mode = WAL")
+        file.execute("PRAGMA synchronous = NORMAL")
+        file.executescript(_SCHEMA)
+        file.execute("BEGIN EXCLUSIVE")
+        file.execute("COMMIT")
+    except sqlite3.Error as error:
+        file.close()
+        if "locked" in str(error):
+            raise errors.CasefileError(f"{path} is in use by another process.") from None
+        raise errors.CasefileError(f"{path} can't be used as a buffer: {error}") from error
+    return file
+
+
+def _is_creation(entry: _Entry) -> bool:
+    return entry.operation in (
+        operations.CREATE_SESSION.name,
+        operations.CREATE_CHAT_SESSION.name,
+    )
+
+
+def _apart_from_messages(entry: _Entry) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(entry.payload)
+    del said["messages"]
+    return said
+
+
+def _as_mapping(message: ChatMessagePayload | Mapping[str, Any]) -> Mapping[str, Any]:
+    return (
+        message.model_dump(exclude_unset=True)
+        if isinstance(message, ChatMessagePayload)
+        else message
+    )

@@ -1,0 +1,109 @@
+"""Content that lies beside records: uploaded for them, or too large to be told with them.
+
+It is named by its SHA-256, so what was fetched is checked against what was recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from pydantic_models.canonical import (
+    AttachmentPayload,
+    ChatMessage,
+    ContentLink,
+    RecordLink,
+    ToolRequest,
+)
+
+from . import errors
+
+PAGE = 100
+"""How much is read at once."""
+
+CHUNK = 1024 * 1024
+
+
+def describe(source: Path | bytes, name: str | None, content_type: str | None) -> AttachmentPayload:
+    """What is to be uploaded."""
+    digest, size = hashlib.sha256(), 0
+    if isinstance(source, bytes):
+        digest.update(source)
+        size = len(source)
+    else:
+        name = name or source.name
+        with source.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+    guessed = mimetypes.guess_type(name)[0] if name else None
+    return AttachmentPayload(
+        sha256=digest.hexdigest(),
+        size=size,
+        name=name,
+        content_type=content_type or guessed or "application/octet-stream",
+    )
+
+
+def check_uploaded(response: httpx.Response) -> None:
+    """Raise RequestFailed unless an upload was taken."""
+    if not response.is_success:
+        raise storage_failure(response)
+
+
+def storage_failure(response: httpx.Response) -> errors.RequestFailed:
+    """What the bucket says, which speaks XML."""
+    status = response.status_code
+    kind = (
+        errors.Unavailable
+        if status in (429, 500, 502, 503, 504)
+        else errors.of_status(status, None)
+    )
+    return kind(f"The bucket answered {status}: {response.text[:200]}", status=status)
+
+
+def checked(link: ContentLink, response: httpx.Response) -> bytes:
+    """What a link led to. Raises RequestFailed if it is not what the link says."""
+    if not response.is_success:
+        raise storage_failure(response)
+    content = response.content
+    if hashlib.sha256(content).hexdigest() != link.sha256:
+        raise errors.Unavailable(f"What was fetched is not the content {link.sha256}.")
+    return content
+
+
+class Positions:
+    """Where each of some messages stands in its record, as they come in an order."""
+
+    def __init__(self, order: str) -> None:
+        self._is_newest_first = order == "newest"
+        self._record = self._seen = 0
+
+    def of(self, message: ChatMessage) -> int:
+        """The message's index in its record; from the end if the newest come first."""
+        self._seen = self._seen + 1 if message.record == self._record else 0
+        self._record = message.record
+        return -1 - self._seen if self._is_newest_first else self._seen
+
+
+def restored_message(message: ChatMessage, content: bytes, position: int) -> ChatMessage:
+    """A message with what was left out of it put back, from its record's whole content."""
+    said = json.loads(content)["messages"][position]
+    kept = {name: said[name] for name in ("content", "tool_calls", "metadata") if name in said}
+    return message.model_copy(update={**kept, "left_out": []})
+
+
+def restored_request(request: ToolRequest, link: RecordLink, content: bytes) -> ToolRequest:
+    """A tool request with what was left out of one of its records put back."""
+    said = json.loads(content)
+    told: dict[str, Any] = {name: said[name] for name in _LEFT_OUT if said.get(name) is not None}
+    waiting = [each for each in request.left_out if each != link]
+    return request.model_copy(update={**told, "left_out": waiting})
+
+
+_LEFT_OUT = ("parameters", "prompt", "result")

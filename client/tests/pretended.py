@@ -1,0 +1,100 @@
+"""A service that is pretended, to let go wrong what can: it keeps the rule of the real one alone.
+
+A request id is in a session's log once, and sent again gets the first answer. The tests that use it
+are about what the client sends, and when; that the real one keeps the rule is tested elsewhere.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import httpx
+
+import casefile
+
+Fault = Literal["unplugged", "lost", "busy", "broken", "stale token", "not ours"]
+
+AT = "2025-10-13T14:30:00.000+00:00"
+
+
+class Pretended(httpx.BaseTransport):
+    """What it keeps are `logs`: by session, a list of payloads, each with its request id."""
+
+    def __init__(self, faults: list[Fault] | None = None) -> None:
+        self.faults: Iterator[Fault] = iter(faults or [])
+        self.is_plugged_in = True
+        self.logs: dict[str, list[dict[str, Any]]] = {}
+        self.refuses: list[str] = []
+        self.requests = 0
+        self._lock = threading.Lock()
+
+    def client(self, **more: Any) -> casefile.Client:
+        return casefile.Client(
+            "http://pretended.invalid", "token", http=httpx.Client(transport=self), **more
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        with self._lock:
+            self.requests += 1
+            fault = next(self.faults, None) if self.is_plugged_in else "unplugged"
+            if fault == "unplugged":
+                raise httpx.ConnectError("unplugged")
+            if fault == "busy":
+                return _failed(503, "unavailable")
+            if fault == "stale token":
+                return _failed(401, "unauthenticated")
+            if fault == "not ours":
+                return httpx.Response(404, text="<html>Sign in to the hotel's network</html>")
+            answer = self._answer(request)
+            if fault == "lost":
+                raise httpx.ReadError("lost")
+            return _failed(500, "internal_error") if fault == "broken" else answer
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        envelope = json.loads(request.content)
+        kind, *rest = request.url.path.strip("/").split("/")
+        is_chat = kind == "chat-sessions"
+        if not rest:
+            compact = envelope["request_id"].replace("-", "")
+            session = f"cs_{compact}" if is_chat else f"ts_251013_{compact}"
+            self.logs.setdefault(session, [])
+            return _done(envelope, {"session_id": session, "created_at": AT})
+        session, *action = rest
+        if session not in self.logs:
+            return _failed(404, "not_found")
+        text = json.dumps(envelope["payload"])
+        if any(word in text for word in self.refuses):
+            return _failed(400, "invalid_request")
+        log = self.logs[session]
+        told = {"at": action[-1], **envelope["payload"], "request_id": envelope["request_id"]}
+        same = [n for n, each in enumerate(log) if each["request_id"] == told["request_id"]]
+        if same and log[same[0]] != told:
+            return _failed(409, "request_id_reused")
+        if not same:
+            if log and log[-1]["at"] == "close":
+                return _failed(409, "session_closed")
+            log.append(told)
+        number = (same[0] if same else len(log) - 1) + 1
+        return _done(envelope, _payload(session, action, told, number))
+
+
+def _payload(session: str, action: list[str], told: dict[str, Any], number: int) -> dict[str, Any]:
+    if action == ["close"]:
+        totals = {"total_requests": 0, "total_messages": 0, "total_events": 0}
+        return {"session_id": session, "closed_at": AT, **totals}
+    place = {"session_id": session, "record": number, "recorded_at": AT}
+    if action == ["messages"]:
+        first = {"message_id": "m", "user_id": "u@e", "record": number, "timestamp": AT}
+        return place | {"message": told["messages"][0] | first}
+    return place | {"result": {}, "status": "completed"}
+
+
+def _done(envelope: dict[str, Any], payload: dict[str, Any]) -> httpx.Response:
+    told = {"request_id": envelope["request_id"], "status": "completed", "payload": payload}
+    return httpx.Response(200, json=told)
+
+
+def _failed(status: int, code: str) -> httpx.Response:
+    told = {"status": "failed", "error": code, "metadata": {"error_code": code}}
+    return httpx.Response(status, json=told)

@@ -1,0 +1,349 @@
+"""The buffer: everything once and in order, whatever happens to the service and to us."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import casefile
+from casefile.buffer import MAX_FAULTS
+from dev.local_stack import Stack
+
+from .conftest import SignIn
+from .pretended import Fault, Pretended
+from .unplugged import Plug
+
+FAULTS = st.lists(st.sampled_from([None, None, *get_args(Fault)]), max_size=40).filter(
+    lambda faults: faults.count("broken") < MAX_FAULTS
+)
+STEPS = st.lists(
+    st.sampled_from(["tool", "slow tool", "say", "say twice", "restart", "flush", "finish"]),
+    min_size=1,
+    max_size=30,
+)
+
+
+def opened(service: Pretended, path: Path, **more: Any) -> casefile.Buffer:
+    """A buffer that is quick to try again and, killed or not, quick to close."""
+    more = {"longest_pause": 0.002, "close_seconds": 0.0, **more}
+    return casefile.Buffer(service.client(), path, **more)
+
+
+def said(log: list[dict[str, Any]]) -> list[str]:
+    return [message["content"] for each in log for message in each.get("messages", [])]
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=STEPS, faults=FAULTS)
+def test_everything_is_recorded_once_and_in_order(steps: list[str], faults: list[Any]) -> None:
+    service = Pretended(faults)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "buffer")
+        buffer = opened(service, path)
+        tool, chat = buffer.create_tool_session(), buffer.create_chat_session()
+        tools: list[str] = []
+        messages: list[str] = []
+        pending: list[Any] = []
+        for number, step in enumerate(steps):
+            name = str(number)
+            if step == "tool":
+                tool.record(name, result={})
+                tools.append(name)
+            elif step == "slow tool":
+                pending.append(tool.record(name))
+                tools.append(name)
+            elif step == "finish" and pending:
+                tool.complete(pending.pop(), result={})
+                tools.append("result")
+            elif step.startswith("say"):
+                texts = [name] if step == "say" else [name, f"{name}b"]
+                chat.record([{"content": text, "message_type": "user"} for text in texts])
+                messages += texts
+            elif step == "flush":
+                buffer.flush(0.01)
+            elif step == "restart":
+                # It stops at whatever it is doing, and what it hears after that is not kept: what
+                # the file is left with is the same as after a kill.
+                buffer.close()
+                buffer = opened(service, path)
+                tool = casefile.BufferedToolSession(buffer, tool._session)
+                chat = casefile.BufferedChatSession(buffer, chat._session)
+        assert buffer.flush(30)
+        assert buffer.refused() == []
+        buffer.close()
+    assert len(service.logs) == 2
+    log = service.logs[str(tool.session_id)]
+    assert [each.get("tool_name", "result") for each in log] == tools
+    assert said(service.logs[str(chat.session_id)]) == messages
+
+
+@pytest.fixture
+def service() -> Pretended:
+    return Pretended()
+
+
+@pytest.fixture
+def buffer(service: Pretended, tmp_path: Path) -> Iterator[casefile.Buffer]:
+    with opened(service, tmp_path / "buffer") as buffer:
+        yield buffer
+
+
+def test_messages_that_wait_go_together(service: Pretended, buffer: casefile.Buffer) -> None:
+    service.is_plugged_in = False
+    chats = [buffer.create_chat_session(), buffer.create_chat_session()]
+    for number in range(250):
+        for chat in chats:
+            chat.say(str(number))
+    service.is_plugged_in = True
+    assert buffer.flush(30)
+    for chat in chats:
+        log = service.logs[str(chat.session_id)]
+        assert said(log) == [str(number) for number in range(250)]
+        assert [len(each["messages"]) for each in log] == [100, 100, 50]
+
+
+def test_what_is_refused_is_set_aside_alone(
+    service: Pretended, buffer: casefile.Buffer, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.is_plugged_in = False
+    service.refuses = ["bad"]
+    chat = buffer.create_chat_session()
+    for text in ("one", "bad", "two"):
+        chat.say(text)
+    service.is_plugged_in = True
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+    (refused,) = buffer.refused()
+    assert refused.payload["messages"][0]["content"] == "bad"
+    assert refused.reason.startswith("invalid_request")
+    assert "refused for good" in caplog.text
+    service.refuses = []
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert buffer.refused() == []
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two", "bad"]
+
+
+def test_what_fails_again_and_again_does_not_hold_up_the_rest(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    service.faults = iter(["broken"] * MAX_FAULTS)
+    first, second = buffer.create_chat_session(), buffer.create_chat_session()
+    first.say("lost with its session")
+    second.say("Hello")
+    assert buffer.flush(30)
+    assert [each.operation for each in buffer.refused()] == ["create_chat_session", "chat"]
+    assert said(service.logs[str(second.session_id)]) == ["Hello"]
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert said(service.logs[str(first.session_id)]) == ["lost with its session"]
+    assert len(service.logs) == 2
+
+
+def test_after_a_closing_nothing_is_recorded_and_nothing_is_lost(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    tool = buffer.create_tool_session()
+    tool.record("one", result={})
+    tool.close()
+    tool.record("late", result={})
+    assert buffer.flush(30)
+    assert [each["at"] for each in service.logs[str(tool.session_id)]] == ["requests", "close"]
+    assert [each.payload["tool_name"] for each in buffer.refused()] == ["late"]
+
+
+@pytest.mark.parametrize("when_full", ["raise", "wait"])
+def test_a_full_buffer_says_so(service: Pretended, tmp_path: Path, when_full: Any) -> None:
+    service.is_plugged_in = False
+    more = {"max_records": 3, "when_full": when_full, "wait_seconds": 0.01}
+    with opened(service, tmp_path / "buffer", **more) as buffer:
+        chat = buffer.create_chat_session()
+        chat.say("one")
+        chat.say("two")
+        with pytest.raises(casefile.BufferFull, match="3 entries"):
+            chat.say("three")
+        service.is_plugged_in = True
+        assert buffer.flush(30)
+        chat.say("four")
+        assert buffer.flush(30)
+        assert said(service.logs[str(chat.session_id)]) == ["one", "two", "four"]
+
+
+def test_a_full_buffer_drops_what_is_new_if_told_to(service: Pretended, tmp_path: Path) -> None:
+    service.is_plugged_in = False
+    with opened(service, tmp_path / "buffer", max_bytes=2000, when_full="drop") as buffer:
+        chat = buffer.create_chat_session()
+        for number in range(100):
+            chat.say(f"{number:200}")
+        service.is_plugged_in = True
+        assert buffer.flush(30)
+        kept = [int(text) for text in said(service.logs[str(chat.session_id)])]
+        assert kept == list(range(len(kept)))
+        assert 0 < len(kept) == 100 - buffer.dropped < 10
+
+
+def test_a_full_buffer_waits_until_there_is_room(service: Pretended, tmp_path: Path) -> None:
+    service.is_plugged_in = False
+    with opened(service, tmp_path / "buffer", max_records=3) as buffer:
+        chat = buffer.create_chat_session()
+        chat.say("one")
+        chat.say("two")
+        waiting = threading.Thread(target=chat.say, args=("three",))
+        waiting.start()
+        waiting.join(0.05)
+        assert waiting.is_alive()
+        service.is_plugged_in = True
+        waiting.join(30)
+        assert buffer.flush(30)
+        assert said(service.logs[str(chat.session_id)]) == ["one", "two", "three"]
+
+
+def test_what_is_wrong_is_told_at_once(buffer: casefile.Buffer) -> None:
+    with pytest.raises(casefile.BadRequest, match="message_type"):
+        buffer.create_chat_session().say("Hello", "nobody")
+
+
+def test_calls_are_recorded_with_their_times(service: Pretended, buffer: casefile.Buffer) -> None:
+    tool = buffer.create_tool_session("Trip")
+
+    @tool.recorded()
+    def double(a: int) -> int:
+        return 2 * a
+
+    @tool.recorded("triple")
+    async def thrice(a: int) -> int:
+        return 3 * a
+
+    assert (double(2), asyncio.run(thrice(2))) == (4, 6)
+    with pytest.raises(TypeError):
+        double(None)  # type: ignore[arg-type]
+    assert buffer.flush(30)
+    log = service.logs[str(tool.session_id)]
+    assert [each["tool_name"] for each in log] == ["double", "triple", "double"]
+    assert [each.get("result") for each in log] == [{"value": 4}, {"value": 6}, None]
+
+
+def test_a_file_is_one_processs_at_a_time(service: Pretended, tmp_path: Path) -> None:
+    with (
+        opened(service, tmp_path / "buffer"),
+        pytest.raises(casefile.CasefileError, match="another process"),
+    ):
+        opened(service, tmp_path / "buffer")
+    opened(service, tmp_path / "buffer").close()
+    (tmp_path / "text").write_text("This is no database. " * 100)
+    with pytest.raises(casefile.CasefileError, match="can't be used"):
+        opened(service, tmp_path / "text")
+
+
+def test_a_forked_process_is_told_to_open_its_own(buffer: casefile.Buffer) -> None:
+    chat = buffer.create_chat_session()
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+
+    def say() -> None:
+        try:
+            chat.say("Hello")
+        except casefile.CasefileError as error:
+            answers.put(str(error))
+
+    child = context.Process(target=say)
+    child.start()
+    assert "fork" in answers.get(timeout=30)
+    child.join(30)
+
+
+AGENT = """
+import sys, casefile
+url, token, path, start = sys.argv[1:]
+client = casefile.Client(url, token)
+buffer = casefile.Buffer(client, path, longest_pause=0.2, close_seconds=60)
+sessions = open(path + ".sessions").read().split()
+chat, tool = buffer.chat_session(sessions[0]), buffer.tool_session(sessions[1])
+for number in range(int(start), int(start) + 10_000):
+    chat.say(str(number))
+    if number % 10 == 0:
+        tool.record(str(number), result={})
+    print(number, flush=True)
+    if sys.stdin.readline() == "end\\n":
+        break
+"""
+
+
+def test_unplugged_killed_restarted_and_plugged_in_again(
+    stack: Stack, sign_in: SignIn, ann: casefile.Client, tmp_path: Path
+) -> None:
+    """The real service behind a wire that is cut, and an agent that is killed."""
+    chat, tool = ann.chat_sessions.create(), ann.tool_sessions.create()
+    path = tmp_path / "buffer"
+    (tmp_path / "buffer.sessions").write_text(f"{chat.session_id} {tool.session_id}")
+    with Plug(stack.url) as plug:
+
+        def agent(start: int) -> subprocess.Popen[str]:
+            arguments = [plug.url, sign_in("ann@example.com"), str(path), str(start)]
+            return subprocess.Popen(
+                [sys.executable, "-c", AGENT, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+
+        def work(running: subprocess.Popen[str], times: int, last: str = "go") -> int:
+            assert running.stdin is not None
+            assert running.stdout is not None
+            for left in reversed(range(times)):
+                number = int(running.stdout.readline())
+                running.stdin.write("go\n" if left else f"{last}\n")
+                running.stdin.flush()
+            return number
+
+        first = agent(0)
+        work(first, 20)
+        plug.cut()  # in the middle of what is being sent
+        number = work(first, 60)
+        os.kill(first.pid, signal.SIGKILL)
+        first.communicate()
+        # It may have recorded one more than it could tell.
+        second = agent(number + 2)
+        work(second, 40)
+        plug.join()
+        work(second, 20)
+        plug.cut()
+        plug.join()
+        last = work(second, 20, "end")
+        second.communicate(timeout=120)
+        assert second.returncode == 0
+    numbers = [int(message.content) for message in chat.messages()]
+    assert numbers in (
+        [*range(number + 1), *range(number + 2, last + 1)],
+        list(range(last + 1)),
+    )
+    assert [int(each.tool_name) for each in tool.requests()] == [n for n in numbers if n % 10 == 0]
+
+
+def test_an_exiting_program_sends_what_it_recorded(
+    stack: Stack, sign_in: SignIn, ann: casefile.Client, tmp_path: Path
+) -> None:
+    chat = ann.chat_sessions.create()
+    code = f"""
+import casefile
+client = casefile.Client({stack.url!r}, {sign_in("ann@example.com")!r})
+buffer = casefile.Buffer(client, {str(tmp_path / "buffer")!r}, close_seconds=60)
+for number in range(150):
+    buffer.chat_session({chat.session_id!r}).say(str(number))
+"""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    assert time.monotonic() - began < 60
+    assert [message.content for message in chat.messages()] == [str(n) for n in range(150)]

@@ -1,0 +1,162 @@
+"""The client against the deployed template: open, record, read, follow, share, close."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import casefile
+from casefile.operations import OPERATIONS
+from dev.local_stack import Stack
+
+from .conftest import ROOT, SignIn
+
+
+def test_it_knows_every_operation_by_its_route() -> None:
+    told = json.loads((ROOT / "openapi.json").read_text())["paths"]
+    routes = {
+        operation["operationId"]: (method.upper(), path)
+        for path, methods in told.items()
+        for method, operation in methods.items()
+        if "operationId" in operation
+    }
+    assert {name: (each.method, each.path) for name, each in OPERATIONS.items()} == routes
+
+
+def test_a_tool_session_from_opening_to_verifying_its_export(ann: casefile.Client) -> None:
+    session = ann.tool_sessions.create("Trip")
+    recorded = session.record("search", {"q": "BER-LIS", "n": 2**200}, result={"hits": 3})
+    assert recorded.record == 1
+    begun = session.begin("book", {"hit": 1})
+    with pytest.raises(casefile.PendingRequests):
+        session.close()
+    session.complete(begun, error_message="sold out")
+    read = list(session.requests())
+    assert [each.parameters for each in read] == [{"q": "BER-LIS", "n": 2**200}, {"hit": 1}]
+    assert session.request(begun).error_message == "sold out"
+    assert session.close().total_requests == 2
+    with pytest.raises(casefile.SessionClosed) as refused:
+        session.record("late")
+    assert (refused.value.code, refused.value.status) == ("session_closed", 409)
+    assert len(list(session.export())) == 5
+    session.delete()
+    with pytest.raises(casefile.NotFound):
+        session.read()
+
+
+def test_many_messages_page_by_themselves_in_both_orders(ann: casefile.Client) -> None:
+    session = ann.chat_sessions.create("Talk")
+    session.say("0")
+    for first, last in ((1, 100), (100, 150)):
+        session.record(
+            [{"content": str(n), "message_type": "assistant"} for n in range(first, last)]
+        )
+    assert [message.content for message in session.messages()] == [str(n) for n in range(150)]
+    newest = [message.content for message in session.messages(order="newest", limit=120)]
+    assert newest == [str(n) for n in range(149, 29, -1)]
+    assert [message.content for message in session.messages(limit=2)] == ["0", "1"]
+
+
+def test_function_calls_are_recorded_with_their_exceptions(ann: casefile.Client) -> None:
+    session = ann.tool_sessions.create()
+
+    @session.recorded()
+    def divide(a: float, b: float = 2, **more: Any) -> float:
+        return a / b
+
+    assert divide(1) == 0.5
+    with pytest.raises(ZeroDivisionError):
+        divide(1, b=0, odd={1, float("inf")}, lone="\ud800")
+    with session.recording("search", {"q": Path("x")}) as execution:
+        execution.result = {"hits": 3}
+    first, second, third = session.requests()
+    assert (first.tool_name, first.parameters, first.result) == ("divide", {"a": 1}, {"value": 0.5})
+    assert second.error_message == "ZeroDivisionError: division by zero"
+    assert set(second.parameters["more"]["odd"]) == {1, "inf"}
+    assert (third.parameters, third.result) == ({"q": "x"}, {"hits": 3})
+    assert all(each.duration_ms is not None for each in (first, second, third))
+
+
+def test_what_is_wrong_is_told_before_it_is_sent(ann: casefile.Client) -> None:
+    session = ann.tool_session("ts_251013_nosuch")
+    with pytest.raises(casefile.BadRequest, match="not both") as refused:
+        session.record("x", result={}, error_message="x")
+    assert refused.value.faults
+    with pytest.raises(casefile.BadRequest, match="no JSON"):
+        session.record("x", {"x": object()})
+    with pytest.raises(casefile.NotFound):
+        session.record("x")
+
+
+def test_casefiles_are_shared(ann: casefile.Client, bob: casefile.Client) -> None:
+    folder = ann.casefiles.create("Lisbon", tags=["travel"])
+    session = ann.chat_sessions.create("Talk")
+    assert folder.add(session.session_id).total_sessions == 1
+    theirs = bob.casefile(folder.casefile_id)
+    with pytest.raises(casefile.NotFound):
+        theirs.read()
+    folder.share("bob@example.com", "editor")
+    assert theirs.read().metadata.tags == ["travel"]
+    assert [each.session_id for each in theirs.sessions()] == [session.session_id]
+    assert bob.chat_session(session.session_id).say("Hello").user_id == "bob@example.com"
+    assert folder.check("bob@example.com").can_write
+    with pytest.raises(casefile.Forbidden):
+        theirs.share("eve@example.com")
+    folder.unshare("bob@example.com")
+    with pytest.raises(casefile.NotFound):
+        theirs.read()
+    assert folder.update(notes="done").notes == "done"
+    assert folder.casefile_id in {each.casefile_id for each in ann.casefiles.list()}
+    folder.delete()
+
+
+def test_whoever_follows_is_given_what_comes_until_the_end(stack: Stack, sign_in: SignIn) -> None:
+    async def follow() -> tuple[list[str], list[tuple[str, str]]]:
+        async with casefile.AsyncClient(stack.url, sign_in("ann@example.com")) as client:
+            chat = await client.chat_sessions.create()
+            tool = await client.tool_sessions.create()
+
+            async def write() -> None:
+                begun = await tool.begin("slow")
+                for text in ("one", "two"):
+                    await chat.say(text)
+                await tool.complete(begun, result={})
+                await chat.close()
+                await tool.close()
+
+            writing = asyncio.create_task(write())
+            said = [message.content async for message in chat.follow()]
+            done = [(each.tool_name, each.status.value) async for each in tool.follow()]
+            await writing
+            return said, done
+
+    said, done = asyncio.run(follow())
+    assert said == ["one", "two"]
+    assert done[-1] == ("slow", "completed")
+
+
+def test_a_token_is_asked_for_again_when_it_is_refused(stack: Stack, sign_in: SignIn) -> None:
+    asked: list[str] = []
+
+    def token() -> str:
+        asked.append("stale" if not asked else sign_in("ann@example.com"))
+        return asked[-1]
+
+    async def fresh() -> str:
+        return token()
+
+    with casefile.Client(stack.url, token) as client:
+        client.chat_sessions.create().say("Hello")
+    assert len(asked) == 2
+
+    async def create() -> None:
+        asked.clear()
+        async with casefile.AsyncClient(stack.url, fresh) as client:
+            await client.chat_sessions.create()
+
+    asyncio.run(create())
+    assert len(asked) == 2
+    with casefile.Client(stack.url, "nonsense") as client, pytest.raises(casefile.Unauthenticated):
+        client.chat_sessions.create()
