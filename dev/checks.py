@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev import dynoxide, environments, redocly
+from dev import dynoxide, environments, redocly, site
 from dev.console import Problem, say
 
 Steps = tuple[tuple[str, tuple[str, ...]], ...]
@@ -77,3 +77,7 @@ def bench() -> None:
 def write_client() -> None:
     python = str(environments.prepare(environments.DEVELOPMENT))
     subprocess.run([python, "-m", "dev.unasync"], cwd=environments.ROOT, check=True)
+
+
+def make_site() -> None:
+    print(site.build(environments.prepare(environments.DEVELOPMENT)))

@@ -1,8 +1,8 @@
 """The API as an OpenAPI 3.1 document, made from the operations and their models.
 
 It is kept in the repository, so that a change of the API shows as one, with the function that
-serves it; a test says when it is not what the operations say. `python -m dev.openapi` writes it anew,
-in the development environment.
+serves it; a test says when it is not what the operations say. `python -m dev.openapi` writes it
+anew, in the development environment.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _parameter(
     if schema.get("default", "") is None:
         del schema["default"]
     told = schema.pop("description", None) or _DESCRIBED[name]
-    parameter = {"name": name, "in": place, "description": told}
+    parameter: dict[str, Any] = {"name": name, "in": place, "description": told}
     if place == "path" or name in payload.get("required", []):
         parameter["required"] = True
     # An id that was made is somebody's own: an example of one would lead to nothing.

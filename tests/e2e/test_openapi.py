@@ -86,17 +86,20 @@ def test_it_answers_as_described(
 
 
 def test_it_is_served_to_anybody_with_a_page_to_read_it(stack: Stack) -> None:
-    assert httpx.get(f"{stack.url}/openapi.json").text == FILE.read_text()
-    page = httpx.get(f"{stack.url}/docs")
-    assert page.headers["Content-Type"].startswith("text/html")
-    loaded = re.findall(r'(?:src|href)="(docs/[^"]+)"', page.text)
-    assert len(loaded) == 3
-    for link in loaded:
-        assert httpx.get(page.url.join(link)).status_code == 200
-    again = httpx.get(f"{stack.url}/docs", headers={"If-None-Match": page.headers["ETag"]})
-    assert (again.status_code, again.content) == (304, b"")
-    assert httpx.get(f"{stack.url}/docs/else").json()["metadata"] == {"error_code": "not_found"}
-    assert httpx.get(f"{stack.url}/tool-sessions").status_code == 401
+    with httpx.Client(timeout=60) as anybody:
+        assert anybody.get(f"{stack.url}/openapi.json").text == FILE.read_text()
+        page = anybody.get(f"{stack.url}/docs")
+        assert page.headers["Content-Type"].startswith("text/html")
+        loaded = re.findall(r'(?:src|href)="(docs/[^"]+)"', page.text)
+        assert len(loaded) == 3
+        for link in loaded:
+            assert anybody.get(page.url.join(link)).status_code == 200
+        again = anybody.get(f"{stack.url}/docs", headers={"If-None-Match": page.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert anybody.get(f"{stack.url}/docs/else").json()["metadata"] == {
+            "error_code": "not_found"
+        }
+        assert anybody.get(f"{stack.url}/tool-sessions").status_code == 401
 
 
 OPERATIONS = {
