@@ -14,7 +14,7 @@ from ._sync.chat_sessions import ChatSession, ChatSessions
 from ._sync.client import Client
 from ._sync.tool_sessions import ToolSession, ToolSessions
 from .buffer import Buffer, BufferedChatSession, BufferedToolSession, Refused
-from .credentials import Token
+from .credentials import CognitoMachine, CognitoUser, Token
 from .errors import (
     AlreadyCompleted,
     AlreadyFiled,
@@ -61,6 +61,8 @@ __all__ = [
     "ChatSession",
     "ChatSessions",
     "Client",
+    "CognitoMachine",
+    "CognitoUser",
     "Conflict",
     "ContentMissing",
     "Execution",

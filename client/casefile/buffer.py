@@ -57,6 +57,9 @@ MAX_MESSAGES = 100
 MAX_BATCH_BYTES = 1024 * 1024
 """Of one request that several calls are put into."""
 
+CLOSE_SECONDS = 10.0
+"""How long a closing buffer goes on sending."""
+
 KNOWN_FOR = timedelta(days=14)
 """How long the service knows a request again, less a day: later, a refusal may be of its age."""
 
@@ -136,7 +139,7 @@ class Buffer:
         max_bytes: int = 256 * 1024 * 1024,
         when_full: WhenFull = "wait",
         wait_seconds: float | None = None,
-        close_seconds: float = 10.0,
+        close_seconds: float | None = None,
         longest_pause: float = 30.0,
     ) -> None:
         self.path = Path(path)
@@ -147,7 +150,7 @@ class Buffer:
         self.problem: Exception | None = None
         """Why nothing gets through just now; None while it does."""
         self._wait_seconds = wait_seconds
-        self._close_seconds = close_seconds
+        self._close_seconds = CLOSE_SECONDS if close_seconds is None else close_seconds
         self._pauses = Retries(first=0.2, longest=longest_pause)
         self._connection = client.once()
         self._process = os.getpid()

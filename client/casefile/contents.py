@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import mimetypes
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from pydantic_models.base.json_values import to_json
 from pydantic_models.canonical import (
+    Attachment,
     AttachmentPayload,
     ChatMessage,
     ContentLink,
@@ -27,6 +30,9 @@ PAGE = 100
 """How much is read at once."""
 
 CHUNK = 1024 * 1024
+
+MAX_CARRIED_BYTES = 5 * 1024 * 1024
+"""Of the large fields of a request: Lambda carries 6 MB of it all."""
 
 
 def describe(source: Path | bytes, name: str | None, content_type: str | None) -> AttachmentPayload:
@@ -48,6 +54,57 @@ def describe(source: Path | bytes, name: str | None, content_type: str | None) -
         name=name,
         content_type=content_type or guessed or "application/octet-stream",
     )
+
+
+def too_large(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> list[tuple[int, str]]:
+    """Which fields of which parts of a request are to be uploaded so that the rest can be carried.
+
+    The largest go first; none do if the request can be carried as it is.
+    """
+    sizes = {
+        (position, name): _carried_bytes(part[name])
+        for position, part in enumerate(parts)
+        for name in names
+        if part.get(name) is not None
+    }
+    total, chosen = sum(sizes.values()), []
+    for place in sorted(sizes, key=lambda place: sizes[place], reverse=True):
+        if total <= MAX_CARRIED_BYTES:
+            break
+        total -= sizes[place]
+        chosen.append(place)
+    return chosen
+
+
+def _carried_bytes(value: Any) -> int:
+    """What a value takes in a request, as JSON in JSON, which is how API Gateway hands it on."""
+    try:
+        told = to_json(value)
+    except (TypeError, ValueError, RecursionError):
+        return 0  # It is refused as no JSON soon.
+    return len(told) + told.count('"') + told.count("\\") + _beyond_ascii(told)
+
+
+def _beyond_ascii(text: str) -> int:
+    return 0 if text.isascii() else len(text.encode(errors="surrogatepass")) - len(text)
+
+
+def moved(value: Any, sha256: str) -> Any:
+    """What stands in place of a value that was uploaded."""
+    reference = f"{_MOVED}{sha256}"
+    return reference if isinstance(value, str) else {_MOVED: reference}
+
+
+def moved_to(value: Any, attachments: Iterable[Attachment]) -> Attachment | None:
+    """The attachment that holds what a value stands for, if it stands for one."""
+    reference = value.get(_MOVED) if isinstance(value, dict) and len(value) == 1 else value
+    if not isinstance(reference, str) or not reference.startswith(_MOVED):
+        return None
+    sha256 = reference.removeprefix(_MOVED)
+    return next((each for each in attachments if each.sha256 == sha256), None)
+
+
+_MOVED = "casefile:attachment:"
 
 
 def check_uploaded(response: httpx.Response) -> None:

@@ -60,6 +60,9 @@ def call(
     operation: Operation[AnswerT], fields: Mapping[str, Any], envelope: Envelope
 ) -> Call[AnswerT]:
     """A request for an operation; what is None is left out. Raises BadRequest."""
+    unknown = sorted(set(envelope) - Envelope.__annotations__.keys())
+    if unknown:  # A name that was mistyped comes here, and must not be passed over.
+        raise TypeError(f"{operation.name} knows no {', '.join(unknown)}")
     try:
         payload = operation.payload_type.model_validate(
             {name: value for name, value in fields.items() if value is not None}

@@ -96,9 +96,18 @@ class AsyncChatSession:
         casefile_id: str | None = None,
         **envelope: Unpack[operations.Envelope],
     ) -> ChatResultPayload:
-        """Record messages, 1 to 100, together and in order: all of them or none."""
+        """Record messages, 1 to 100, together and in order: all of them or none.
+
+        Attachments that are files are uploaded first, and so is what is too large for a request.
+        """
+        said = [
+            message.model_dump(exclude_unset=True)
+            if isinstance(message, ChatMessagePayload)
+            else dict(message)
+            for message in messages
+        ]
         fields = {
-            "messages": list(messages),
+            "messages": await self._connection.carried(said, ("content",)),
             "session_request_id": session_request_id,
             "casefile_id": casefile_id,
         }
@@ -195,8 +204,10 @@ class AsyncChatSession:
         """A message with what was left out of it; `whole` keeps its record's content at hand."""
         for link in message.left_out:
             if link.record not in whole:
-                content = await self._connection.download(link)
                 whole.clear()
-                whole[link.record] = content
+                whole[link.record] = await self._connection.download(link)
             message = contents.restored_message(message, whole[link.record], position)
+        if message.attachments:
+            content = await self._connection.restored(message.content, message.attachments)
+            message = message.model_copy(update={"content": content})
         return message

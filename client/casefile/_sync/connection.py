@@ -8,9 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import httpx
+from pydantic_core import from_json
 
 from pydantic_models.base import BaseResponse
-from pydantic_models.canonical import AttachmentPayload, ContentLink
+from pydantic_models.base.json_values import to_json
+from pydantic_models.canonical import Attachment, AttachmentPayload, ContentLink
 from pydantic_models.operations import PageOfRecordsPayload
 from pydantic_models.operations.lists import ListPagePayload
 
@@ -167,13 +169,37 @@ class Connection:
         )
         return attachment
 
-    def uploaded(
-        self, attachments: Sequence[AttachmentPayload | Path] | None
-    ) -> list[AttachmentPayload] | None:
+    def _uploaded(self, attachments: Sequence[Any]) -> list[Any]:
         """Attachments, those that are files uploaded first."""
-        if attachments is None:
-            return None
         return [self.upload(each) if isinstance(each, Path) else each for each in attachments]
+
+    def carried(
+        self, parts: Sequence[dict[str, Any]], names: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Parts of a request that can be carried: their files, and what is too large, uploaded.
+
+        Whoever reads them with this client gets them whole; others find the attachment named.
+        """
+        parts = [
+            part | {"attachments": self._uploaded(part["attachments"])}
+            if part.get("attachments")
+            else dict(part)
+            for part in parts
+        ]
+        for position, name in contents.too_large(parts, names):
+            part = parts[position]
+            attachment = self.upload(to_json(part[name]).encode(), name=f"{name}.json")
+            part[name] = contents.moved(part[name], attachment.sha256)
+            part["attachments"] = [*(part.get("attachments") or ()), attachment]
+        return parts
+
+    def restored(self, value: T, attachments: Sequence[Attachment]) -> T:
+        """A value as it was recorded, fetched if it was too large to be carried."""
+        attachment = contents.moved_to(value, attachments)
+        if attachment is None:
+            return value
+        whole: T = from_json(self.download(attachment))
+        return whole
 
     def download(self, link: ContentLink) -> bytes:
         """What a link leads to, its digest checked."""

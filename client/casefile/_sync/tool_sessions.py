@@ -108,9 +108,9 @@ class ToolSession:
     ) -> ToolResponsePayload:
         """Record a tool execution, with its result or error message; without, it is pending.
 
-        Attachments that are files are uploaded first.
+        Attachments that are files are uploaded first, and so is what is too large for a request.
         """
-        fields = self._fields(
+        fields = self._carried(
             {
                 "tool_name": tool_name,
                 "parameters": parameters,
@@ -119,7 +119,7 @@ class ToolSession:
                 "prompt": prompt,
                 "duration_ms": duration_ms,
                 "events": events,
-                "attachments": self._connection.uploaded(attachments),
+                "attachments": attachments,
                 "session_request_id": session_request_id,
                 "casefile_id": casefile_id,
             }
@@ -152,14 +152,14 @@ class ToolSession:
         envelope: operations.Envelope | None = None,
     ) -> ToolResponsePayload:
         """Record how a pending tool execution ended: with a result, or an error message."""
-        fields = self._fields(
+        fields = self._carried(
             {
                 "request_id": request_id,
                 "result": result,
                 "error_message": error_message,
                 "duration_ms": duration_ms,
                 "events": events,
-                "attachments": self._connection.uploaded(attachments),
+                "attachments": attachments,
             }
         )
         return (self._connection.call(operations.TOOL_RESULT, fields, envelope)).payload
@@ -297,8 +297,20 @@ class ToolSession:
     def _fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         return {"session_id": self.session_id, **fields}
 
+    def _carried(self, fields: dict[str, Any]) -> dict[str, Any]:
+        (carried,) = self._connection.carried([fields], ("parameters", "result"))
+        return self._fields(carried)
+
     def _whole(self, request: ToolRequest) -> ToolRequest:
         for link in request.left_out:
             content = self._connection.download(link)
             request = contents.restored_request(request, link, content)
+        attachments = [*request.attachments, *request.result_attachments]
+        if attachments:
+            request = request.model_copy(
+                update={
+                    "parameters": self._connection.restored(request.parameters, attachments),
+                    "result": self._connection.restored(request.result, attachments),
+                }
+            )
         return request

@@ -1,0 +1,60 @@
+"""Who one is on the command line: kept in a file that only its owner can read.
+
+CASEFILE_URL and CASEFILE_TOKEN go before what the file says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from ..credentials import CognitoUser, Token
+from ..doors import HttpDoor
+from ..errors import Unauthenticated
+
+
+def file() -> Path:
+    """Where it is kept."""
+    return platformdirs.user_config_path("casefile") / "login.json"
+
+
+def keep(said: dict[str, Any]) -> None:
+    """Keep a login, in place of the one before."""
+    path = file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".new")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        json.dump(said, opened)
+    aside.replace(path)
+
+
+def forget() -> bool:
+    """Forget the login; whether there was one."""
+    existed = file().exists()
+    file().unlink(missing_ok=True)
+    return existed
+
+
+def door() -> HttpDoor:
+    """The way to the service, as who one is. Raises Unauthenticated."""
+    said = json.loads(file().read_text()) if file().exists() else {}
+    url = os.environ.get("CASEFILE_URL") or said.get("url")
+    token = os.environ.get("CASEFILE_TOKEN") or said.get("token")
+    if url is None:
+        raise Unauthenticated("You are not logged in: casefile login URL")
+    if token is not None:
+        return HttpDoor(url, Token(token))
+    if "refresh_token" not in said:
+        raise Unauthenticated("There is no token: casefile login URL, or set CASEFILE_TOKEN")
+    user = CognitoUser(
+        said["pool_id"],
+        said["client_id"],
+        refresh_token=said["refresh_token"],
+        endpoint=said.get("endpoint"),
+    )
+    return HttpDoor(url, user)

@@ -1,0 +1,145 @@
+"""The command line against the deployed template: what it prints, and its exit codes."""
+
+import io
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import casefile
+from casefile import cli
+from dev.local_stack import Stack
+
+from .conftest import SignIn
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("CASEFILE_URL", "CASEFILE_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str, stdin: str = "") -> Ran:
+        monkeypatch.setattr("sys.argv", ["casefile", *arguments])
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return Ran(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def ann_runs(run: Run, stack: Stack, sign_in: SignIn) -> Run:
+    assert run("login", stack.url, "--token", sign_in("ann@example.com")).code == 0
+    return run
+
+
+def test_a_session_from_login_to_verifying_its_export(
+    ann_runs: Run, tmp_path: Path, ann: casefile.Client
+) -> None:
+    (kept,) = (tmp_path / "config").rglob("login.json")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    folder = ann_runs("create", "casefile", "--title", "Lisbon").out.strip()
+    created = ann_runs("create", "chat", "--title", "Talk", "--casefile", folder, "--json")
+    session = json.loads(created.out)["session_id"]
+    said = '"Where to?"\n\n{"content": "\\u001b[31mLisbon", "message_type": "assistant"}\n'
+    assert ann_runs("record", session, stdin=said).out == "Recorded 2.\n"
+    shown = ann_runs("show", session).out
+    assert shown.splitlines()[0].startswith("Talk (ann@example.com")
+    assert "\\x1b[31mLisbon" in shown  # shown, not obeyed
+    assert "\x1b" not in shown
+    (newest,) = ann_runs("show", session, "--newest", "1", "--json").out.splitlines()
+    assert json.loads(newest)["content"] == "\x1b[31mLisbon"
+    closed = json.loads(ann_runs("close", session, "--json").out)
+    assert closed["total_messages"] == 2
+    followed = ann_runs("follow", session, "--json").out.splitlines()
+    assert [json.loads(line)["content"] for line in followed] == ["Where to?", "\x1b[31mLisbon"]
+    assert session not in ann_runs("list", "chat", "--casefile", folder).out
+    assert session in ann_runs("list", "chat", "--casefile", folder, "--all").out
+    assert "Lisbon" in ann_runs("list", "casefiles").out
+    assert ann_runs("share", folder, "bob@example.com", "--level", "editor").code == 0
+    assert ann.casefile(folder).check("bob@example.com").can_write
+
+    export = tmp_path / "talk.jsonl"
+    assert ann_runs("export", session, "-o", str(export)).code == 0
+    assert ann_runs("export", session).out == export.read_text()
+    assert ann_runs("verify", str(export), "--seal", closed["seal"]).out.startswith("It holds")
+    export.write_text(export.read_text().replace("Where", "Whence"))
+    broken = ann_runs("verify", str(export))
+    assert (broken.code, "record 1" in broken.err) == (7, True)
+    told = json.loads(ann_runs("verify", "-", "--json", stdin=export.read_text()).out)
+    assert (told["holds"], told["record"]) == (False, 1)
+
+
+def test_tool_executions_are_recorded_and_shown(ann_runs: Run) -> None:
+    session = ann_runs("create", "tool").out.strip()
+    said = [
+        {"tool_name": "search", "parameters": {"q": "BER-LIS"}, "result": {"hits": 3}},
+        {"tool_name": "book", "error_message": "sold out", "duration_ms": 12},
+    ]
+    stdin = "\n".join(map(json.dumps, said))
+    assert json.loads(ann_runs("record", session, "--json", stdin=stdin).out) == {"recorded": 2}
+    shown = ann_runs("show", session).out
+    for text in ('{"q": "BER-LIS"}', '{"hits": 3}', "sold out", "12 ms", "failed"):
+        assert text in shown
+    assert session in ann_runs("list").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code"),
+    [
+        (["show", "cs_nosuch"], "", 4),
+        (["show", "nonsense"], "", 2),
+        (["create", "casefile"], "", 2),
+        (["list", "nonsense"], "", 2),
+        (["record", "cs_nosuch"], "{", 2),
+        (["record", "cs_nosuch"], "7", 2),
+        (["record", "ts_251013_nosuch"], '{"tool_name": "x", "odd": 1}', 2),
+        (["verify", "/nonexistent"], "", 2),
+    ],
+)
+def test_exit_codes_mean_something(
+    ann_runs: Run, arguments: list[str], stdin: str, code: int
+) -> None:
+    ran = ann_runs(*arguments, stdin=stdin)
+    assert (ran.code, ran.out) == (code, "")
+    assert ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_who_is_not_logged_in_is_told_so(run: Run, stack: Stack) -> None:
+    assert run("list").code == 3
+    assert run("login", stack.url, "--token", "nonsense").code == 3
+    assert run("list").code == 3
+
+
+def test_what_cannot_be_sent_waits_in_a_file_until_it_is(
+    ann_runs: Run, tmp_path: Path, ann: casefile.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = ann_runs("create", "chat").out.strip()
+    path = str(tmp_path / "buffer")
+    with monkeypatch.context() as away:
+        away.setenv("CASEFILE_URL", "http://127.0.0.1:9")
+        away.setattr("casefile.buffer.CLOSE_SECONDS", 0.1)
+        away.setattr("casefile.cli.commands.SEND_SECONDS", 0.1)
+        ran = ann_runs("record", session, "--buffer", path, stdin='"one"\n"two"\n')
+        assert (ran.code, ran.out) == (0, "Recorded 2.\n")
+        assert ann_runs("send", path).code == 6
+    assert ann_runs("send", path).out == "All is sent.\n"
+    assert [message.content for message in ann.chat_session(session).messages()] == ["one", "two"]

@@ -1,0 +1,99 @@
+"""Large content goes and comes by itself, and what was fetched is what was recorded."""
+
+import asyncio
+import random
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import casefile
+from dev.local_stack import Stack
+from pydantic_models.canonical import ContentLink
+
+from .conftest import SignIn
+
+
+def noise(size: int) -> str:
+    """Text that hardly compresses."""
+    return b64encode(random.Random(size).randbytes(size * 3 // 4)).decode()
+
+
+def test_what_is_too_large_for_a_request_comes_back_whole(
+    ann: casefile.Client, stack: Stack, sign_in: SignIn
+) -> None:
+    texts = ["small", noise(4_000_000), '"' * 3_000_000, noise(3_000_000), "Größe"]
+    result: dict[str, Any] = {"rows": [noise(7_000_000), 2**100, 1.0]}
+    chat, tool = ann.chat_sessions.create(), ann.tool_sessions.create()
+    chat.record([{"content": text, "message_type": "user"} for text in texts])
+    tool.record("dump", {"q": "small"}, result=result)
+    begun = tool.begin("dump", result)
+    tool.complete(begun, result=result)
+    assert [message.content for message in chat.messages()] == texts
+    newest = chat.messages(order="newest", limit=2)
+    assert [message.content for message in newest] == texts[:2:-1]
+    first, second = tool.requests()
+    assert (first.parameters, first.result) == ({"q": "small"}, result)
+    assert (second.parameters, second.result) == (result, result)
+
+    async def read() -> list[str]:
+        async with casefile.AsyncClient(stack.url, sign_in("ann@example.com")) as client:
+            session = client.chat_session(chat.session_id)
+            return [message.content async for message in session.messages()]
+
+    assert asyncio.run(read()) == texts
+
+
+def test_what_an_answer_leaves_out_is_fetched(ann: casefile.Client) -> None:
+    """Each fits a request, and together they are more than an answer carries."""
+    texts = [noise(size) for size in range(2_000_000, 2_005_000, 1000)]
+    chat, tool = ann.chat_sessions.create(), ann.tool_sessions.create()
+    chat.record([{"content": text, "message_type": "user"} for text in texts[:2]])
+    chat.record([{"content": text, "message_type": "user"} for text in texts[2:4]])
+    tool.record("a", {"p": texts[0]}, result={"r": texts[1]}, prompt=texts[4])
+    begun = tool.begin("b", {"p": texts[2]})
+    tool.complete(begun, result={"r": texts[3] + texts[4]})
+    assert [message.content for message in chat.messages()] == texts[:4]
+    newest = chat.messages(order="newest")
+    assert [message.content for message in newest] == texts[3::-1]
+    first, second = tool.requests()
+    assert (first.parameters, first.prompt, first.result) == (
+        {"p": texts[0]},
+        texts[4],
+        {"r": texts[1]},
+    )
+    assert (second.parameters, second.result) == ({"p": texts[2]}, {"r": texts[3] + texts[4]})
+
+
+def test_files_are_attached_and_fetched(ann: casefile.Client, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(random.Random(1).randbytes(3_000_000))
+    chat, tool = ann.chat_sessions.create(), ann.tool_sessions.create()
+    chat.record([{"content": "See:", "message_type": "user", "attachments": [film]}])
+    tool.record("film", result={}, attachments=[film])
+    (message,), (request,) = chat.messages(), tool.requests()
+    for attachment in (*message.attachments, *request.attachments):
+        assert (attachment.name, attachment.content_type) == ("film.mp4", "video/mp4")
+        assert ann.download(attachment) == film.read_bytes()
+
+
+def test_what_was_fetched_is_checked() -> None:
+    tried: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tried.append(request)
+        assert "Authorization" not in request.headers  # the link is all it needs
+        return httpx.Response(200, content=b"something else" if len(tried) == 1 else b"")
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    link = ContentLink(sha256=empty, size=0, url="http://bucket.invalid/x", expires_at="")
+    retries = casefile.Retries(first=0.001)
+    with casefile.Client("http://pretended.invalid", "token", http=http, retries=retries) as client:
+        assert client.download(link) == b""
+        assert len(tried) == 2
+        wrong = link.model_copy(update={"sha256": "0" * 64})
+        with pytest.raises(casefile.Unavailable, match="not the content"):
+            client.download(wrong)

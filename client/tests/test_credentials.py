@@ -1,0 +1,167 @@
+"""Who asks: users and machines of the deployed stack's pool, and AWS credentials."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+import casefile
+from dev.local_stack import Stack
+
+aws = pytest.importorskip("casefile.aws")
+
+PASSWORD = "Aa1!correct horse battery staple"
+
+
+@pytest.fixture
+def user(stack: Stack) -> dict[str, Any]:
+    """A user with a password, as `CognitoUser` takes it."""
+    stack.token("ann@example.com")
+    stack.client("cognito-idp").admin_set_user_password(
+        UserPoolId=stack.outputs["UserPoolId"],
+        Username="ann@example.com",
+        Password=PASSWORD,
+        Permanent=True,
+    )
+    return {
+        "pool_id": stack.outputs["UserPoolId"],
+        "client_id": stack.outputs["UserPoolClientId"],
+        "endpoint": stack.endpoint,
+    }
+
+
+def test_a_user_signs_in_with_a_password_that_is_never_sent(
+    stack: Stack, user: dict[str, Any]
+) -> None:
+    sent: list[bytes] = []
+
+    def note(request: httpx.Request) -> None:
+        sent.append(request.content)
+
+    asks = casefile.CognitoUser(**user, email="ann@example.com", password=PASSWORD)
+    with (
+        httpx.Client(event_hooks={"request": [note]}, timeout=60) as http,
+        casefile.Client(stack.url, auth=asks, http=http) as client,
+    ):
+        client.chat_sessions.create().say("Hello")
+    assert not any(b"horse" in content for content in sent)
+
+    again = casefile.CognitoUser(**user, refresh_token=asks.refresh_token)
+
+    async def create() -> None:
+        async with casefile.AsyncClient(stack.url, auth=again) as client:
+            await client.chat_sessions.create()
+
+    asyncio.run(create())
+
+
+def test_a_wrong_password_is_refused(stack: Stack, user: dict[str, Any]) -> None:
+    asks = casefile.CognitoUser(**user, email="ann@example.com", password="wrong")
+    with (
+        casefile.Client(stack.url, auth=asks) as client,
+        pytest.raises(casefile.Unauthenticated, match="Incorrect"),
+    ):
+        client.chat_sessions.create()
+
+
+def test_a_token_that_ended_is_renewed_and_one_that_is_good_is_kept(
+    stack: Stack, user: dict[str, Any]
+) -> None:
+    asks = casefile.CognitoUser(**user, email="ann@example.com", password=PASSWORD)
+    with casefile.Client(stack.url, auth=asks) as client:
+        client.chat_sessions.create()
+        first = asks._token
+        client.chat_sessions.create()
+        assert asks._token == first
+        asks._ends = 0.0
+        client.chat_sessions.create()
+        assert asks._token != first
+        asks._token = "refused"
+        client.chat_sessions.create()
+
+
+def test_a_machine_gets_its_token_by_its_secret(stack: Stack) -> None:
+    cognito, pool = stack.client("cognito-idp"), stack.outputs["UserPoolId"]
+    cognito.create_resource_server(
+        UserPoolId=pool,
+        Identifier="casefile",
+        Name="casefile",
+        Scopes=[{"ScopeName": "record", "ScopeDescription": "Record"}],
+    )
+    machine = cognito.create_user_pool_client(
+        UserPoolId=pool,
+        ClientName="agent",
+        GenerateSecret=True,
+        AllowedOAuthFlows=["client_credentials"],
+        AllowedOAuthScopes=["casefile/record"],
+        AllowedOAuthFlowsUserPoolClient=True,
+    )["UserPoolClient"]
+    url, names = f"{stack.endpoint}/oauth2/token", (machine["ClientId"], machine["ClientSecret"])
+    asks = casefile.CognitoMachine(url, *names, scope="casefile/record")
+    with casefile.Client(stack.url, auth=asks) as client:
+        session = client.chat_sessions.create()
+        assert session.read().user_id == machine["ClientId"].lower()
+    wrong = casefile.CognitoMachine(url, names[0], "wrong")
+    with (
+        casefile.Client(stack.url, auth=wrong) as client,
+        pytest.raises(casefile.Unauthenticated),
+    ):
+        client.chat_sessions.create()
+
+
+@pytest.fixture
+def functions(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in stack.variables.items():
+        monkeypatch.setenv(name, value)
+    return aws.Functions("casefile", "svc_agent", endpoint=stack.endpoint)
+
+
+def test_whom_iam_lets_in_calls_the_functions_directly(functions: Any) -> None:
+    with casefile.Client(functions) as client:
+        session = client.tool_sessions.create("Direct")
+        session.record("search", {"q": 1}, result={"hits": 3})
+        assert session.read().user_id == "svc_agent"
+        assert [each.result for each in session.requests()] == [{"hits": 3}]
+        assert session.close().total_requests == 1
+        assert len(list(session.export())) == 3
+
+
+def test_aws_refuses_a_wrong_signature(functions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAWRONG")
+    wrong = aws.Functions("casefile", "svc_agent", endpoint=functions._endpoint)
+    with casefile.Client(wrong) as client, pytest.raises(casefile.Forbidden, match="Lambda"):
+        client.tool_sessions.create()
+
+
+@pytest.mark.parametrize(
+    ("raised", "error", "tries"),
+    [
+        ("SessionClosed", casefile.SessionClosed, 1),
+        ("NotFound", casefile.NotFound, 1),
+        ("Unavailable", casefile.Unavailable, 6),
+        ("Sandbox.Timedout", casefile.Unavailable, 6),
+        ("KeyError", casefile.InternalError, 1),
+    ],
+)
+def test_what_a_function_raises_is_raised(
+    functions: Any, raised: str, error: Any, tries: int
+) -> None:
+    tried: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tried.append(request)
+        return httpx.Response(
+            200,
+            headers={"X-Amz-Function-Error": "Unhandled"},
+            json={"errorType": raised, "errorMessage": "why"},
+        )
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    retries = casefile.Retries(first=0.001)
+    with (
+        casefile.Client(functions, http=http, retries=retries) as client,
+        pytest.raises(error, match="why"),
+    ):
+        client.tool_session("ts_251013_tool001").close()
+    assert len(tried) == tries
