@@ -1,0 +1,92 @@
+"""What frameworks keep, as messages: people read the text, the framework gets back what it gave.
+
+A message's `content` is what was said. The thing itself, any JSON, is the message's first tool
+call, less its text where that is the content anyway; its metadata names the format.
+
+A conversation is a chat session that is named: the same name opens the same session, for the same
+user, wherever and whenever. It is created with a request that is always the same, so looking for it
+and creating it are one step, which two processes can't take twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+from uuid import UUID, uuid5
+
+from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
+
+from ..operations import Envelope
+
+T = TypeVar("T")
+
+BATCH = 100
+"""Messages of one record."""
+
+_NAMES = UUID("6c0c4a5e-7a3f-4c8e-9d55-0f6f2f8f2d1b")
+_DATE = "2025-01-01T00:00:00+00:00"
+"""Of the requests that open named sessions: any past time, but always the same."""
+
+_TYPES = {
+    "user": MessageType.USER,
+    "human": MessageType.USER,
+    "system": MessageType.SYSTEM,
+    "developer": MessageType.SYSTEM,
+    "tool": MessageType.TOOL,
+    "function": MessageType.TOOL,
+    "error": MessageType.ERROR,
+}
+
+
+def opening(name: str, casefile_id: str | None) -> tuple[dict[str, Any], Envelope]:
+    """How to open the session of a name: what to ask for, and the request to ask it with."""
+    request_id = uuid5(_NAMES, f"{casefile_id or ''}\n{name}")
+    asked = {"title": name[:200], "casefile_id": casefile_id}
+    return asked, Envelope(request_id=request_id, timestamp=_DATE)
+
+
+def message_of(
+    kept: dict[str, Any], role: str, text: str, of_format: str, **more: Any
+) -> ChatMessagePayload:
+    """A thing as a message; `text` is what it says."""
+    metadata = {"format": of_format, **more}
+    if text and kept.get("content") == text:
+        kept = {name: value for name, value in kept.items() if name != "content"}
+        metadata["content"] = "apart"
+    return ChatMessagePayload(
+        content=text,
+        message_type=_TYPES.get(role, MessageType.ASSISTANT),
+        tool_calls=[kept],
+        metadata=metadata,
+    )
+
+
+def kept_in(message: ChatMessage, of_format: str) -> dict[str, Any] | None:
+    """The thing in a message, or None if it is of another format."""
+    if message.metadata.get("format") != of_format:
+        return None
+    kept = dict(message.tool_calls[0])
+    if message.metadata.get("content") == "apart":
+        kept["content"] = message.content
+    return kept
+
+
+def text_in(content: Any) -> str:
+    """What is said in a framework's content: text, or blocks some of which are text."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    texts = [block if isinstance(block, str) else _text_of(block) for block in content]
+    return "\n".join(text for text in texts if text)
+
+
+def _text_of(block: Any) -> str:
+    text = block.get("text") if isinstance(block, dict) else None
+    return text if isinstance(text, str) else ""
+
+
+def batches(things: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many at a time as one record holds."""
+    for start in range(0, len(things), BATCH):
+        yield things[start : start + BATCH]
