@@ -6,6 +6,7 @@ says why: `<!--- skip: next "reason" --->`.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -92,13 +93,21 @@ class Reader:
 def reader(stack: Stack, tmp_path: Path) -> Iterator[Reader]:
     if not (shutil.which("bash") and shutil.which("curl")):
         pytest.skip("what the pages tell to type takes bash and curl")
+    python = environments.prepare(environments.CLIENT)
     token = stack.token("you@example.com")
-    variables = {"HOME": str(tmp_path), "LANG": "C.UTF-8", "URL": stack.url, "TOKEN": token}
-    variables["PATH"] = os.environ["PATH"]
+    variables = {
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),
+        "URL": stack.url,
+        "TOKEN": token,
+        "CASEFILE_URL": stack.url,  # as the command line looks for them
+        "CASEFILE_TOKEN": token,
+    }
     folder = tmp_path / "work"
     folder.mkdir()
     with subprocess.Popen(
-        [str(environments.prepare(environments.CLIENT)), "-W", "error", "-c", CONSOLE],
+        [str(python), "-c", CONSOLE],
         cwd=folder,
         env=variables,
         stdin=subprocess.PIPE,
@@ -117,7 +126,10 @@ def test_what_a_page_tells_to_type_works(page: str, reader: Reader) -> None:
             CodeBlockParser("python", reader.type_in_python),
         ]
     )
-    for example in sybil.parse(ROOT / page).examples():
+    examples = list(sybil.parse(ROOT / page).examples())
+    blocks = re.findall(r"^```(?:sh|python)$", (ROOT / page).read_text(), re.M)
+    assert len(examples) >= len(blocks)
+    for example in examples:
         try:
             example.evaluate()
         except SkipTest:
