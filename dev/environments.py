@@ -65,7 +65,7 @@ CLIENT = Environment(
     "the client and its tests",
     LOCAL / "client-env",
     (ROOT / "client/pyproject.toml",),
-    ("-e", f"{ROOT / 'client'}[aws,cli,dev]"),
+    ("-e", f"{ROOT / 'client'}[aws,cli,dev,langchain,openai-agents,pydantic-ai,strands-agents]"),
 )
 
 

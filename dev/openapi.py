@@ -235,7 +235,7 @@ def _reference(name: str) -> dict[str, str]:
 
 _CREATING = ("create_casefile", "create_chat_session", "create_session")
 _CLOSING = ("close_chat_session", "close_session")
-_RECORDING = ("chat", "tool_execution", "tool_result")
+_RECORDING = ("chat", "rewind_chat_session", "tool_execution", "tool_result")
 
 _ONLY: dict[type[errors.CasefileError], tuple[str, ...]] = {
     errors.ContentMissing: _RECORDING,
@@ -245,6 +245,7 @@ _ONLY: dict[type[errors.CasefileError], tuple[str, ...]] = {
     errors.AlreadyFiled: ("add_session_to_casefile",),
     errors.AlreadyCompleted: ("tool_result",),
     errors.PendingRequests: ("close_session",),
+    errors.NotStanding: ("rewind_chat_session",),
 }
 """The errors that only some operations answer with, and which these are."""
 

@@ -142,6 +142,8 @@ class Buffer:
         close_seconds: float | None = None,
         longest_pause: float = 30.0,
     ) -> None:
+        if not isinstance(client, Client):
+            raise TypeError("A buffer sends by a casefile.Client, in asynchronous code, too.")
         self.path = Path(path)
         self.max_records = max_records
         self.max_bytes = max_bytes

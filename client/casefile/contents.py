@@ -134,23 +134,9 @@ def checked(link: ContentLink, response: httpx.Response) -> bytes:
     return content
 
 
-class Positions:
-    """Where each of some messages stands in its record, as they come in an order."""
-
-    def __init__(self, order: str) -> None:
-        self._is_newest_first = order == "newest"
-        self._record = self._seen = 0
-
-    def of(self, message: ChatMessage) -> int:
-        """The message's index in its record; from the end if the newest come first."""
-        self._seen = self._seen + 1 if message.record == self._record else 0
-        self._record = message.record
-        return -1 - self._seen if self._is_newest_first else self._seen
-
-
-def restored_message(message: ChatMessage, content: bytes, position: int) -> ChatMessage:
+def restored_message(message: ChatMessage, content: bytes) -> ChatMessage:
     """A message with what was left out of it put back, from its record's whole content."""
-    said = json.loads(content)["messages"][position]
+    said = json.loads(content)["messages"][message.position]
     kept = {name: said[name] for name in ("content", "tool_calls", "metadata") if name in said}
     return message.model_copy(update={**kept, "left_out": []})
 

@@ -139,6 +139,9 @@ LIST_CHAT_MESSAGES = _operation(
 LIST_CHAT_EVENTS = _operation(
     f"GET {_CHAT}/events", of.ListChatEventsRequest, of.ListChatEventsResponse
 )
+REWIND_CHAT_SESSION = _operation(
+    f"POST {_CHAT}/rewind", of.RewindChatSessionRequest, of.RewindChatSessionResponse
+)
 CLOSE_CHAT_SESSION = _operation(
     f"POST {_CHAT}/close", of.CloseChatSessionRequest, of.CloseChatSessionResponse
 )

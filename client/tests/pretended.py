@@ -86,6 +86,7 @@ def _payload(session: str, action: list[str], told: dict[str, Any], number: int)
     place = {"session_id": session, "record": number, "recorded_at": AT}
     if action == ["messages"]:
         first = {"message_id": "m", "user_id": "u@e", "record": number, "timestamp": AT}
+        first |= {"position": 0, "index": 0}
         return place | {"message": told["messages"][0] | first}
     return place | {"result": {}, "status": "completed"}
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
@@ -136,6 +137,26 @@ def test_what_is_refused_is_set_aside_alone(
     assert said(service.logs[str(chat.session_id)]) == ["one", "two", "bad"]
 
 
+def test_what_is_refused_when_it_may_be_too_old_to_be_known_is_never_sent_anew(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been recorded: under another id, it could be there twice."""
+    monkeypatch.setattr("casefile.buffer.KNOWN_FOR", timedelta(0))
+    service.is_plugged_in = False
+    service.refuses = ["one"]
+    chat = buffer.create_chat_session()
+    chat.say("one")
+    chat.say("two")
+    service.is_plugged_in = True
+    assert buffer.flush(30)
+    assert [each.payload["messages"][0]["content"] for each in buffer.refused()] == ["one", "two"]
+    service.refuses = []
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    (together,) = service.logs[str(chat.session_id)]
+    assert said([together]) == ["one", "two"]
+
+
 def test_what_fails_again_and_again_does_not_hold_up_the_rest(
     service: Pretended, buffer: casefile.Buffer
 ) -> None:
@@ -245,6 +266,11 @@ def test_a_file_is_one_processs_at_a_time(service: Pretended, tmp_path: Path) ->
     (tmp_path / "text").write_text("This is no database. " * 100)
     with pytest.raises(casefile.CasefileError, match="can't be used"):
         opened(service, tmp_path / "text")
+
+
+def test_it_sends_by_a_client_that_waits(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="sends by"):
+        casefile.Buffer(casefile.AsyncClient("http://x.invalid"), tmp_path / "b")  # type: ignore[arg-type]
 
 
 def test_a_forked_process_is_told_to_open_its_own(buffer: casefile.Buffer) -> None:

@@ -20,7 +20,7 @@ def handle(request: GetChatSessionRequest) -> Answer[ChatSessionDataPayload]:
     """Counts and state are those of the log's newest record."""
     asked = request.payload
     log = reading.read(asked.session_id, request.user_id, with_content=asked.include_messages)
-    messages = transcript.chat_messages(asked.session_id, log.records)
+    messages = transcript.messages_left(asked.session_id, log.records)
     return Answer(
         ChatSessionDataPayload(
             **log.about,
@@ -29,6 +29,6 @@ def handle(request: GetChatSessionRequest) -> Answer[ChatSessionDataPayload]:
             messages=[message.model_dump(mode="json") for message in messages],
             message_index=transcript.message_index(messages),
             request_index=transcript.request_index(messages),
-            events=transcript.chat_events(messages),
+            events=transcript.chat_events(asked.session_id, log.records),
         )
     )

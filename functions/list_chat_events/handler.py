@@ -17,9 +17,8 @@ from pydantic_models.operations import (
     needs=Needs(session=VIEWER),
 )
 def handle(request: ListChatEventsRequest) -> Answer[EventPagePayload]:
-    """There is one event for each message."""
+    """There is one event for each message that was recorded, and one for each rewinding."""
     asked = request.payload
-    page = reading.page(asked.session_id, request.user_id, asked, transcript.message_count)
-    messages = transcript.chat_messages(asked.session_id, page.records)
-    events = transcript.chat_events(messages)
+    page = reading.page(asked.session_id, request.user_id, asked, transcript.chat_event_count)
+    events = transcript.chat_events(asked.session_id, page.records)
     return Answer(EventPagePayload(events=page.arrange(events), **page.place))

@@ -19,6 +19,13 @@ from pydantic_models.operations import (
 def handle(request: ListChatMessagesRequest) -> Answer[ChatMessagePagePayload]:
     """The newest twenty of five thousand cost what twenty cost."""
     asked = request.payload
-    page = reading.page(asked.session_id, request.user_id, asked, transcript.message_count)
-    messages = transcript.chat_messages(asked.session_id, page.records)
-    return Answer(ChatMessagePagePayload(messages=page.arrange(messages), **page.place))
+    page = reading.page(
+        asked.session_id, request.user_id, asked, transcript.message_count, standing_only=True
+    )
+    return Answer(
+        ChatMessagePagePayload(
+            messages=page.arrange(transcript.messages_of(page)),
+            **transcript.changes_before(page),
+            **page.place,
+        )
+    )

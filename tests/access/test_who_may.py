@@ -38,6 +38,7 @@ get_chat_session          yyyyyy..          y.......   yyyyyy..
 chat                      yyyynn..          y.......   ccccnn..
 list_chat_messages        yyyyyy..          y.......   yyyyyy..
 list_chat_events          yyyyyy..          y.......   yyyyyy..
+rewind_chat_session       yyyynn..          y.......   ccccnn..
 close_chat_session        yyyynn..          y.......   yyyynn..
 export_chat_session       yyyyyy..          y.......   yyyyyy..
 delete_chat_session       ynnnnn..          y.......   ynnnnn..

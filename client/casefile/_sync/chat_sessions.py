@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 from pydantic_models.operations import (
     ChatResultPayload,
+    ChatRewoundPayload,
     ChatSessionClosedPayload,
     ChatSessionDataPayload,
     SessionDeletedPayload,
@@ -119,7 +120,6 @@ class ChatSession:
         limit: int | None = None,
     ) -> Iterator[ChatMessage]:
         """Its messages; `after` and `before` are numbers of records."""
-        positions = contents.Positions(order)
         whole: dict[int, bytes] = {}
         for message in self._connection.pages(
             operations.LIST_CHAT_MESSAGES,
@@ -130,7 +130,48 @@ class ChatSession:
             order=order,
             limit=limit,
         ):
-            yield self._whole(message, positions.of(message), whole)
+            yield self._whole(message, whole)
+
+    def rewind(
+        self,
+        count: int | None = None,
+        *,
+        keep: int | None = None,
+        include_messages: bool = False,
+        **envelope: Unpack[operations.Envelope],
+    ) -> ChatRewoundPayload:
+        """Withdraw the last `count` messages, or all but the first `keep`.
+
+        It is a record of its own: readers of messages miss them, the log keeps them. The answer
+        tells what was withdrawn on demand, the newest hundred of it.
+        """
+        fields = {"count": count, "keep": keep, "include_messages": include_messages}
+        return self._rewound(fields, envelope)
+
+    def replace(
+        self,
+        message: ChatMessage,
+        by: ChatMessagePayload | Mapping[str, Any],
+        **envelope: Unpack[operations.Envelope],
+    ) -> ChatMessage:
+        """Put a message in the place of another, which must stand; the log keeps both."""
+        named = {"record": message.record, "message_id": message.message_id}
+        rewound = self._rewound({"replaces": named, "message": by}, envelope)
+        if rewound.message is None:
+            raise RuntimeError("the answer to a replacement has no message")
+        return rewound.message
+
+    def _rewound(
+        self, fields: Mapping[str, Any], envelope: operations.Envelope
+    ) -> ChatRewoundPayload:
+        asked = self._fields(fields)
+        answer = self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
+        told = answer.payload
+        whole: dict[int, bytes] = {}
+        told.messages = [self._whole(each, whole) for each in told.messages]
+        if told.message is not None:
+            told.message = self._whole(told.message, whole)
+        return told
 
     def events(
         self,
@@ -153,7 +194,6 @@ class ChatSession:
 
     def follow(self, *, after: int = 0) -> Iterator[ChatMessage]:
         """Messages as they are recorded, until the session is closed."""
-        positions = contents.Positions("oldest")
         whole: dict[int, bytes] = {}
         is_open = True
         while is_open:
@@ -165,7 +205,7 @@ class ChatSession:
                 asked["wait"] = 0
                 page = (self._connection.call(operations.LIST_CHAT_MESSAGES, asked)).payload
             for message in page.messages:
-                yield self._whole(message, positions.of(message), whole)
+                yield self._whole(message, whole)
             is_open = is_open or page.has_more
             after = page.next_after or after
 
@@ -192,13 +232,13 @@ class ChatSession:
     def _fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         return {"session_id": self.session_id, **fields}
 
-    def _whole(self, message: ChatMessage, position: int, whole: dict[int, bytes]) -> ChatMessage:
+    def _whole(self, message: ChatMessage, whole: dict[int, bytes]) -> ChatMessage:
         """A message with what was left out of it; `whole` keeps its record's content at hand."""
         for link in message.left_out:
             if link.record not in whole:
                 whole.clear()
                 whole[link.record] = self._connection.download(link)
-            message = contents.restored_message(message, whole[link.record], position)
+            message = contents.restored_message(message, whole[link.record])
         if message.attachments:
             content = self._connection.restored(message.content, message.attachments)
             message = message.model_copy(update={"content": content})

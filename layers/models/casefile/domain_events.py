@@ -15,6 +15,7 @@ from pydantic_models.domain_events import (
     CasefileCreated,
     CasefileDeleted,
     CasefileShared,
+    ChatRewound,
     DomainEvent,
     MessageRecorded,
     SessionClosed,
@@ -88,6 +89,8 @@ def _of_record(session_id: str, item: Item) -> Iterator[DomainEvent]:
         )
     elif record.kind == "chat" and configuration().tells_of_messages:
         yield MessageRecorded(**told, total_messages=totals.messages)
+    elif record.kind == "rewind" and configuration().tells_of_messages:
+        yield ChatRewound(**told, total_messages=totals.messages)
     elif record.kind in ("tool", "result"):
         try:
             content = json.loads(records.whole(session_id, item).content)

@@ -13,6 +13,7 @@
     │   ├── AlreadyFiled           session_already_filed
     │   ├── AlreadyCompleted       request_already_completed
     │   ├── PendingRequests        requests_pending
+    │   ├── NotStanding            message_not_standing
     │   └── Overtaken
     ├── TooLarge              413  too_large
     └── Unavailable           503  unavailable
@@ -122,6 +123,12 @@ class PendingRequests(Conflict):
     """The session has requests without a result."""
 
     code = "requests_pending"
+
+
+class NotStanding(Conflict):
+    """The message was withdrawn or replaced."""
+
+    code = "message_not_standing"
 
 
 class Overtaken(Conflict):

@@ -26,6 +26,7 @@ from . import contents, records, sessions
 from .creation import CLOCK_ALLOWANCE
 from .errors import NotFound, TooLarge, Unavailable
 from .sessions import SessionHead
+from .standing import Standing
 
 T = TypeVar("T")
 
@@ -82,17 +83,31 @@ class Log:
 
 @dataclass(frozen=True)
 class Page:
-    """Some records of a session in ascending order, and where to go on from them."""
+    """Some records of a session in ascending order, and where to go on from them.
+
+    `passed` is the number up to which records were passed over that have nothing to show, and
+    `standing` what stands of a chat, if that was asked for.
+    """
 
     session_id: str
     records: list[Record]
     has_more: bool
     asked: PagePayload
+    passed: int = 0
+    standing: Standing | None = None
 
     @property
     def top(self) -> int:
         """The number of its newest record."""
-        return self.records[-1].number if self.records else 0
+        return max(self.records[-1].number if self.records else 0, self.passed)
+
+    @property
+    def taken_back(self) -> Standing | None:
+        """What stands, if something was taken back of this page's messages or by its records."""
+        if self.standing is None:
+            return None
+        cut = self.passed or any(self.standing.is_cut_at(record) for record in self.records)
+        return self.standing if cut else None
 
     @property
     def place(self) -> dict[str, Any]:
@@ -136,16 +151,50 @@ def read(session_id: str, user_id: str, *, with_content: bool) -> Log:
     return Log(head, found[0] if found else None, found[::-1] if with_content else [])
 
 
-def page(session_id: str, user_id: str, asked: PagePayload, count: Callable[[Record], int]) -> Page:
+def page(
+    session_id: str,
+    user_id: str,
+    asked: PagePayload,
+    count: Callable[[Record], int],
+    *,
+    standing_only: bool = False,
+) -> Page:
     """A page of records, as many as it takes until `count` over them reaches `asked.limit`.
 
-    If there is none yet, waits up to `asked.wait` seconds for one. Reads are strongly consistent.
+    With `standing_only`, of the messages that they hold those count that were not withdrawn. If
+    there is no record yet, waits up to `asked.wait` seconds for one. Reads are strongly consistent.
     Raises NotFound.
     """
-    found = _page(session_id, user_id, asked, count)
+
+    def read_now() -> Page:
+        standing = Standing(session_id) if standing_only else None
+        return _page(session_id, user_id, asked, count, standing)
+
+    found = read_now()
     if not found.records and asked.wait and _comes(session_id, asked.after, asked.wait):
-        return _page(session_id, user_id, asked, count)
+        return read_now()
     return found
+
+
+def withdrawn(
+    session_id: str,
+    user_id: str,
+    rewinding: Record,
+    limit: int,
+    count: Callable[[Record], int],
+) -> tuple[int, Page]:
+    """How many messages a rewinding withdrew, and the newest records that held them.
+
+    Raises NotFound.
+    """
+    before = None
+    if rewinding.number > 1:
+        before = records.get(session_id, rewinding.number - 1, with_content=False)
+    number = (before.totals.messages if before else 0) - rewinding.totals.messages
+    asked = PagePayload(order="newest", before=rewinding.number, limit=max(1, min(limit, number)))
+    if before is None or not number or not limit:
+        return number, Page(session_id, [], has_more=False, asked=asked)
+    return number, _page(session_id, user_id, asked, count, Standing(session_id, before))
 
 
 def _comes(session_id: str, after: int, seconds: float) -> bool:
@@ -165,11 +214,16 @@ def _comes(session_id: str, after: int, seconds: float) -> bool:
 
 
 def _page(
-    session_id: str, user_id: str, asked: PagePayload, count: Callable[[Record], int]
+    session_id: str,
+    user_id: str,
+    asked: PagePayload,
+    count: Callable[[Record], int],
+    standing: Standing | None,
 ) -> Page:
     newest_first = asked.order == "newest"
     head: SessionHead | None = None
     chosen: list[Record] = []
+    passed = 0
     above, below = asked.after, asked.before
     room, size = asked.limit, 0
     is_end = below is not None and below <= above + 1
@@ -186,21 +240,34 @@ def _page(
         )
         head = head or found_head
         is_end = True
+        if standing and found:
+            has_newest = below is None and (newest_first or found_head is not None)
+            standing.learn(found, has_newest=has_newest)
+            if not newest_first:  # What comes meanwhile is for the next page.
+                below = min(standing.tail.number + 1, below or standing.tail.number + 1)
         for record in found:
             if room <= 0 or (chosen and size + len(record.content) > _page_size()):
                 is_end, room = False, 0
                 break
             chosen.append(record)
-            room, size = room - count(record), size + len(record.content)
+            counted = count(record)
+            room -= standing.count(record, counted) if standing else counted
+            size += len(record.content)
         if is_end and found:
             last = found[-1].number
             above, below = (above, last) if newest_first else (last, below)
             # Records have no gap: the range ends where its last number was seen, or the head.
             is_end = last == 1 if newest_first else found_head is not None
+            if standing and room > 0 and standing.is_cut_at(found[-1]):
+                if newest_first:
+                    below = standing.skip_down(last)
+                else:
+                    above = passed = standing.skip_up(last)
             is_end = is_end or (below is not None and below <= above + 1)
-    head = head or sessions.find(session_id)
+    head = head or (standing.head if standing else None) or sessions.find(session_id)
     sessions.authorize(session_id, head, user_id)
-    return Page(session_id, chosen[::-1] if newest_first else chosen, not is_end, asked)
+    chosen = chosen[::-1] if newest_first else chosen
+    return Page(session_id, chosen, not is_end, asked, passed, standing)
 
 
 def find(session_id: str, user_id: str, request_id: UUID, kinds: Collection[RecordKind]) -> Record:
@@ -229,6 +296,12 @@ def find(session_id: str, user_id: str, request_id: UUID, kinds: Collection[Reco
         if found.request_id == request_id and found.kind in kinds:
             return records.get(session_id, found.number)
     raise NotFound(f"There is no request {request_id} in session {session_id}.")
+
+
+def record(session_id: str, user_id: str, number: int) -> Record | None:
+    """Record `number` of a session, or None if it has none. Raises NotFound for the session."""
+    sessions.authorize(session_id, sessions.find(session_id), user_id)
+    return next(records.get_many(session_id, [number]), None)
 
 
 def outcome(session_id: str, begun: Record) -> list[Record]:

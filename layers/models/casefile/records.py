@@ -135,7 +135,10 @@ def is_packed_away(packed: Item) -> bool:
 
 
 def create(session_id: str, record: Record, packed: Item) -> None:
-    """Put a record in its slot, with its content packed. Raises ConditionFailed and TooLarge."""
+    """Put a record in its slot, with its content packed and what is stored beside it.
+
+    Raises ConditionFailed and TooLarge.
+    """
     dynamodb.create(
         {
             **slot_key(session_id, record.number),
@@ -156,6 +159,15 @@ def get(session_id: str, number: int, *, with_content: bool = True) -> Record:
     if item is None:
         raise access.missing_session(session_id)
     return whole(session_id, item) if with_content else from_item(item)
+
+
+def marks(session_id: str, number: int) -> bytes:
+    """What a rewinding says beside its content, see standing.py. Raises NotFound."""
+    item = dynamodb.get(to_attributes(slot_key(session_id, number)))
+    if item is None or item["kind"] == DEAD:
+        raise access.missing_session(session_id)
+    told: bytes = item["marks"]
+    return told
 
 
 def get_many(session_id: str, numbers: Iterable[int]) -> Iterator[Record]:

@@ -38,7 +38,7 @@ from pydantic_models.base.times import now, text_of, to_milliseconds, to_text
 from pydantic_models.canonical.content import AttachmentPayload
 from pydantic_models.canonical.record import Record, RecordKind, Totals, first_seal, sealed
 
-from . import access, contents, metrics, records, sessions
+from . import access, contents, metrics, records, sessions, standing
 from .attempts import attempts
 from .creation import CLOCK_ALLOWANCE, check_not_in_future
 from .dynamodb import ConditionFailed, Item
@@ -47,6 +47,7 @@ from .errors import (
     BadRequest,
     CasefileError,
     NotFound,
+    NotStanding,
     Overtaken,
     PendingRequests,
     RequestIdReused,
@@ -75,6 +76,7 @@ class Entry(NamedTuple):
     `completes` is the request id of the pending request that a result is for. `forces` lets a
     closing fail the requests that are pending. `attachments` are what it refers to. `follows` is
     the number of the record that it must come right after, 0 for none; else it comes anywhere.
+    `rewinds` is what a rewinding takes back.
     """
 
     kind: RecordKind
@@ -86,6 +88,7 @@ class Entry(NamedTuple):
     forces: bool = False
     attachments: tuple[AttachmentPayload, ...] = ()
     follows: int | None = None
+    rewinds: standing.Rewind | None = None
 
 
 class Closing(NamedTuple):
@@ -190,7 +193,7 @@ def append(
 
     A repeated request, or a second closing, is answered with the record that is there. Raises
     NotFound, RequestIdReused, SessionClosed, AlreadyCompleted, PendingRequests, Overtaken,
-    BadRequest (dated too early or too late), ContentMissing, TooLarge and Unavailable.
+    NotStanding, BadRequest (dated too early or too late), ContentMissing, TooLarge and Unavailable.
     """
     return _append(session_id, user_id, entry, memories)[1]
 
@@ -242,13 +245,19 @@ def _record(
             metrics.count("LookBacks")
             memory.add_below(_page_below(session_id, memory.low))
         obstacle = _obstacle(memory, entry)
+        beside: Item = {}
+        if obstacle is None and entry.rewinds is not None:
+            try:
+                beside = _marks(session_id, memory, entry.rewinds).packed()
+            except NotStanding as error:
+                obstacle = error
         if obstacle is None and not is_placed and is_fresh:
             _place(session_id, user_id, entry, packed)
             is_placed = True
         if obstacle is None and is_placed:
             made = _following(memory, entry)
             try:
-                records.create(session_id, made, packed)
+                records.create(session_id, made, packed | beside)
             except ConditionFailed as taken:
                 occupant = records.from_item(taken.item or {})
                 if occupant.request_id == entry.request_id:  # It was this very request.
@@ -265,6 +274,11 @@ def _record(
         memory = memories.keep(session_id, _catch_up(session_id, memory, since))
         is_fresh = True
     raise AssertionError("attempts() ends by raising")
+
+
+def _marks(session_id: str, memory: Memory, rewind: standing.Rewind) -> standing.Marks:
+    known = {record.number: record for record in memory.records}
+    return standing.marks_after(session_id, memory.tail, known, rewind)
 
 
 def _points_elsewhere(entry: Entry, packed: Item) -> bool:
@@ -394,6 +408,9 @@ def _following(memory: Memory, entry: Entry) -> Record:
     elif entry.kind == "closed":
         completes = tuple(memory.pending)
         adds = Totals(pending=-len(completes), events=len(completes))  # Each fails: an event.
+    elif entry.rewinds is not None:
+        messages = tail.totals.messages if tail else 0
+        adds = adds.plus(Totals(messages=entry.rewinds.left(messages) - messages))
     return sealed(
         Record(
             number=memory.high + 1,

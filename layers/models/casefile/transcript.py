@@ -16,7 +16,13 @@ from uuid import UUID, uuid5
 from pydantic_models.base import RequestStatus
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import text_of
-from pydantic_models.canonical import ChatEvent, ChatMessage, ToolEvent, ToolRequest
+from pydantic_models.canonical import (
+    ChatEvent,
+    ChatMessage,
+    ChatRewindEvent,
+    ToolEvent,
+    ToolRequest,
+)
 from pydantic_models.canonical.content import Attachment, AttachmentPayload, RecordLink
 from pydantic_models.canonical.record import Record, RecordKind, Totals
 from pydantic_models.canonical.tool_session import LIFECYCLE_EVENT_TYPES
@@ -25,13 +31,17 @@ from pydantic_models.operations import (
     CloseChatSessionRequest,
     CloseSessionPayload,
     CloseSessionRequest,
+    MessageReference,
+    RewindChatSessionRequest,
     ToolExecutionRequest,
     ToolResponsePayload,
     ToolResultRequest,
 )
 
-from . import contents, reading
+from . import contents, reading, records
+from .errors import NotFound
 from .session_log import Entry
+from .standing import Rewind, Swap, marks_of
 
 RECEIVED, STARTED, COMPLETED, FAILED, SENT = LIFECYCLE_EVENT_TYPES
 
@@ -55,7 +65,7 @@ _EMPTY_EVENT = _EMPTY | {"reasoning": None, "error_message": None}
 
 RecordingRequest: TypeAlias = (
     "ToolExecutionRequest | ToolResultRequest | ChatRequest"
-    " | CloseSessionRequest | CloseChatSessionRequest"
+    " | RewindChatSessionRequest | CloseSessionRequest | CloseChatSessionRequest"
 )
 
 
@@ -108,6 +118,46 @@ def chat_entry(request: ChatRequest) -> Entry:
             for attachment in message.attachments
         ),
     )
+
+
+def rewind_entry(request: RewindChatSessionRequest) -> Entry:
+    """What takes messages back as an entry of the log. Raises NotFound for one that isn't there."""
+    asked, content = request.payload, _content(request)
+    content.pop("include_messages", None)
+    swap = None
+    if asked.replaces is not None:
+        swap = _swap(asked.session_id, request.user_id, asked.replaces)
+        content["messages"] = [content.pop("message")]
+    return Entry(
+        kind="rewind",
+        request_id=request.request_id,
+        made_at=request.made_at(),
+        content=to_json(content),
+        adds=Totals(events=1),
+        attachments=tuple(asked.message.attachments) if asked.message else (),
+        rewinds=Rewind(asked.count, asked.keep, swap),
+    )
+
+
+def replacement(session_id: str, record: Record, entry: Entry) -> ChatMessage | None:
+    """The message that a recorded rewinding put in another's place, if it did."""
+    if entry.rewinds is None or entry.rewinds.swap is None:
+        return None
+    (message,) = _messages(session_id, record)
+    return message.model_copy(update={"index": entry.rewinds.swap.place})
+
+
+def _swap(session_id: str, user_id: str, named: MessageReference) -> Swap:
+    """The place of a message, which it keeps, whether it stands or not."""
+    record = reading.record(session_id, user_id, named.record)
+    if record is not None and record.kind in ("chat", "rewind"):
+        for position, message in enumerate(_messages(session_id, record)):
+            if message.message_id == named.message_id:
+                if record.kind == "chat":
+                    return Swap(record.number, position, message.index, by=0)
+                swaps = marks_of(session_id, record.number).swaps
+                return next(swap for swap in swaps if swap.by == record.number)
+    raise NotFound(f"There is no message {named.message_id} in record {named.record}.")
 
 
 def closing_entry(request: CloseSessionRequest | CloseChatSessionRequest) -> Entry:
@@ -222,8 +272,13 @@ def tool_event_count(record: Record) -> int:
 
 
 def message_count(record: Record) -> int:
-    """How many messages a record holds."""
+    """How many messages a record holds, less those in the place of others."""
     return len(json.loads(record.content)["messages"]) if record.kind == "chat" else 0
+
+
+def chat_event_count(record: Record) -> int:
+    """How many events a record of a chat brings."""
+    return 1 if record.kind == "rewind" else message_count(record)
 
 
 class Begun(NamedTuple):
@@ -266,19 +321,72 @@ def _events(session_id: str, record: Record, begun: Begun) -> list[dict[str, Any
     ]
 
 
-def chat_messages(session_id: str, records: Sequence[Record]) -> list[ChatMessage]:
-    """The messages that records hold, in their order."""
+def chat_messages(session_id: str, log: Sequence[Record]) -> list[ChatMessage]:
+    """The messages that were recorded, in their order, whether they stand or not."""
     return [
         message
-        for record in records
+        for record in log
         if record.kind == "chat"
         for message in _messages(session_id, record)
     ]
 
 
+def messages_left(session_id: str, log: Sequence[Record]) -> list[ChatMessage]:
+    """The messages that stand after a whole log."""
+    left: list[ChatMessage] = []
+    for record in log:
+        if record.kind == "chat":
+            left += _messages(session_id, record)
+        elif record.kind == "rewind":
+            del left[record.totals.messages :]
+            for message in _messages(session_id, record):
+                index = next(old.index for old in left if old.message_id == message.replaces)
+                left[index] = message.model_copy(update={"index": index})
+    return left
+
+
+def messages_of(page: reading.Page) -> list[ChatMessage]:
+    """The messages of a page that stand, in their order, each as what took its place if any did."""
+    standing = page.taken_back
+    if standing is None:
+        return chat_messages(page.session_id, page.records)
+    marks = standing.marks(page.records[0].number)
+    here = {record.number for record in page.records}
+    placed = _placed(page.session_id, [swap for swap in marks.swaps if swap.record in here])
+    return [
+        placed.get((record.number, position), message)
+        for record in page.records
+        for position, message in enumerate(chat_messages(page.session_id, [record]))
+        if position < standing.count(record, message_count(record))
+    ]
+
+
+def changes_before(page: reading.Page) -> dict[str, Any]:
+    """What the records of a page, oldest first, did to the messages up to it."""
+    after, top = page.asked.after, page.top
+    standing = page.taken_back
+    if page.asked.order == "newest" or standing is None:
+        return {}
+    marks = standing.marks(after + 1)
+    swaps = [swap for swap in marks.swaps if swap.record <= after < swap.by <= top]
+    placed = _placed(page.session_id, swaps)
+    return {"keep": standing.left_of(after, top), "replaced": list(placed.values())}
+
+
+def _placed(session_id: str, swaps: Sequence[Swap]) -> dict[tuple[int, int], ChatMessage]:
+    """The messages that took the places of others, by the records and positions of those."""
+    found = {each.number: each for each in records.get_many(session_id, {s.by for s in swaps})}
+    placed = {}
+    for swap in swaps:
+        (message,) = _messages(session_id, found[swap.by])
+        placed[swap.record, swap.position] = message.model_copy(update={"index": swap.place})
+    return placed
+
+
 def _messages(session_id: str, record: Record) -> Iterator[ChatMessage]:
     asked, left_out = _told(session_id, record)
-    for position, message in enumerate(asked["messages"]):
+    said = asked.get("messages", [])
+    for position, message in enumerate(said):
         yield ChatMessage(
             content=message["content"],
             user_id=asked["user_id"],
@@ -291,14 +399,42 @@ def _messages(session_id: str, record: Record) -> Iterator[ChatMessage]:
             request_metadata=asked.get("metadata", {}) if message.get("metadata") else {},
             message_id=_derived_id("msg", session_id, record, position),
             record=record.number,
+            position=position,
+            index=max(0, record.totals.messages - len(said)) + position,
+            replaces=asked.get("replaces", {}).get("message_id"),
             timestamp=text_of(record.at),
             attachments=_attachments(session_id, message),
             left_out=left_out,
         )
 
 
-def chat_events(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
-    """That messages were recorded: one event each."""
+def chat_events(session_id: str, log: Sequence[Record]) -> list[dict[str, Any]]:
+    """That messages were recorded, one event each, and that some were taken back."""
+    return [
+        event
+        for record in log
+        for event in (
+            [_rewind_event(session_id, record)]
+            if record.kind == "rewind"
+            else _message_events(chat_messages(session_id, [record]))
+        )
+    ]
+
+
+def _rewind_event(session_id: str, record: Record) -> dict[str, Any]:
+    message = next(_messages(session_id, record), None)
+    return ChatRewindEvent(
+        event_id=_derived_id("evt", session_id, record, "rewind"),
+        event_type="chat_message_replaced" if message else "chat_messages_withdrawn",
+        timestamp=text_of(record.at),
+        message_count=record.totals.messages,
+        message_id=message.message_id if message else None,
+        replaces=message.replaces if message else None,
+        session_request_id=message.session_request_id if message else str(record.request_id),
+    ).model_dump(mode="json")
+
+
+def _message_events(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     return [
         ChatEvent(
             event_id=message.message_id.replace("msg_", "evt_"),

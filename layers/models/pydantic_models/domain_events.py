@@ -96,6 +96,14 @@ class MessageRecorded(_OfSession):
     total_messages: int = Field(description="How many the session has with these")
 
 
+class ChatRewound(_OfSession):
+    """Messages were withdrawn, or one was replaced, as record `record` says."""
+
+    event_type: Literal["chat.rewound"] = "chat.rewound"
+    record: int
+    total_messages: int = Field(description="How many stand after it: the first ones")
+
+
 class CasefileCreated(_Event):
     """A casefile was opened."""
 
@@ -130,6 +138,7 @@ DomainEvent = Annotated[
     | SessionUnlinked
     | ToolFailed
     | MessageRecorded
+    | ChatRewound
     | CasefileCreated
     | CasefileShared
     | CasefileDeleted,

@@ -8,7 +8,14 @@ from .casefile import (
     PermissionLevel,
     ResourceReference,
 )
-from .chat_session import ChatEvent, ChatMessage, ChatMessagePayload, ChatSession, MessageType
+from .chat_session import (
+    ChatEvent,
+    ChatMessage,
+    ChatMessagePayload,
+    ChatRewindEvent,
+    ChatSession,
+    MessageType,
+)
 from .content import Attachment, AttachmentPayload, ContentLink, RecordLink
 from .tool_session import ToolEvent, ToolRequest, ToolSession
 
@@ -21,6 +28,7 @@ __all__ = [
     "ChatEvent",
     "ChatMessage",
     "ChatMessagePayload",
+    "ChatRewindEvent",
     "ChatSession",
     "ContentLink",
     "MessageType",

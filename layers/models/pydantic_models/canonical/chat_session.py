@@ -1,9 +1,9 @@
-"""A chat session: messages in the order in which they were recorded."""
+"""A chat session: messages in the order in which they were recorded, less what was taken back."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,6 +56,9 @@ class ChatMessage(Message):
         default_factory=dict, description="That of its request, if it had metadata of its own"
     )
     record: int = Field(ge=1, description="Number of the record in its session")
+    position: int = Field(ge=0, description="Its place among the messages of its record")
+    index: int = Field(ge=0, description="Its position in the session's messages, while it stands")
+    replaces: str | None = Field(None, description="Id of the message in whose place it stands")
     timestamp: str
     attachments: list[Attachment] = Field(default_factory=list)
     left_out: list[RecordLink] = Field(
@@ -74,6 +77,18 @@ class ChatEvent(BaseModel):
     session_request_id: str | None = None
 
 
+class ChatRewindEvent(BaseModel):
+    """That messages were withdrawn, or one put in another's place."""
+
+    event_id: str
+    event_type: Literal["chat_messages_withdrawn", "chat_message_replaced"]
+    timestamp: str
+    message_count: int = Field(ge=0, description="How many messages stood after it: the first ones")
+    message_id: str | None = Field(None, description="Of the message that took the place")
+    replaces: str | None = Field(None, description="Id of the message that had it")
+    session_request_id: str | None = None
+
+
 class ChatSession(BaseModel):
     """The complete record of a chat session, its messages included."""
 
@@ -85,7 +100,7 @@ class ChatSession(BaseModel):
     created_at: str = Field(default_factory=now_text, description="When it was opened (ISO 8601)")
     updated_at: str = Field(default_factory=now_text, description="Its last change (ISO 8601)")
     messages: list[dict[str, Any]] = Field(
-        default_factory=list, description="Messages in chronological order"
+        default_factory=list, description="Messages in chronological order, those that stand"
     )
     message_index: dict[str, int] = Field(
         default_factory=dict, description="Message id to its position in `messages`"

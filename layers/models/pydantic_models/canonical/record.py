@@ -12,12 +12,16 @@ from uuid import UUID
 
 from ..base.json_values import to_canonical_json
 
-RecordKind = Literal["tool", "request", "result", "chat", "closed"]
-"""A tool execution whole, or in two steps: its request, and its result; messages; the end."""
+RecordKind = Literal["tool", "request", "result", "chat", "rewind", "closed"]
+"""A tool execution whole, or in two steps: its request, and its result; messages; what takes them
+back; the end."""
 
 
 class Totals(NamedTuple):
-    """What a session holds: tool requests, those of them still pending, events, messages."""
+    """What a session holds: tool requests, those of them still pending, events, messages.
+
+    Messages are those that stand: a rewinding leaves the first so many, and withdraws the others.
+    """
 
     requests: int = 0
     pending: int = 0

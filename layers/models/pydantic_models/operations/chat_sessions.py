@@ -130,6 +130,61 @@ class ChatResponse(BaseResponse[ChatResultPayload]):
     """Tells where the messages were recorded."""
 
 
+class MessageReference(RequestPayload):
+    """A message as readers are told of it."""
+
+    record: int = Field(ge=1, lt=10**12, description="`record` of the message")
+    message_id: str = Field(min_length=1, max_length=100)
+
+
+class RewindChatSessionPayload(RequestPayload):
+    """What to take back: `count` or `keep` withdraws messages, `replaces` puts `message` there."""
+
+    session_id: ChatSessionId
+    count: int | None = Field(None, ge=1, lt=10**12, description="Withdraw the last so many")
+    keep: int | None = Field(
+        None, ge=0, lt=10**12, description="Withdraw all but the first so many; 0 withdraws all"
+    )
+    replaces: MessageReference | None = Field(None, description="The message to be replaced")
+    message: ChatMessagePayload | None = Field(None, description="What stands in its place then")
+    include_messages: bool = Field(
+        False, description="Give what was withdrawn, too: the newest hundred messages of it"
+    )
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> RewindChatSessionPayload:
+        asked = [self.count, self.keep, self.replaces]
+        if len([each for each in asked if each is not None]) != 1:
+            raise ValueError("give one of count, keep and replaces")
+        if (self.replaces is None) != (self.message is None):
+            raise ValueError("replaces and message go together")
+        return self
+
+
+class RewindChatSessionRequest(BaseRequest[RewindChatSessionPayload]):
+    """Take back messages of a chat session."""
+
+    operation: Literal["rewind_chat_session"] = "rewind_chat_session"
+
+
+class ChatRewoundPayload(ResponsePayload):
+    """What a rewinding came to."""
+
+    session_id: str
+    record: int = Field(ge=1, description="Number of the record that takes them back")
+    recorded_at: str
+    message_count: int = Field(ge=0, description="How many messages stood after it: the first ones")
+    withdrawn_count: int = Field(ge=0)
+    messages: list[ChatMessage] = Field(
+        default_factory=list, description="What was withdrawn, in its order, if it was asked for"
+    )
+    message: ChatMessage | None = Field(None, description="What took the place of another")
+
+
+class RewindChatSessionResponse(BaseResponse[ChatRewoundPayload]):
+    """Tells what was taken back."""
+
+
 class CloseChatSessionPayload(RequestPayload):
     """A chat session to close."""
 

@@ -157,9 +157,22 @@ class ListChatMessagesRequest(BaseRequest[ChatSessionPagePayload]):
 
 
 class ChatMessagePagePayload(PageOfRecordsPayload):
-    """Messages."""
+    """Messages that stand, and what to do about those read before.
+
+    Oldest first, who goes on from an earlier page drops the messages whose `index` is `keep` or
+    more, puts `replaced` in their places, and appends `messages`.
+    """
 
     messages: list[ChatMessage]
+    keep: int | None = Field(
+        None,
+        description="Oldest first: of what was read up to `after`, only so many first messages "
+        "stand; null for all",
+    )
+    replaced: list[ChatMessage] = Field(
+        default_factory=list,
+        description="Oldest first: what took the place of messages read up to `after`",
+    )
 
 
 class ListChatMessagesResponse(BaseResponse[ChatMessagePagePayload]):

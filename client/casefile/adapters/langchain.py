@@ -1,0 +1,120 @@
+"""LangChain keeps a message history in a chat session, synchronously and asynchronously.
+
+`clear` withdraws all messages by a record; they stay in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.chat_history import BaseChatMessageHistory
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    message_to_dict,
+    messages_from_dict,
+)
+
+from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
+
+from .._async.chat_sessions import AsyncChatSession
+from .._async.client import AsyncClient
+from .._sync.chat_sessions import ChatSession
+from .._sync.client import Client
+from . import _kept
+
+FORMAT = "langchain"
+
+_FOREIGN = {MessageType.USER: HumanMessage, MessageType.SYSTEM: SystemMessage}
+
+
+class CasefileChatMessageHistory(BaseChatMessageHistory):
+    """A history by any name. Bring the client, the asynchronous client, or both.
+
+    The synchronous methods use the one, the asynchronous ones the other; they see the same history.
+    `casefile_id` files it there when it is opened.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        client: Client | None = None,
+        async_client: AsyncClient | None = None,
+        *,
+        casefile_id: str | None = None,
+    ) -> None:
+        self.session_id = session_id
+        self._client, self._async_client = client, async_client
+        self._casefile_id = casefile_id
+        self._chat: ChatSession | None = None
+        self._async_chat: AsyncChatSession | None = None
+
+    @property
+    def messages(self) -> list[BaseMessage]:
+        """All messages, in their order."""
+        return [_from_message(each) for each in self._opened().messages()]
+
+    def add_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Add messages, up to a hundred of them together or not at all."""
+        said = [_to_message(each) for each in messages]
+        for batch in _kept.batches(said):
+            self._opened().record(batch)
+
+    def clear(self) -> None:
+        """Withdraw all messages."""
+        self._opened().rewind(keep=0)
+
+    async def aget_messages(self) -> list[BaseMessage]:
+        """All messages, in their order."""
+        if self._async_client is None:
+            return await super().aget_messages()
+        chat = await self._opened_async(self._async_client)
+        return [_from_message(each) async for each in chat.messages()]
+
+    async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Add messages, up to a hundred of them together or not at all."""
+        if self._async_client is None:
+            await super().aadd_messages(messages)
+            return
+        said = [_to_message(each) for each in messages]
+        chat = await self._opened_async(self._async_client)
+        for batch in _kept.batches(said):
+            await chat.record(batch)
+
+    async def aclear(self) -> None:
+        """Withdraw all messages."""
+        if self._async_client is None:
+            await super().aclear()
+            return
+        await (await self._opened_async(self._async_client)).rewind(keep=0)
+
+    def _opened(self) -> ChatSession:
+        if self._client is None:
+            raise TypeError("this history was given an asynchronous client alone")
+        if self._chat is None:
+            asked, envelope = _kept.opening(self.session_id, self._casefile_id)
+            self._chat = self._client.chat_sessions.create(**asked, **envelope)
+        return self._chat
+
+    async def _opened_async(self, client: AsyncClient) -> AsyncChatSession:
+        if self._async_chat is None:
+            asked, envelope = _kept.opening(self.session_id, self._casefile_id)
+            self._async_chat = await client.chat_sessions.create(**asked, **envelope)
+        return self._async_chat
+
+
+def _to_message(message: BaseMessage) -> ChatMessagePayload:
+    told = message_to_dict(message)
+    kept: dict[str, Any] = {"type": told["type"], **told["data"]}
+    return _kept.message_of(kept, told["type"], _kept.text_in(message.content), FORMAT)
+
+
+def _from_message(message: ChatMessage) -> BaseMessage:
+    kept = _kept.kept_in(message, FORMAT)
+    if kept is None:  # Somebody else said it.
+        return _FOREIGN.get(message.message_type, AIMessage)(content=message.content)
+    (restored,) = messages_from_dict([{"type": kept["type"], "data": kept}])
+    return restored

@@ -1,0 +1,126 @@
+"""Pydantic AI keeps an agent's message history in a chat session.
+
+history = MessageHistory("trip", client)
+result = agent.run_sync("Where to?", message_history=history.read())
+history.add(result.new_messages())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    UserPromptPart,
+)
+
+from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
+
+from .._async.chat_sessions import AsyncChatSession
+from .._async.client import AsyncClient
+from .._sync.chat_sessions import ChatSession
+from .._sync.client import Client
+from . import _kept
+
+FORMAT = "pydantic-ai"
+
+
+class MessageHistory:
+    """A message history by any name; `casefile_id` files it there when it is opened."""
+
+    def __init__(self, name: str, client: Client, *, casefile_id: str | None = None) -> None:
+        self.name = name
+        self._client, self._casefile_id = client, casefile_id
+        self._chat: ChatSession | None = None
+
+    def read(self) -> list[ModelMessage]:
+        """All messages, in their order: the `message_history` of the next run."""
+        return _from_messages(list(self._opened().messages()))
+
+    def add(self, messages: Sequence[ModelMessage]) -> None:
+        """Add messages (`result.new_messages()`), up to a hundred together or not at all."""
+        for batch in _kept.batches(_to_messages(messages)):
+            self._opened().record(batch)
+
+    def clear(self) -> None:
+        """Withdraw all messages; they stay in the log."""
+        self._opened().rewind(keep=0)
+
+    def _opened(self) -> ChatSession:
+        if self._chat is None:
+            asked, envelope = _kept.opening(self.name, self._casefile_id)
+            self._chat = self._client.chat_sessions.create(**asked, **envelope)
+        return self._chat
+
+
+class AsyncMessageHistory:
+    """A message history by any name; `casefile_id` files it there when it is opened."""
+
+    def __init__(self, name: str, client: AsyncClient, *, casefile_id: str | None = None) -> None:
+        self.name = name
+        self._client, self._casefile_id = client, casefile_id
+        self._chat: AsyncChatSession | None = None
+
+    async def read(self) -> list[ModelMessage]:
+        """All messages, in their order: the `message_history` of the next run."""
+        return _from_messages([each async for each in (await self._opened()).messages()])
+
+    async def add(self, messages: Sequence[ModelMessage]) -> None:
+        """Add messages (`result.new_messages()`), up to a hundred together or not at all."""
+        chat = await self._opened()
+        for batch in _kept.batches(_to_messages(messages)):
+            await chat.record(batch)
+
+    async def clear(self) -> None:
+        """Withdraw all messages; they stay in the log."""
+        await (await self._opened()).rewind(keep=0)
+
+    async def _opened(self) -> AsyncChatSession:
+        if self._chat is None:
+            asked, envelope = _kept.opening(self.name, self._casefile_id)
+            self._chat = await self._client.chat_sessions.create(**asked, **envelope)
+        return self._chat
+
+
+def _to_messages(messages: Sequence[ModelMessage]) -> list[ChatMessagePayload]:
+    told: list[dict[str, Any]] = ModelMessagesTypeAdapter.dump_python(list(messages), mode="json")
+    return [
+        _kept.message_of(each, _role(each), _kept.text_in(_said(each["parts"])), FORMAT)
+        for each in told
+    ]
+
+
+def _role(message: dict[str, Any]) -> str:
+    kinds = {part["part_kind"] for part in message["parts"]}
+    if message["kind"] == "response":
+        return "assistant"
+    if "user-prompt" in kinds:
+        return "user"
+    return "system" if "system-prompt" in kinds else "tool"
+
+
+def _said(parts: list[dict[str, Any]]) -> list[Any]:
+    said: list[Any] = []
+    for part in parts:
+        if part["part_kind"] in ("user-prompt", "text"):
+            content = part["content"]
+            said += content if isinstance(content, list) else [content]
+    return said
+
+
+def _from_messages(messages: Sequence[ChatMessage]) -> list[ModelMessage]:
+    restored: list[ModelMessage] = []
+    for message in messages:
+        kept = _kept.kept_in(message, FORMAT)
+        if kept is not None:
+            restored += ModelMessagesTypeAdapter.validate_python([kept])
+        elif message.message_type is MessageType.USER:  # Somebody else said it.
+            restored.append(ModelRequest(parts=[UserPromptPart(content=message.content)]))
+        else:
+            restored.append(ModelResponse(parts=[TextPart(content=message.content)]))
+    return restored

@@ -1,0 +1,316 @@
+"""Each framework's own protocol, held against the deployed template.
+
+What goes in comes out: tool calls, content blocks, bytes. What is taken back is gone for the
+framework, and in the log for whoever asks what happened.
+"""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+import strands
+from agents.memory import Session as AgentsSession
+from agents.memory import SessionSettings
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+)
+from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai.messages import BinaryContent, ModelMessage, ModelMessagesTypeAdapter
+from pydantic_ai.models.test import TestModel
+from strands.types.exceptions import SessionException
+from strands.types.session import Session, SessionAgent, SessionMessage, SessionType
+
+import casefile
+from casefile.adapters import langchain, openai_agents, pydantic_ai
+from casefile.adapters import strands as adapter
+from dev.local_stack import Stack
+
+from .conftest import ROOT, SignIn
+
+T = TypeVar("T")
+Do = Callable[[Callable[[casefile.AsyncClient], Awaitable[T]]], T]
+
+
+@pytest.fixture
+def name() -> str:
+    return f"conversation {uuid4()}"
+
+
+@pytest.fixture
+def asynchronously(stack: Stack, sign_in: SignIn) -> Do[Any]:
+    """Do something with an asynchronous client."""
+
+    def do(what: Callable[[casefile.AsyncClient], Awaitable[T]]) -> T:
+        async def with_client() -> T:
+            async with casefile.AsyncClient(stack.url, sign_in("ann@example.com")) as client:
+                return await what(client)
+
+        return asyncio.run(with_client())
+
+    return do
+
+
+@pytest.mark.parametrize("page", ["openai_agents", "strands_agents", "langchain", "pydantic_ai"])
+def test_what_a_page_shows_runs(page: str, stack: Stack, sign_in: SignIn) -> None:
+    text = (ROOT / f"docs/adapters/{page}.md").read_text()
+    (program,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    known = {"CASEFILE_URL": stack.url, "CASEFILE_TOKEN": sign_in("docs@example.com")}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | known, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "Lisbon, on Monday" in ran.stdout
+
+
+class TestOpenAIAgents:
+    items: Any = (
+        {"role": "user", "content": "Where to?"},
+        {"type": "function_call", "call_id": "1", "name": "fly", "arguments": '{"to":"Ü"}'},
+        {"type": "function_call_output", "call_id": "1", "output": "booked"},
+        {
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "Done", "annotations": []}],
+            "id": "m",
+            "n": 2**70,
+            "x": 0.1,
+        },
+    )
+
+    def test_items_come_back_as_they_were(self, asynchronously: Do[Any], name: str) -> None:
+        async def steps(client: casefile.AsyncClient) -> None:
+            session = openai_agents.CasefileSession(name, client)
+            assert isinstance(session, AgentsSession)
+            assert await session.get_items() == []
+            await session.add_items([])
+            await session.add_items(list(self.items))
+            again = openai_agents.CasefileSession(name, client)
+            assert await again.get_items() == list(self.items)
+            assert await again.get_items(limit=2) == list(self.items[-2:])
+            assert await again.get_items(limit=0) == []
+            other = openai_agents.CasefileSession(f"{name}!", client)
+            assert await other.get_items() == []
+            two = openai_agents.CasefileSession(
+                name, client, session_settings=SessionSettings(limit=2)
+            )
+            assert await two.get_items() == list(self.items[-2:])
+
+        asynchronously(steps)
+
+    def test_what_is_popped_is_gone_here_and_in_the_log(
+        self, asynchronously: Do[Any], name: str
+    ) -> None:
+        async def steps(client: casefile.AsyncClient) -> None:
+            session = openai_agents.CasefileSession(name, client)
+            assert await session.pop_item() is None
+            await session.add_items(list(self.items))
+            popped = await asyncio.gather(session.pop_item(), session.pop_item())
+            assert sorted(map(str, popped)) == sorted(map(str, self.items[-2:]))
+            assert await session.get_items() == list(self.items[:2])
+            await session.clear_session()
+            assert await session.get_items() == []
+            await session.add_items(list(self.items[:1]))
+            assert await session.get_items() == list(self.items[:1])
+            chat = await session.chat_session()
+            told = [event["event_type"] async for event in chat.events()]
+            assert told.count("chat_message_recorded") == 5
+            assert told.count("chat_messages_withdrawn") == 4
+
+        asynchronously(steps)
+
+    def test_more_than_a_record_holds(self, asynchronously: Do[Any], name: str) -> None:
+        many: list[Any] = [{"role": "user", "content": str(n)} for n in range(230)]
+
+        async def steps(client: casefile.AsyncClient) -> None:
+            session = openai_agents.CasefileSession(name, client)
+            await session.add_items(many)
+            assert await session.get_items() == many
+            assert await session.get_items(limit=120) == many[-120:]
+
+        asynchronously(steps)
+
+
+class TestLangChain:
+    messages: tuple[BaseMessage, ...] = (
+        SystemMessage("Be brief"),
+        HumanMessage([{"type": "text", "text": "See"}, {"type": "image_url", "url": "data:,"}]),
+        AIMessage("", tool_calls=[ToolCall(name="fly", args={"to": "Ü"}, id="1")], id="run-1"),
+        ToolMessage("booked", tool_call_id="1", artifact={"pnr": ["X"]}),
+        AIMessage("Done", response_metadata={"logprob": -0.1}),
+    )
+
+    def test_both_halves_see_one_history(
+        self, ann: casefile.Client, asynchronously: Do[Any], name: str
+    ) -> None:
+        history = langchain.CasefileChatMessageHistory(name, ann)
+        assert history.messages == []
+        history.add_messages(self.messages[:3])
+
+        async def steps(client: casefile.AsyncClient) -> None:
+            same = langchain.CasefileChatMessageHistory(name, async_client=client)
+            assert await same.aget_messages() == list(self.messages[:3])
+            await same.aadd_messages(self.messages[3:])
+
+        asynchronously(steps)
+        assert history.messages == list(self.messages)
+        history.clear()
+        assert history.messages == []
+
+        async def clear(client: casefile.AsyncClient) -> None:
+            same = langchain.CasefileChatMessageHistory(name, async_client=client)
+            await same.aclear()
+            assert await same.aget_messages() == []
+
+        history.add_user_message("Again")
+        asynchronously(clear)
+
+    def test_one_half_serves_both_kinds_of_calls(self, ann: casefile.Client, name: str) -> None:
+        history = langchain.CasefileChatMessageHistory(name, ann)
+        asyncio.run(history.aadd_messages(self.messages))
+        assert asyncio.run(history.aget_messages()) == list(self.messages)
+        asyncio.run(history.aclear())
+        assert history.messages == []
+
+
+class TestPydanticAI:
+    @staticmethod
+    def again(messages: list[ModelMessage]) -> list[ModelMessage]:
+        """Messages as the framework itself reads what it wrote."""
+        return ModelMessagesTypeAdapter.validate_json(ModelMessagesTypeAdapter.dump_json(messages))
+
+    def test_an_agents_runs_go_on_where_they_ended(
+        self, ann: casefile.Client, asynchronously: Do[Any], name: str
+    ) -> None:
+        history = pydantic_ai.MessageHistory(name, ann)
+        agent = PydanticAgent(TestModel(), system_prompt="Be brief")
+
+        @agent.tool_plain
+        def look(place: str) -> str:
+            return f"{place}: sunny"
+
+        first = agent.run_sync(["Look", BinaryContent(b"\x00\xff", media_type="image/png")])
+        history.add(first.new_messages())
+        assert history.read() == self.again(first.all_messages())
+        second = agent.run_sync("And now?", message_history=history.read())
+        history.add(second.new_messages())
+        assert history.read() == self.again(second.all_messages())
+
+        async def steps(client: casefile.AsyncClient) -> None:
+            same = pydantic_ai.AsyncMessageHistory(name, client)
+            assert await same.read() == self.again(second.all_messages())
+            await same.clear()
+            assert await same.read() == []
+            await same.add(first.new_messages())
+
+        asynchronously(steps)
+        assert history.read() == self.again(first.all_messages())
+
+
+class TestStrands:
+    @pytest.fixture
+    def repository(self, ann: casefile.Client) -> adapter.CasefileSessionRepository:
+        return adapter.CasefileSessionRepository(ann)
+
+    def test_an_agent_comes_back_with_state_and_messages(
+        self, ann: casefile.Client, repository: adapter.CasefileSessionRepository, name: str
+    ) -> None:
+        assert repository.read_session(name) is None
+        with pytest.raises(SessionException, match="does not exist"):
+            repository.create_agent(name, SessionAgent("a", {}, {}))
+        session = repository.create_session(Session(name, SessionType.AGENT))
+        with pytest.raises(SessionException, match="already exists"):
+            repository.create_session(session)
+        assert repository.read_agent(name, "a") is None
+        agent = SessionAgent("a", {"seen": 1, "raw": b"\x00\xff"}, {"__name__": "window"})
+        repository.create_agent(name, agent)
+        content: Any = [
+            {"text": "Look"},
+            {"image": {"format": "png", "source": {"bytes": b"\x89PNG"}}},
+            {"toolUse": {"toolUseId": "1", "name": "fly", "input": {"to": "Ü", "n": 2**70}}},
+        ]
+        sent = [SessionMessage({"role": "user", "content": content}, n) for n in range(4)]
+        for each in sent:
+            repository.create_message(name, "a", each)
+        other = adapter.CasefileSessionRepository(ann)
+        assert other.read_session(name) == session
+        assert other.read_agent(name, "a") == agent
+        assert other.list_messages(name, "a") == sent
+        assert other.list_messages(name, "a", limit=2, offset=1) == sent[1:3]
+        assert other.read_message(name, "a", 2) == sent[2]
+        assert other.read_message(name, "a", 9) is None
+        agent.state = {"seen": 2}
+        other.update_agent(name, agent)
+        found = repository.read_agent(name, "a")
+        assert found is not None
+        assert found.state == {"seen": 2}
+        with pytest.raises(SessionException):
+            repository.update_agent(name, SessionAgent("b", {}, {}))
+        with pytest.raises(SessionException):
+            repository.list_messages(name, "b")
+
+    def test_a_message_is_replaced_in_its_place(
+        self, repository: adapter.CasefileSessionRepository, name: str
+    ) -> None:
+        repository.create_session(Session(name, SessionType.AGENT))
+        repository.create_agent(name, SessionAgent("a", {}, {}))
+        for n in range(3):
+            said: Any = {"role": "user", "content": [{"text": str(n)}]}
+            repository.create_message(name, "a", SessionMessage(said, n))
+        for text in ("[redacted]", "[redacted again]"):
+            chosen = repository.read_message(name, "a", 1)
+            assert chosen is not None
+            chosen.redact_message = {"role": "user", "content": [{"text": text}]}
+            repository.update_message(name, "a", chosen)
+        told = [each.to_message()["content"] for each in repository.list_messages(name, "a")]
+        assert told == [[{"text": "0"}], [{"text": "[redacted again]"}], [{"text": "2"}]]
+        with pytest.raises(SessionException, match="does not exist"):
+            repository.update_message(name, "a", SessionMessage(said, 7))
+
+    def test_a_multi_agents_state(
+        self, repository: adapter.CasefileSessionRepository, name: str
+    ) -> None:
+        class Crew:
+            id = "crew"
+
+            def __init__(self) -> None:
+                self.state: Any = {"nodes": ["a", "b"], "raw": b"\x00"}
+
+            def serialize_state(self) -> Any:
+                return self.state
+
+        crew: Any = Crew()
+        with pytest.raises(SessionException):
+            repository.create_multi_agent(name, crew)
+        repository.create_session(Session(name, SessionType.AGENT))
+        assert repository.read_multi_agent(name, "crew") is None
+        with pytest.raises(SessionException):
+            repository.update_multi_agent(name, crew)
+        repository.create_multi_agent(name, crew)
+        assert repository.read_multi_agent(name, "crew") == crew.state
+        crew.state = {"nodes": []}
+        repository.update_multi_agent(name, crew)
+        assert repository.read_multi_agent(name, "crew") == {"nodes": []}
+
+    def test_an_agent_with_a_session_manager_remembers(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        first = strands.Agent(
+            agent_id="a",
+            messages=[{"role": "user", "content": [{"text": "Hello"}]}],
+            state={"seen": 1},
+            session_manager=adapter.CasefileSessionManager(name, ann),
+        )
+        manager = adapter.CasefileSessionManager(name, ann)
+        again = strands.Agent(agent_id="a", session_manager=manager)
+        assert again.messages == first.messages
+        assert again.state.get() == {"seen": 1}
