@@ -18,10 +18,10 @@ STEPS: Steps = (
     ("Tests", ("pytest", "-n", "auto", "--dist", "loadgroup")),
 )
 # The client is a distribution of its own, whose package has the same name as the service's.
-CLIENT_STEPS: Steps = (
-    ("Types of the client", ("mypy",)),
-    ("Tests of the client", ("pytest",)),
-)
+CLIENT_FOLDER = environments.ROOT / "client"
+CLIENT_TYPES: Steps = (("Types of the client", ("mypy",)),)
+# `test` runs these among its own, on the same local cloud: tests/e2e/test_client.py.
+CLIENT_TESTS: Steps = (("Tests of the client", ("pytest",)),)
 
 
 def test(pytest_arguments: Sequence[str]) -> None:
@@ -29,21 +29,16 @@ def test(pytest_arguments: Sequence[str]) -> None:
     environments.prepare(environments.CLOUD)
     dynoxide.prepare()
     redocly.prepare()
+    environments.prepare(environments.CLIENT)
+    _run(environments.CLIENT, CLIENT_TYPES, [], CLIENT_FOLDER)
     _run(environments.DEVELOPMENT, STEPS, pytest_arguments)
-    if not pytest_arguments:
-        _test_client([])
     say("\nEverything holds.")
 
 
 def test_client(pytest_arguments: Sequence[str]) -> None:
     environments.prepare(environments.CLOUD)
-    _test_client(pytest_arguments)
-
-
-def _test_client(pytest_arguments: Sequence[str]) -> None:
     environments.prepare(environments.CLIENT)
-    folder = environments.ROOT / "client"
-    _run(environments.CLIENT, CLIENT_STEPS, pytest_arguments, folder)
+    _run(environments.CLIENT, CLIENT_TYPES + CLIENT_TESTS, pytest_arguments, CLIENT_FOLDER)
 
 
 def _run(

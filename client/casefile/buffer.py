@@ -1,7 +1,7 @@
 """Recording for agents that must not wait: a queue in a file, sent in the background.
 
-The idea: what is recorded is put in a local SQLite file and nothing else, which takes microseconds;
-one thread sends what is in the file, in order, and forgets what the service has acknowledged.
+The idea: what is recorded is put in a local SQLite file and nothing else, which takes a fraction
+of a millisecond; one thread sends what is in the file, in order, and forgets what was acknowledged.
 
 What follows:
 - The service may be away, for hours: the file waits. The process may be killed: whoever opens the
@@ -401,7 +401,7 @@ class Buffer:
             " ORDER BY number LIMIT ?",
             (head.session, head.number, MAX_MESSAGES),
         ):
-            if entry.operation != "chat" or entry.timestamp is not None or entry.alone:
+            if entry.operation != "chat":
                 break
             messages += len(json.loads(entry.payload)["messages"])
             size += entry.bytes

@@ -1,5 +1,9 @@
-"""The deployed template on a local cloud of these tests' own, and clients of it."""
+"""The deployed template on a local cloud, and clients of it.
 
+The cloud is one that is running, if CASEFILE_TEST_CLOUD says where, or else these tests' own.
+"""
+
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,14 +18,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    if running := os.environ.get("CASEFILE_TEST_CLOUD"):
+        yield local_stack.find(running)
+        return
     with LocalCloud(state=tmp_path_factory.mktemp("cloud"), port=free_port()) as cloud:
-        yield cloud
-
-
-@pytest.fixture(scope="session")
-def stack(cloud: LocalCloud) -> Stack:
-    return local_stack.deploy(cloud, ROOT)
+        yield local_stack.deploy(cloud, ROOT)
 
 
 SignIn = Callable[[str], str]
@@ -42,11 +44,11 @@ def sign_in(stack: Stack) -> SignIn:
 
 @pytest.fixture(scope="session")
 def ann(stack: Stack, sign_in: SignIn) -> Iterator[casefile.Client]:
-    with casefile.Client(stack.url, sign_in("ann@example.com")) as client:
+    with casefile.Client(stack.url, sign_in("ann@client.example")) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def bob(stack: Stack, sign_in: SignIn) -> Iterator[casefile.Client]:
-    with casefile.Client(stack.url, sign_in("bob@example.com")) as client:
+    with casefile.Client(stack.url, sign_in("bob@client.example")) as client:
         yield client

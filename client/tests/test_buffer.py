@@ -46,7 +46,7 @@ def said(log: list[dict[str, Any]]) -> list[str]:
     return [message["content"] for each in log for message in each.get("messages", [])]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(steps=STEPS, faults=FAULTS)
 def test_everything_is_recorded_once_and_in_order(steps: list[str], faults: list[Any]) -> None:
     service = Pretended(faults)
@@ -317,7 +317,7 @@ def test_unplugged_killed_restarted_and_plugged_in_again(
     with Plug(stack.url) as plug:
 
         def agent(start: int) -> subprocess.Popen[str]:
-            arguments = [plug.url, sign_in("ann@example.com"), str(path), str(start)]
+            arguments = [plug.url, sign_in("ann@client.example"), str(path), str(start)]
             return subprocess.Popen(
                 [sys.executable, "-c", AGENT, *arguments],
                 stdin=subprocess.PIPE,
@@ -364,7 +364,7 @@ def test_an_exiting_program_sends_what_it_recorded(
     chat = ann.chat_sessions.create()
     code = f"""
 import casefile
-client = casefile.Client({stack.url!r}, {sign_in("ann@example.com")!r})
+client = casefile.Client({stack.url!r}, {sign_in("ann@client.example")!r})
 buffer = casefile.Buffer(client, {str(tmp_path / "buffer")!r}, close_seconds=60)
 for number in range(150):
     buffer.chat_session({chat.session_id!r}).say(str(number))

@@ -46,7 +46,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 @pytest.fixture
 def ann_runs(run: Run, stack: Stack, sign_in: SignIn) -> Run:
-    assert run("login", stack.url, "--token", sign_in("ann@example.com")).code == 0
+    assert run("login", stack.url, "--token", sign_in("ann@client.example")).code == 0
     return run
 
 
@@ -61,7 +61,7 @@ def test_a_session_from_login_to_verifying_its_export(
     said = '"Where to?"\n\n{"content": "\\u001b[31mLisbon", "message_type": "assistant"}\n'
     assert ann_runs("record", session, stdin=said).out == "Recorded 2.\n"
     shown = ann_runs("show", session).out
-    assert shown.splitlines()[0].startswith("Talk (ann@example.com")
+    assert shown.splitlines()[0].startswith("Talk (ann@client.example")
     assert "\\x1b[31mLisbon" in shown  # shown, not obeyed
     assert "\x1b" not in shown
     (newest,) = ann_runs("show", session, "--newest", "1", "--json").out.splitlines()
@@ -73,8 +73,8 @@ def test_a_session_from_login_to_verifying_its_export(
     assert session not in ann_runs("list", "chat", "--casefile", folder).out
     assert session in ann_runs("list", "chat", "--casefile", folder, "--all").out
     assert "Lisbon" in ann_runs("list", "casefiles").out
-    assert ann_runs("share", folder, "bob@example.com", "--level", "editor").code == 0
-    assert ann.casefile(folder).check("bob@example.com").can_write
+    assert ann_runs("share", folder, "bob@client.example", "--level", "editor").code == 0
+    assert ann.casefile(folder).check("bob@client.example").can_write
 
     export = tmp_path / "talk.jsonl"
     assert ann_runs("export", session, "-o", str(export)).code == 0

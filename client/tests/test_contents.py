@@ -21,11 +21,19 @@ def noise(size: int) -> str:
     return b64encode(random.Random(size).randbytes(size * 3 // 4)).decode()
 
 
+def test_more_than_a_function_is_ever_sent_is_recorded(ann: casefile.Client) -> None:
+    tool = ann.tool_sessions.create()
+    result = {"rows": [noise(7_000_000)]}
+    tool.record("dump", result=result)
+    assert [request.result for request in tool.requests()] == [result]
+
+
 def test_what_is_too_large_for_a_request_comes_back_whole(
-    ann: casefile.Client, stack: Stack, sign_in: SignIn
+    ann: casefile.Client, stack: Stack, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = ["small", noise(4_000_000), '"' * 3_000_000, noise(3_000_000), "Größe"]
-    result: dict[str, Any] = {"rows": [noise(7_000_000), 2**100, 1.0]}
+    monkeypatch.setattr("casefile.contents.MAX_CARRIED_BYTES", 50_000)
+    texts = ["small", noise(40_000), '"' * 30_000, noise(30_000), "Größe"]
+    result: dict[str, Any] = {"rows": [noise(70_000), 2**100, 1.0]}
     chat, tool = ann.chat_sessions.create(), ann.tool_sessions.create()
     chat.record([{"content": text, "message_type": "user"} for text in texts])
     tool.record("dump", {"q": "small"}, result=result)
@@ -39,7 +47,7 @@ def test_what_is_too_large_for_a_request_comes_back_whole(
     assert (second.parameters, second.result) == (result, result)
 
     async def read() -> list[str]:
-        async with casefile.AsyncClient(stack.url, sign_in("ann@example.com")) as client:
+        async with casefile.AsyncClient(stack.url, sign_in("ann@client.example")) as client:
             session = client.chat_session(chat.session_id)
             return [message.content async for message in session.messages()]
 

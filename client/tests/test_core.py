@@ -99,14 +99,14 @@ def test_casefiles_are_shared(ann: casefile.Client, bob: casefile.Client) -> Non
     theirs = bob.casefile(folder.casefile_id)
     with pytest.raises(casefile.NotFound):
         theirs.read()
-    folder.share("bob@example.com", "editor")
+    folder.share("bob@client.example", "editor")
     assert theirs.read().metadata.tags == ["travel"]
     assert [each.session_id for each in theirs.sessions()] == [session.session_id]
-    assert bob.chat_session(session.session_id).say("Hello").user_id == "bob@example.com"
-    assert folder.check("bob@example.com").can_write
+    assert bob.chat_session(session.session_id).say("Hello").user_id == "bob@client.example"
+    assert folder.check("bob@client.example").can_write
     with pytest.raises(casefile.Forbidden):
         theirs.share("eve@example.com")
-    folder.unshare("bob@example.com")
+    folder.unshare("bob@client.example")
     with pytest.raises(casefile.NotFound):
         theirs.read()
     assert folder.update(notes="done").notes == "done"
@@ -116,7 +116,7 @@ def test_casefiles_are_shared(ann: casefile.Client, bob: casefile.Client) -> Non
 
 def test_whoever_follows_is_given_what_comes_until_the_end(stack: Stack, sign_in: SignIn) -> None:
     async def follow() -> tuple[list[str], list[tuple[str, str]]]:
-        async with casefile.AsyncClient(stack.url, sign_in("ann@example.com")) as client:
+        async with casefile.AsyncClient(stack.url, sign_in("ann@client.example")) as client:
             chat = await client.chat_sessions.create()
             tool = await client.tool_sessions.create()
 
@@ -143,7 +143,7 @@ def test_a_token_is_asked_for_again_when_it_is_refused(stack: Stack, sign_in: Si
     asked: list[str] = []
 
     def token() -> str:
-        asked.append("stale" if not asked else sign_in("ann@example.com"))
+        asked.append("stale" if not asked else sign_in("ann@client.example"))
         return asked[-1]
 
     async def fresh() -> str:

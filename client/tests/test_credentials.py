@@ -17,10 +17,10 @@ PASSWORD = "Aa1!correct horse battery staple"
 @pytest.fixture
 def user(stack: Stack) -> dict[str, Any]:
     """A user with a password, as `CognitoUser` takes it."""
-    stack.token("ann@example.com")
+    stack.token("ann@client.example")
     stack.client("cognito-idp").admin_set_user_password(
         UserPoolId=stack.outputs["UserPoolId"],
-        Username="ann@example.com",
+        Username="ann@client.example",
         Password=PASSWORD,
         Permanent=True,
     )
@@ -39,7 +39,7 @@ def test_a_user_signs_in_with_a_password_that_is_never_sent(
     def note(request: httpx.Request) -> None:
         sent.append(request.content)
 
-    asks = casefile.CognitoUser(**user, email="ann@example.com", password=PASSWORD)
+    asks = casefile.CognitoUser(**user, email="ann@client.example", password=PASSWORD)
     with (
         httpx.Client(event_hooks={"request": [note]}, timeout=60) as http,
         casefile.Client(stack.url, auth=asks, http=http) as client,
@@ -57,7 +57,7 @@ def test_a_user_signs_in_with_a_password_that_is_never_sent(
 
 
 def test_a_wrong_password_is_refused(stack: Stack, user: dict[str, Any]) -> None:
-    asks = casefile.CognitoUser(**user, email="ann@example.com", password="wrong")
+    asks = casefile.CognitoUser(**user, email="ann@client.example", password="wrong")
     with (
         casefile.Client(stack.url, auth=asks) as client,
         pytest.raises(casefile.Unauthenticated, match="Incorrect"),
@@ -68,7 +68,7 @@ def test_a_wrong_password_is_refused(stack: Stack, user: dict[str, Any]) -> None
 def test_a_token_that_ended_is_renewed_and_one_that_is_good_is_kept(
     stack: Stack, user: dict[str, Any]
 ) -> None:
-    asks = casefile.CognitoUser(**user, email="ann@example.com", password=PASSWORD)
+    asks = casefile.CognitoUser(**user, email="ann@client.example", password=PASSWORD)
     with casefile.Client(stack.url, auth=asks) as client:
         client.chat_sessions.create()
         first = asks._token

@@ -28,7 +28,7 @@ def test_what_the_page_shows_runs(
     variables = {
         **os.environ,
         "CASEFILE_URL": stack.url,
-        "CASEFILE_TOKEN": sign_in("ann@example.com"),
+        "CASEFILE_TOKEN": sign_in("ann@client.example"),
         "XDG_CONFIG_HOME": str(tmp_path),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }

@@ -37,7 +37,7 @@ class Forgetful(httpx.HTTPTransport):
 @pytest.fixture
 def forgetful(stack: Stack, sign_in: SignIn) -> Iterator[casefile.Client]:
     http = httpx.Client(transport=Forgetful(), timeout=60)
-    with http, casefile.Client(stack.url, sign_in("ann@example.com"), http=http) as client:
+    with http, casefile.Client(stack.url, sign_in("ann@client.example"), http=http) as client:
         yield client
 
 
@@ -53,8 +53,8 @@ def test_all_that_writes_is_done_once_though_each_first_answer_is_lost(
     assert tool.complete(begun, result={}).record == 3
     assert chat.record([{"content": "Hello", "message_type": "user"}]).record == 1
     assert tool.update(title="Journey").title == "Journey"
-    folder.share("bob@example.com")
-    folder.unshare("bob@example.com")
+    folder.share("bob@client.example")
+    folder.unshare("bob@client.example")
     attachment = forgetful.upload(b"bytes", name="a.bin")
     chat.record([{"content": "", "message_type": "user", "attachments": [attachment]}])
     assert tool.close().total_requests == 2
