@@ -196,7 +196,8 @@ def read_openai_sqlite(
                 "WHERE session_id = ? ORDER BY id",
                 (name,),
             )
-            stored = [Stored(str(row), _from_openai(text, time)) for row, text, time in rows]
+            # A row's number alone could be another's in another file.
+            stored = [Stored(_digest(row), _from_openai(*row[1:])) for row in rows]
             yield Conversation("openai-agents", str(name), stored)
 
 

@@ -153,6 +153,19 @@ def test_again_nothing_is_recorded_twice_and_only_what_is_new_is_recorded(
     assert [each.content for each in messages(ann, first)].count("Where to?") == 2
 
 
+def test_what_another_file_holds_by_the_same_name_is_not_taken_for_what_was_imported(
+    ann: casefile.Client, sqlite: Sqlite, name: str, tmp_path: Path
+) -> None:
+    other = Sqlite(tmp_path / "other.db")
+    sqlite.add(name, ITEMS[:1])
+    other.add(name, ITEMS[1:])
+    run(ann, read_openai_sqlite(sqlite.file))
+    (told,) = run(ann, read_openai_sqlite(other.file))
+    other.database.close()
+    assert (told.recorded, told.already) == (3, 0)
+    assert len(messages(ann, told)) == 4
+
+
 def test_one_that_breaks_off_goes_on_where_it_was(
     ann: casefile.Client, sqlite: Sqlite, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
