@@ -159,7 +159,7 @@ def _operation(operation: Operation[Any, Any], schemas: dict[str, Any]) -> dict[
         ]
     if method != "GET":
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
-    if method in ("POST", "PATCH"):
+    if method in ("PATCH", "POST", "PUT"):
         described["requestBody"] = _body(payload, example, in_path)
     described["parameters"] = parameters
     described["responses"] = {str(operation.status): _answer(operation), **_refusals(operation)}
@@ -237,6 +237,11 @@ _CREATING = ("create_casefile", "create_chat_session", "create_session")
 _CLOSING = ("close_chat_session", "close_session")
 _RECORDING = ("chat", "rewind_chat_session", "tool_execution", "tool_result")
 
+_RELEASING = (
+    *("delete_casefile", "delete_chat_session", "delete_session"),
+    "remove_session_from_casefile",
+)
+
 _ONLY: dict[type[errors.CasefileError], tuple[str, ...]] = {
     errors.ContentMissing: _RECORDING,
     errors.MethodNotAllowed: (),  # API Gateway lets no other method through.
@@ -246,6 +251,7 @@ _ONLY: dict[type[errors.CasefileError], tuple[str, ...]] = {
     errors.AlreadyCompleted: ("tool_result",),
     errors.PendingRequests: ("close_session",),
     errors.NotStanding: ("rewind_chat_session",),
+    errors.LegalHold: _RELEASING,
 }
 """The errors that only some operations answer with, and which these are."""
 

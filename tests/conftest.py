@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from casefile import bus, config, contents, cursors, dynamodb, session_log
+from casefile import archives, bus, config, contents, cursors, dynamodb, erasure, session_log
 from casefile.entry import Operation
 from casefile.errors import CasefileError
 from casefile.pages import Pages
@@ -64,6 +64,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(erasure, "SETTLING_SECONDS", 0)  # This table's indexes don't lag.
     with mock_aws():
         create_table(boto3.client("dynamodb"), "casefile-test")
         boto3.client("s3").create_bucket(Bucket=BUCKET)
@@ -86,6 +87,7 @@ def forget() -> None:
     config.configuration.cache_clear()
     bus.client.cache_clear()
     dynamodb.client.cache_clear()
+    archives._manifest.cache_clear()
     contents.client.cache_clear()
     cursors._key.cache_clear()
     session_log._memories.clear()

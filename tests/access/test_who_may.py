@@ -46,11 +46,13 @@ add_session_to_casefile   yyyynn..          y...nn..   yyyynn..
 remove_session_from_casefile yyyynn..       ........   yyyynn..
 update_session            yyyynn..          y.......   yyyynn..
 update_chat_session       yyyynn..          y.......   yyyynn..
+set_legal_hold            nyynnn..          nyynnn..   nyynnn..
 update_casefile           yyyynn..          yyyynn..   yyyynn..
 delete_casefile           nynnnn..          nynnnn..   nynnnn..
 create_session            yyyynn..          yyyynn..   yyyynn..
 create_chat_session       yyyynn..          yyyynn..   yyyynn..
 create_casefile           yyyyyyyy          yyyyyyyy   yyyyyyyy
+erase_user                ynnnnnnn          ynnnnnnn   ynnnnnnn
 create_upload             yyyyyyyy          yyyyyyyy   yyyyyyyy
 get_casefile              yyyyyy..          yyyyyy..   yyyyyy..
 grant_permission          nyynnn..          nyynnn..   nyynnn..
@@ -130,6 +132,8 @@ def payload_of(operation: str, world: dict[str, str]) -> dict[str, Any]:
         asked["casefile_id"] = world["casefile_id"]
     if operation == "close_session":
         asked["force"] = True
+    if operation == "erase_user":
+        asked["user_id"] = address("tom")
     return asked
 
 

@@ -60,7 +60,7 @@ def copies(stored: list[Item], word: str, number: int) -> Iterator[Item]:
             if item["sk"] == sessions.HEAD:
                 created = item["created_at"] + 1000 * count
                 copy["creation"] = lists.place(created, session_id)
-                copy["open_list"] = lists.name_of_open(session_id)
+                copy |= lists.at_stage("open", created, session_id)
             yield copy
 
 
@@ -135,7 +135,7 @@ def test_ten_thousand_are_gone_round_once_though_a_run_is_killed_half_way(
     meter.calls.clear()
     done = run()
     assert done["is_complete"]
-    assert (done["closed"], done["failed"]) == (IDLE // 2 - 1, 0)
+    assert (done["done"], done["failed"]) == (IDLE // 2 - 1, 0)
     after = logs()
     for session_id, records_before in before.items():
         if session_id in idle:
@@ -143,9 +143,9 @@ def test_ten_thousand_are_gone_round_once_though_a_run_is_killed_half_way(
         else:
             assert after[session_id] == records_before
     units = spent(meter)
-    # One to close, six to show it in lists; and the places that were noted.
-    assert units["UpdateItem"] == 6 * IDLE // 2
-    assert units["PutItem"] - done["closed"] <= done["seen"] / 100 + lists.OPEN_SHARDS
+    # One to close, seven to show it in lists; and the places that were noted.
+    assert units["UpdateItem"] == 7 * IDLE // 2
+    assert units["PutItem"] - done["done"] <= done["seen"] / 100 + lists.STAGE_SHARDS
     # A half for each head, another for each log, and the index.
     assert units["BatchGetItem"] <= done["seen"] / 2
     assert units["Query"] <= (IDLE // 2 + BUSY) / 2 + done["seen"] / 50
@@ -153,8 +153,8 @@ def test_ten_thousand_are_gone_round_once_though_a_run_is_killed_half_way(
 
 def test_who_is_active_costs_next_to_nothing(meter: Meter, before: Logs) -> None:
     meter.calls.clear()
-    assert run() == {"seen": BUSY + SHOWN, "closed": 0, "failed": 0, "is_complete": True}
-    assert meter.names.count("Query") - BUSY <= (BUSY + SHOWN) / 100 + 2 * lists.OPEN_SHARDS
+    assert run() == {"seen": BUSY + SHOWN, "done": 0, "failed": 0, "is_complete": True}
+    assert meter.names.count("Query") - BUSY <= (BUSY + SHOWN) / 100 + 2 * lists.STAGE_SHARDS
     assert meter.units <= (BUSY + SHOWN) * 0.6
 
 
@@ -163,4 +163,4 @@ def test_where_nobody_is_open_it_costs_a_handful_of_units(meter: Meter, before: 
     handler: Any = load("close_idle_sessions")
     assert handler({"idle_hours": 24 * 365}, Context())["seen"] == 0
     assert set(meter.names) == {"GetItem", "Query"}
-    assert meter.units <= 1 + 0.5 * (lists.OPEN_SHARDS + 1)  # One shard may come in two parts.
+    assert meter.units <= 1 + 0.5 * (lists.STAGE_SHARDS + 1)  # One shard may come in two parts.

@@ -107,7 +107,7 @@ OPERATIONS = {
     for path, item in json.loads(FILE.read_text())["paths"].items()
     for verb, method in item.items()
 }
-ENDING = ("delete_", "revoke_", "remove_", "close_")  # the last first
+ENDING = ("erase_", "delete_", "revoke_", "remove_", "close_")  # the last first
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,14 @@ def own(sign_in: SignIn) -> tuple[Caller, dict[str, Any]]:
     key = {"Idempotency-Key": request}
     eve.do("POST", f"/tool-sessions/{tool}/requests", {"tool_name": "search"}, headers=key)
     casefile_id = eve.do("POST", "/casefiles", {"title": "Pasted"})["casefile_id"]
-    return eve, {"ts": tool, "cs": chat, "casefile_id": casefile_id, "request_id": request}
+    held = eve.do("POST", "/casefiles", {"title": "Held"})["casefile_id"]
+    return eve, {
+        "ts": tool,
+        "cs": chat,
+        "casefile_id": casefile_id,
+        "request_id": request,
+        "held": held,
+    }
 
 
 @pytest.mark.parametrize(
@@ -134,7 +141,11 @@ def test_its_examples_work_when_they_are_pasted(
     eve, ids = own
     verb, path, described = OPERATIONS[operation]
     mine = ids | {"session_id": ids["cs" if path.startswith("/chat-sessions") else "ts"]}
+    if operation == "set_legal_hold":  # It would hinder what is to be deleted.
+        mine["casefile_id"] = ids["held"]
     given = {each["name"]: each["example"] for each in described["parameters"] if "example" in each}
+    if operation == "erase_user":
+        given["user_id"] = "eve@example.com"
     for name in re.findall(r"{(\w+)}", path):
         path = path.replace(f"{{{name}}}", given.pop(name, None) or mine[name])
     body = described.get("requestBody", {}).get("content", {}).get("application/json")

@@ -60,7 +60,11 @@ def newest(session_id: str) -> Any:
 
 
 def listed_as_open() -> set[str]:
-    return {item["pk"]["S"][8:] for item in stored() if "open_list" in item}
+    return {
+        item["pk"]["S"][8:]
+        for item in stored()
+        if item.get("stage_list", {"S": ""})["S"].startswith("open#")
+    }
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ def test_what_is_idle_is_closed_of_both_kinds_filed_or_not(
 ) -> None:
     if is_cold:
         forget()
-    assert run() == {"seen": 6, "closed": 6, "failed": 0, "is_complete": True}
+    assert run() == {"seen": 6, "done": 6, "failed": 0, "is_complete": True}
     for session_id in idle_ones:
         told = read(invoke, session_id)
         assert told["active"] is False
@@ -126,7 +130,7 @@ def test_who_is_active_by_the_log_stays_open_though_the_head_says_otherwise(
 ) -> None:
     say(invoke, idle_ones[0])
     say(invoke, idle_ones[5])
-    assert run()["closed"] == 4
+    assert run()["done"] == 4
     assert [each for each in idle_ones if read(invoke, each)["active"]] == [
         idle_ones[0],
         idle_ones[5],
@@ -139,15 +143,15 @@ def test_who_is_active_by_the_head_is_not_even_looked_at(invoke: Invoke, calls: 
         session_id = create(invoke)
     invoke("update_chat_session", {"session_id": session_id, "title": "Still mine"})
     calls.clear()
-    assert run() == {"seen": 1, "closed": 0, "failed": 0, "is_complete": True}
-    queries = ["Query"] * lists.OPEN_SHARDS
+    assert run() == {"seen": 1, "done": 0, "failed": 0, "is_complete": True}
+    queries = ["Query"] * lists.STAGE_SHARDS
     assert sorted(calls) == ["BatchGetItem", "GetItem", "PutItem", *queries]
 
 
 def test_a_session_that_is_young_is_not_even_found(invoke: Invoke, calls: list[str]) -> None:
     create(invoke)
     calls.clear()
-    assert run() == {"seen": 0, "closed": 0, "failed": 0, "is_complete": True}
+    assert run() == {"seen": 0, "done": 0, "failed": 0, "is_complete": True}
     assert set(calls) == {"GetItem", "Query"}
 
 
@@ -168,7 +172,7 @@ def test_what_is_recorded_between_the_look_and_the_closing_keeps_the_session_ope
 
     with monkeypatch.context() as patched:
         patched.setattr(session_log, "glance", overtaken)
-        assert run() == {"seen": 6, "closed": 5, "failed": 0, "is_complete": True}
+        assert run() == {"seen": 6, "done": 5, "failed": 0, "is_complete": True}
     told = read(invoke, chosen)
     assert (told["active"], told["request_count"]) == (True, 2)
     assert listed_as_open() == {chosen}
@@ -187,7 +191,7 @@ def test_what_is_deleted_between_the_look_and_the_closing_stays_deleted(
 
     with monkeypatch.context() as patched:
         patched.setattr(session_log, "glance", overtaken)
-        assert run()["closed"] == 5
+        assert run()["done"] == 5
     assert listed_as_open() == set()
     with pytest.raises(NotFound):
         read(invoke, chosen)
@@ -203,7 +207,7 @@ def test_two_runs_at_once_close_each_session_once(
         if next(others, False):
             ours = session_log._memories
             monkeypatch.setattr(session_log, "_memories", session_log.Memories())
-            assert run()["closed"] == 6
+            assert run()["done"] == 6
             monkeypatch.setattr(session_log, "_memories", ours)
         return looked
 
@@ -217,7 +221,7 @@ def test_two_runs_at_once_close_each_session_once(
 def test_a_second_run_changes_nothing(invoke: Invoke, idle_ones: list[str]) -> None:
     run()
     before = stored()
-    assert run() == {"seen": 0, "closed": 0, "failed": 0, "is_complete": True}
+    assert run() == {"seen": 0, "done": 0, "failed": 0, "is_complete": True}
     assert stored() == before
 
 
@@ -226,10 +230,10 @@ def test_a_closing_that_no_head_shows_is_shown(
 ) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(sessions, "mark_closed", lambda *_: None)
-        assert run()["closed"] == 6
+        assert run()["done"] == 6
     logs = [item for item in stored() if item["sk"]["S"].isdigit()]
     assert len(listed_as_open()) == 6
-    assert run()["closed"] == 0
+    assert run()["done"] == 0
     assert listed_as_open() == set()
     assert logs == [item for item in stored() if item["sk"]["S"].isdigit()]
 
@@ -246,9 +250,9 @@ def test_a_session_that_cannot_be_closed_stops_no_other(
 
     with monkeypatch.context() as broken:
         broken.setattr(session_log, "close", fail)
-        assert run() == {"seen": 6, "closed": 5, "failed": 1, "is_complete": True}
+        assert run() == {"seen": 6, "done": 5, "failed": 1, "is_complete": True}
     assert listed_as_open() == {idle_ones[2]}
-    assert run()["closed"] == 1
+    assert run()["done"] == 1
 
 
 def put_back(items: list[dict[str, Any]]) -> None:
@@ -274,12 +278,12 @@ def kept() -> list[dict[str, Any]]:
 def test_whatever_call_fails_the_next_run_ends_in_the_same_state(
     invoke: Invoke, idle_ones: list[str], monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr(lists, "OPEN_SHARDS", 1)
-    monkeypatch.setattr(lists, "OPEN_AT_ONCE", 2)
+    monkeypatch.setattr(lists, "STAGE_SHARDS", 1)
+    monkeypatch.setattr(lists, "STAGE_AT_ONCE", 2)
     pending, filed, active = idle_ones[0], idle_ones[4], idle_ones[5]
     say(invoke, active)
     before = [
-        item | {"open_list": {"S": "open#0"}} if "open_list" in item else item
+        item | {"stage_list": {"S": "open#0"}} if "stage_list" in item else item
         for item in stored()
         if item["pk"]["S"][8:] in (pending, filed, active)
     ]
@@ -306,7 +310,7 @@ def test_out_of_time_it_stops_and_the_next_run_goes_on_and_comes_round(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last of each three sessions is idle; the time is up at the second idle one."""
-    monkeypatch.setattr(lists, "OPEN_AT_ONCE", 3)
+    monkeypatch.setattr(lists, "STAGE_AT_ONCE", 3)
     with at(LONG_AGO):
         all_of_them = [create(invoke) for _ in range(30)]
     for session_id in all_of_them[::2]:
@@ -338,7 +342,7 @@ def test_out_of_time_it_stops_and_the_next_run_goes_on_and_comes_round(
 def test_what_takes_all_the_time_there_is_holds_up_no_other(
     invoke: Invoke, idle_ones: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "OPEN_AT_ONCE", 1)
+    monkeypatch.setattr(lists, "STAGE_AT_ONCE", 1)
     glance = session_log.glance
 
     def dawdle(session_id: str) -> Any:
@@ -356,7 +360,7 @@ def test_what_takes_all_the_time_there_is_holds_up_no_other(
 
 def test_nothing_is_begun_without_time(invoke: Invoke, idle_ones: list[str]) -> None:
     before = stored()
-    assert run(seconds=1) == {"seen": 0, "closed": 0, "failed": 0, "is_complete": False}
+    assert run(seconds=1) == {"seen": 0, "done": 0, "failed": 0, "is_complete": False}
     assert stored() == before
 
 
@@ -375,6 +379,6 @@ def test_the_event_file_is_understood(invoke: Invoke, monkeypatch: pytest.Monkey
     monkeypatch.setattr(idle, "now", lambda: now() + timedelta(days=31))
     path = Path(__file__).parents[1] / "events/close_idle_sessions/schedule.json"
     handler: Any = load("close_idle_sessions")
-    assert handler(json.loads(path.read_text()), Context())["closed"] == 1
+    assert handler(json.loads(path.read_text()), Context())["done"] == 1
     assert read(invoke, session_id)["active"] is False
-    assert dynamodb.get(dynamodb.to_attributes({"pk": "PLACE#idle", "sk": "HEAD"})) is not None
+    assert dynamodb.get(dynamodb.to_attributes({"pk": "PLACE#open", "sk": "HEAD"})) is not None

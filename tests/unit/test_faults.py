@@ -34,6 +34,7 @@ OF_ITS_TIME = {
     "deleting_at",
     "filed_at",
     "seal",
+    "since",
     "taken_out_at",
     "ttl",
     "updated_at",

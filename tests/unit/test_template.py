@@ -48,7 +48,7 @@ def test_rights_are_named_one_by_one(name: str) -> None:
             assert statement["Effect"] == "Allow"
             assert not any("*" in action for action in statement["Action"])
             resource = json.dumps(statement["Resource"])
-            named = r"Contents.Arn}/(content|incoming)/\*|:function:\$\{AWS::StackName}_\*"
+            named = r"Contents.Arn}/(content|incoming|archive)/\*|:function:\$\{AWS::StackName}_\*"
             assert "*" not in re.sub(named, "", resource)
 
 
@@ -129,7 +129,7 @@ def test_a_body_that_must_be_there_is_validated(operation: str) -> None:
     is_validated = "RequestModel" in event["Properties"]
     if needed - in_path and not handler.route.startswith("GET "):
         assert is_validated
-    assert is_validated <= handler.route.startswith(("POST ", "PATCH "))
+    assert is_validated <= handler.route.startswith(("POST ", "PATCH ", "PUT "))
 
 
 def test_every_route_asks_who_is_there_but_those_of_pages() -> None:

@@ -33,6 +33,17 @@ def time_limit(seconds: float) -> Iterator[None]:
         _deadline.reset(token)
 
 
+@contextlib.contextmanager
+def sparing(seconds: float) -> Iterator[None]:
+    """Let attempts inside end so much earlier than those that come after."""
+    deadline = _deadline.get()
+    token = _deadline.set(None if deadline is None else deadline - seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
 def check_time(seconds: float = 0) -> None:
     """Raise Unavailable if there is no time left for another call that may take `seconds`."""
     deadline = _deadline.get()

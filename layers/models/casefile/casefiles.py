@@ -23,12 +23,14 @@ from pydantic_models.canonical import (
     CasefileACL,
     CasefileMetadata,
     CasefileModel,
+    LegalHoldEntry,
     PermissionLevel,
 )
 from pydantic_models.operations import (
     CreateCasefileRequest,
     GetCasefilePayload,
     ListCasefilesPayload,
+    SetLegalHoldRequest,
     UpdateCasefileRequest,
 )
 from pydantic_models.views import CasefileSummary
@@ -36,7 +38,8 @@ from pydantic_models.views import CasefileSummary
 from . import access, creation, dynamodb, grants, lists
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
-from .errors import Forbidden, NotFound
+from .errors import Forbidden, LegalHold, NotFound
+from .log import logger
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -66,6 +69,7 @@ class CasefileHead:
     metadata: dict[str, Any]
     notes: str | None
     changed_by: bytes | None
+    hold: LegalHoldEntry | None
 
 
 def partition(casefile_id: str) -> str:
@@ -92,6 +96,15 @@ def _head(casefile_id: str, item: Item) -> CasefileHead:
         metadata=json.loads(item["metadata"]),
         notes=item.get("notes"),
         changed_by=item.get("changed_by"),
+        hold=_hold(item),
+    )
+
+
+def _hold(item: Item) -> LegalHoldEntry | None:
+    if "held_at" not in item:
+        return None
+    return LegalHoldEntry(
+        placed_by=item["held_by"], placed_at=text_of(item["held_at"]), reason=item.get("held_for")
     )
 
 
@@ -226,6 +239,7 @@ def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | 
         session_ids=[_identifier(entry) for entry in page.items],
         session_count=head.session_count,
         notes=head.notes,
+        legal_hold=head.hold,
     )
     return casefile, page.cursor
 
@@ -249,10 +263,13 @@ def release_session(
 ) -> int:
     """Do `writes(total)` to a session filed here, and count one session less: all or nothing.
 
-    Returns the total without it. Raises TransactionFailed if a condition of `writes` did not hold.
+    Returns the total without it. Raises LegalHold, and TransactionFailed if a condition of `writes`
+    did not hold.
     """
     for _ in attempts(f"Casefile {casefile_id}"):
         casefile = _head(casefile_id, dynamodb.get(key(casefile_id)) or {})
+        if casefile.hold is not None:
+            raise LegalHold(casefile_id)
         total = casefile.session_count - 1
         try:
             dynamodb.transact([counting(casefile, -1), *writes(total)])
@@ -291,6 +308,49 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
     return read(GetCasefilePayload(casefile_id=casefile_id), request.user_id)[0]
 
 
+def hold(request: SetLegalHoldRequest) -> LegalHoldEntry | None:
+    """Put a casefile under legal hold, or lift it; returns the hold as it is then.
+
+    A hold that is there stays as it was placed. Raises NotFound and Forbidden.
+    """
+    asked, user_id = request.payload, request.user_id
+    casefile_id = asked.casefile_id
+    for _ in attempts(f"Casefile {casefile_id}"):
+        casefile = find(casefile_id, user_id)
+        if (casefile.hold is not None) == asked.hold:
+            return casefile.hold
+        at = max(to_milliseconds(now()), casefile.updated_at)
+        made: Item = _active(casefile_id, at)
+        if asked.hold:
+            made |= {"held_at": at, "held_by": user_id}
+            made |= {"held_for": asked.reason} if asked.reason else {}
+        setting, values = dynamodb.setting(made)
+        lifted = "" if asked.hold else ", held_at, held_by, held_for"
+        with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
+            item = dynamodb.update(
+                key(casefile_id),
+                f"{setting} REMOVE news{lifted}",
+                condition="user_id = :owner AND attribute_not_exists(deleting_at)"
+                f" AND attribute_{'not_' if asked.hold else ''}exists(held_at)",
+                values=values | {":owner": casefile.user_id},
+            )
+            logger.info(
+                "legal hold changed",
+                casefile_id=casefile_id,
+                user_id=user_id,
+                is_held=asked.hold,
+                request_id=str(request.request_id),
+            )
+            return _hold(item)
+    raise AssertionError("attempts() ends by raising")
+
+
+def check_hold(casefile_id: str) -> None:
+    """Raise LegalHold if a casefile is under it now."""
+    if "held_at" in (dynamodb.get(key(casefile_id)) or {}):
+        raise LegalHold(casefile_id)
+
+
 def counting(casefile: CasefileHead, more: int) -> TransactWriteItemTypeDef:
     """The write that counts sessions, if as many are filed as were seen."""
     at = max(to_milliseconds(now()), casefile.updated_at)
@@ -303,7 +363,7 @@ def counting(casefile: CasefileHead, more: int) -> TransactWriteItemTypeDef:
             "Key": key(casefile.casefile_id),
             "UpdateExpression": f"{setting} REMOVE news",
             "ConditionExpression": "session_count = :count AND user_id = :owner"
-            + (" AND attribute_not_exists(deleting_at)" if more > 0 else ""),
+            f" AND attribute_not_exists({'deleting_at' if more > 0 else 'held_at'})",
             "ExpressionAttributeValues": to_attributes(
                 values | {":count": casefile.session_count, ":owner": casefile.user_id}
             ),

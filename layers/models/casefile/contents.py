@@ -13,12 +13,11 @@ from __future__ import annotations
 import contextlib
 import functools
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from datetime import timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import boto3
@@ -33,20 +32,15 @@ from . import aws
 from .attempts import attempts
 from .config import configuration
 from .errors import ContentMissing, NotFound
+from .parallel import in_parallel
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-
-Thing = TypeVar("Thing")
-Made = TypeVar("Made")
 
 LINK_LIFE = timedelta(minutes=15)
 
 COPY_SECONDS = 10
 """What a copy of the largest attachment may take."""
-
-AT_ONCE = 8
-"""Objects fetched at the same time."""
 
 MAX_DELETED = 1000
 """Keys of one DeleteObjects."""
@@ -74,7 +68,7 @@ def put(session_id: str, content: str) -> None:
     with aws.calling():
         client().put_object(
             Bucket=_bucket(),
-            Key=_content_key(session_id, digest.hexdigest()),
+            Key=content_key(session_id, digest.hexdigest()),
             Body=body,
             ContentType="application/json",
             ChecksumSHA256=b64encode(digest.digest()).decode(),
@@ -83,18 +77,36 @@ def put(session_id: str, content: str) -> None:
 
 def get_many(session_id: str, digests: Sequence[str]) -> list[str]:
     """The contents that records point at. Raises NotFound if the session was just deleted."""
-    return _in_parallel(lambda digest: _get(session_id, digest), digests)
+    client()
+    return in_parallel(lambda digest: _get(session_id, digest), digests)
 
 
 def _get(session_id: str, digest: str) -> str:
-    key = _content_key(session_id, digest)
+    return fetch(content_key(session_id, digest)).decode()
+
+
+def fetch(key: str, begin: int = 0, end: int | None = None) -> bytes:
+    """An object, or its bytes from one up to another. Raises NotFound."""
+    last = "" if end is None else end - 1
     try:
         with aws.calling():
-            return client().get_object(Bucket=_bucket(), Key=key)["Body"].read().decode()
+            found = client().get_object(Bucket=_bucket(), Key=key, Range=f"bytes={begin}-{last}")
+            return found["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] not in _NOT_THERE:
             raise
-        raise NotFound(f"The content of session {session_id} is not there any more.") from None
+        raise NotFound("The content of this session is not there any more.") from None
+
+
+def size_of(key: str) -> int | None:
+    """How many bytes an object has; None if there is none."""
+    try:
+        with aws.calling():
+            return client().head_object(Bucket=_bucket(), Key=key)["ContentLength"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _NOT_THERE:
+            raise
+        return None
 
 
 def take_over(session_id: str, user_id: str, attachments: Iterable[AttachmentPayload]) -> None:
@@ -103,12 +115,13 @@ def take_over(session_id: str, user_id: str, attachments: Iterable[AttachmentPay
     Raises ContentMissing for what isn't there, whole and with that digest.
     """
     wanted = {(attachment.sha256, attachment.size): attachment for attachment in attachments}
-    _in_parallel(functools.partial(_take_over, session_id, user_id), list(wanted.values()))
+    client()
+    in_parallel(functools.partial(_take_over, session_id, user_id), list(wanted.values()))
 
 
 def _take_over(session_id: str, user_id: str, attachment: AttachmentPayload) -> None:
     incoming = _incoming_key(user_id, attachment.sha256)
-    kept = _content_key(session_id, attachment.sha256)
+    kept = content_key(session_id, attachment.sha256)
     if _tag(kept, attachment) is not None:  # It was taken over before; the upload may be gone.
         return
     for _ in attempts(f"Upload {attachment.sha256}"):
@@ -189,7 +202,7 @@ def link(
         "get_object",
         Params={
             "Bucket": _bucket(),
-            "Key": _content_key(session_id, digest),
+            "Key": content_key(session_id, digest),
             "ResponseContentDisposition": f"attachment; filename*=UTF-8''{file_name}",
             "ResponseContentType": content_type,
         },
@@ -202,19 +215,30 @@ def discard(session_id: str, digests: Iterable[str]) -> None:
     """Delete some contents of a session that is gone."""
     for digest in digests:
         with aws.calling():
-            client().delete_object(Bucket=_bucket(), Key=_content_key(session_id, digest))
+            client().delete_object(Bucket=_bucket(), Key=content_key(session_id, digest))
+
+
+def uploads(user_id: str) -> list[str]:
+    """The keys of some of what a user uploaded and no record took over; none if there is none."""
+    return _keys(_incoming_key(user_id, ""))
+
+
+def delete_upload(key: str) -> None:
+    """Delete what was uploaded."""
+    with aws.calling():
+        client().delete_object(Bucket=_bucket(), Key=key)
+
+
+def _keys(prefix: str) -> list[str]:
+    with aws.calling():
+        found = client().list_objects_v2(Bucket=_bucket(), Prefix=prefix, MaxKeys=MAX_DELETED)
+    return [content["Key"] for content in found.get("Contents", [])]
 
 
 def delete_all(session_id: str) -> None:
     """Delete all content of a session. Interrupted, it goes on when it is done again."""
-    while True:
-        with aws.calling():
-            found = client().list_objects_v2(
-                Bucket=_bucket(), Prefix=_content_key(session_id, ""), MaxKeys=MAX_DELETED
-            )
-        keys: list[Any] = [{"Key": content["Key"]} for content in found.get("Contents", [])]
-        if not keys:
-            return
+    while found := _keys(content_key(session_id, "")):
+        keys: list[Any] = [{"Key": key} for key in found]
         with aws.calling():
             answer = client().delete_objects(
                 Bucket=_bucket(), Delete={"Objects": keys, "Quiet": True}
@@ -241,24 +265,12 @@ def are_linked() -> bool:
     return _are_linked.get()
 
 
-def _in_parallel(do: Callable[[Thing], Made], things: Sequence[Thing]) -> list[Made]:
-    if len(things) < 2:
-        return [do(thing) for thing in things]
-    client()  # Clients may be used by many threads, but not made by them.
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        # Each in a context of its own: they share the deadline.
-        waiting: list[Any] = [pool.submit(copy_context().run, do, thing) for thing in things]
-        try:
-            return [each.result() for each in waiting]
-        finally:  # After a failure, nobody waits for what has not begun.
-            pool.shutdown(cancel_futures=True)
-
-
 def _bucket() -> str:
     return configuration().bucket_name
 
 
-def _content_key(session_id: str, digest: str) -> str:
+def content_key(session_id: str, digest: str) -> str:
+    """Where a session's content of this digest lies."""
     return f"content/{session_id}/{digest}"
 
 

@@ -3,7 +3,9 @@
 1. At once, the slot after the newest record gets a dead stub, so no append can win it; the head
    becomes a tombstone; and the casefile that it was filed in counts one session less.
 2. Every record is overwritten by a dead stub; the stubs expire a day later.
-3. What the records pointed at in the bucket is deleted.
+3. What the records pointed at in the bucket is deleted, and so is the archive of the session.
+   Until then its tombstone is in the list of what is deleted, by which an end is put to it that
+   nobody asks for any more.
 
 Overwriting costs what deleting would, and leaves no slot free that an instance with an old memory
 could win: whoever meets a stub or the tombstone learns that there is no such session. The
@@ -12,7 +14,9 @@ and a digest by which only the owner can repeat it, and nothing of what the sess
 
 A casefile is marked first, so nothing more is filed in it, and nobody comes through it any more;
 then its sessions are taken out or deleted, until its count is none; then its grants go, and its
-head becomes a tombstone, which keeps its title for the answer.
+head becomes a tombstone. Its title stays for a time beside it, for the answer to a repetition.
+
+    pk CASEFILE#<casefile_id>   sk TITLE
 """
 
 from __future__ import annotations
@@ -24,15 +28,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_models.base.times import now, to_milliseconds
 
-from . import access, casefiles, contents, dynamodb, grants, records, sessions
+from . import access, archives, casefiles, contents, dynamodb, grants, lists, records, sessions
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed
+from .errors import LegalHold
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 STUB_SECONDS = 24 * 60 * 60
 """How long a dead stub holds its slot: far longer than any instance remembers a session."""
+
+TITLE_SECONDS = 15 * 24 * 60 * 60
+"""How long a repeated deletion is told the title of the casefile: as long as a request may be."""
+
+TITLE_SLOT = "TITLE"
+
+TITLE, DELETING = "title", "deleting"
+"""Of the lists of somebody's casefiles that are deleted but for the title, or half deleted."""
 
 
 def delete(session_id: str, user_id: str) -> int:
@@ -42,10 +55,18 @@ def delete(session_id: str, user_id: str) -> int:
     is more to delete than there is time.
     """
     deleted_at = _bury(session_id, user_id)
+    clear(session_id)
+    return deleted_at
+
+
+def clear(session_id: str) -> bool:
+    """Remove whatever is left of a deleted session. Raises Unavailable, as `delete` does."""
     for page in records.slots(session_id):
         dynamodb.put_many([_stub(session_id, number) for number, is_dead in page if not is_dead])
     contents.delete_all(session_id)
-    return deleted_at
+    archives.delete(session_id)
+    sessions.mark_settled(session_id, "deleted")
+    return True
 
 
 def _bury(session_id: str, user_id: str) -> int:
@@ -65,6 +86,7 @@ def _bury(session_id: str, user_id: str) -> int:
             "owner": owner,
             "deleted_at": deleted_at,
             "news": True,
+            **lists.at_stage("deleted", deleted_at, session_id),
         }
         stub = _stub(session_id, int(newest["sk"]) + 1 if newest else 1)
         with contextlib.suppress(TransactionFailed):  # Something was appended, or filed, just now.
@@ -123,14 +145,35 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
                 for _, item in grants.everyone(casefile_id)
             ]
         )
-        head = {
-            **{name: head[name] for name in ("pk", "sk", "title", "deleting_at")},
+        at = head["deleting_at"]
+        title = _title_key(casefile_id) | {
+            "title": head["title"],
+            "ttl": at // 1000 + TITLE_SECONDS,
+            "owner_list": lists.name(TITLE, user_id),
+            "creation": lists.place(at, casefile_id),
+        }
+        tombstone = {
+            "pk": head["pk"],
+            "sk": head["sk"],
             "owner": owner,
-            "deleted_at": head["deleting_at"],
+            "deleting_at": at,
+            "deleted_at": at,
             "news": True,
         }
-        dynamodb.put_many([head])
-    return DeletedCasefile(head["title"], head["deleted_at"])
+        dynamodb.put_many([title])
+        dynamodb.put_many([tombstone])
+        return DeletedCasefile(head["title"], at)
+    kept = dynamodb.get(dynamodb.to_attributes(_title_key(casefile_id))) or {}
+    return DeletedCasefile(kept.get("title", ""), head["deleted_at"])
+
+
+def forget_title(casefile_id: str) -> None:
+    """Forget what a deleted casefile was called."""
+    dynamodb.delete_many([_title_key(casefile_id)])
+
+
+def _title_key(casefile_id: str) -> Item:
+    return {"pk": casefiles.partition(casefile_id), "sk": TITLE_SLOT}
 
 
 def _marked(casefile_id: str, user_id: str, owner: bytes) -> Item:
@@ -141,13 +184,19 @@ def _marked(casefile_id: str, user_id: str, owner: bytes) -> Item:
             if user_id != head.get("user_id") and owner != head.get("owner"):
                 raise access.missing_casefile(casefile_id)
             return head
-        casefiles.find(casefile_id, user_id)
+        if casefiles.find(casefile_id, user_id).hold is not None:
+            raise LegalHold(casefile_id)
         with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
             return dynamodb.update(
                 casefiles.key(casefile_id),
-                "SET deleting_at = :now REMOVE owner_list, news",
-                condition="user_id = :user AND attribute_not_exists(deleting_at)",
-                values={":now": to_milliseconds(now()), ":user": user_id},
+                "SET deleting_at = :now, owner_list = :deleting REMOVE news",
+                condition="user_id = :user AND attribute_not_exists(deleting_at)"
+                " AND attribute_not_exists(held_at)",
+                values={
+                    ":now": to_milliseconds(now()),
+                    ":user": user_id,
+                    ":deleting": lists.name(DELETING, user_id),
+                },
             )
     raise AssertionError("attempts() ends by raising")
 

@@ -32,7 +32,7 @@ from pydantic_models.base import (
 from pydantic_models.base.times import from_milliseconds, now, to_text
 from pydantic_models.operations import ExportPayload
 
-from . import access, api, contents, dynamodb, inbox, metrics
+from . import access, api, archives, contents, dynamodb, inbox, metrics
 from .access import Needs
 from .attempts import time_limit
 from .config import configuration, is_lambda
@@ -124,6 +124,7 @@ class Operation(Generic[RequestT, PayloadT]):
         """The answer as a door gives it: with contents whole or, if that is too much, by links."""
         request = self._request(envelope)
         metrics.begin()
+        archives.begin()
         try:
             return api.check_size(carry(self._answer(request)))
         except AnswerTooLarge:
@@ -148,7 +149,7 @@ class Operation(Generic[RequestT, PayloadT]):
             status=answer.status,
             payload=answer.payload,
             timestamp=to_text(now() if answer.at is None else from_milliseconds(answer.at)),
-            metadata=answer.metadata,
+            metadata=answer.metadata | archives.told(),
         )
 
     def _request(self, envelope: dict[str, Any]) -> RequestT:

@@ -14,6 +14,7 @@
     │   ├── AlreadyCompleted       request_already_completed
     │   ├── PendingRequests        requests_pending
     │   ├── NotStanding            message_not_standing
+    │   ├── LegalHold              legal_hold
     │   └── Overtaken
     ├── TooLarge              413  too_large
     └── Unavailable           503  unavailable
@@ -129,6 +130,18 @@ class NotStanding(Conflict):
     """The message was withdrawn or replaced."""
 
     code = "message_not_standing"
+
+
+class LegalHold(Conflict):
+    """A casefile's legal hold keeps it, and what is filed in it."""
+
+    code = "legal_hold"
+
+    def __init__(self, casefile_id: str) -> None:
+        super().__init__(
+            f"Casefile {casefile_id} is under legal hold: neither it nor what is filed in it can "
+            "be deleted or taken out, until an admin of it lifts the hold."
+        )
 
 
 class Overtaken(Conflict):

@@ -10,6 +10,7 @@ by which the same request sent again is known.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,7 @@ from pydantic_models.operations import GrantPermissionRequest, RevokePermissionR
 from . import access, casefiles, dynamodb, lists
 from .access import ADMIN, NONE, OWNER, Grant
 from .attempts import attempts
-from .dynamodb import Item, TransactionFailed, to_attributes
+from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
 from .errors import BadRequest, NotFound
 from .log import logger
 
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 KIND = "grant"
 """Of the lists in which people find what is shared with them."""
+
+REVOKED = "revoked"
+"""Of the lists of what is not any more, while it is remembered."""
+
+ERASED = "svc_erased"
+"""Named in place of a user who was erased."""
 
 EVERYBODY = "*"
 """In place of a user: all who are signed in."""
@@ -70,7 +77,7 @@ def _grant(item: Item | None) -> Grant | None:
 
 def look(casefile_id: str, *users: str) -> Permissions | None:
     """What is granted to users and to everybody in a casefile now; None if there is none."""
-    slots = {casefiles.HEAD, *(_slot(user) for user in (*users, EVERYBODY))}
+    slots = {casefiles.HEAD, *(slot(user) for user in (*users, EVERYBODY))}
     keys = [to_attributes({"pk": casefiles.partition(casefile_id), "sk": sk}) for sk in slots]
     found = {item["sk"]: item for item in dynamodb.get_many(keys)}
     casefile = found.pop(casefiles.HEAD, None)
@@ -187,11 +194,12 @@ def _change(
         if after is before is NONE:
             raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
         given = {"granted_by": user, "at": permissions.at, "request_id": is_repeated}
-        listed = {} if after in (OWNER, NONE) else _listed(casefile_id, target, permissions.at)
+        listed = {} if after is OWNER else _listed(casefile_id, target, permissions.at, after)
         granted = {"level": after.value, **given, **more, **listed}
         writes = [_put(casefile_id, target, seen, granted)]
         if after is OWNER:
-            mine = {"level": ADMIN.value, **given, **_listed(casefile_id, user, permissions.at)}
+            listed = _listed(casefile_id, user, permissions.at, ADMIN)
+            mine = {"level": ADMIN.value, **given, **listed}
             writes += [
                 _put(casefile_id, user, permissions.grants.get(user), mine),
                 casefiles.handing_over(permissions.casefile, target, permissions.at),
@@ -217,10 +225,34 @@ def _change(
     raise AssertionError("attempts() ends by raising")
 
 
-def _listed(casefile_id: str, user: str, at: int) -> Item:
+def _listed(casefile_id: str, user: str, at: int, level: PermissionLevel) -> Item:
     """Where somebody finds what is shared with them, and that it is to be told."""
-    listed = {"owner_list": lists.name(KIND, user), "creation": lists.place(at, casefile_id)}
-    return listed | {"news": True}
+    kind = REVOKED if level is NONE else KIND
+    listed: Item = {"owner_list": lists.name(kind, user), "creation": lists.place(at, casefile_id)}
+    return listed | ({} if level is NONE else {"news": True})
+
+
+def forget(casefile_id: str, user: str) -> None:
+    """Take a user's name out of a casefile of somebody else: the grant, and whom the user gave to.
+
+    What the user gave to others stays theirs.
+    """
+    for granted, item in everyone(casefile_id):
+        if granted != user and item["granted_by"] == user:
+            _replace_name(item, "granted_by", user)
+    for name in ("created_by", "held_by"):
+        _replace_name({"pk": casefiles.partition(casefile_id), "sk": casefiles.HEAD}, name, user)
+    dynamodb.delete_many([_key(casefile_id, user)])
+
+
+def _replace_name(item: Item, name: str, user: str) -> None:
+    with contextlib.suppress(ConditionFailed):  # It names another.
+        dynamodb.update(
+            to_attributes({"pk": item["pk"], "sk": item["sk"]}),
+            f"SET {name} = :erased REMOVE news",
+            condition=f"{name} = :user",
+            values={":erased": ERASED, ":user": user},
+        )
 
 
 def _put(casefile_id: str, user: str, seen: Item | None, item: Item) -> TransactWriteItemTypeDef:
@@ -254,8 +286,9 @@ def _as_seen(seen: Item | None) -> tuple[str, dict[str, Any]]:
 
 
 def _key(casefile_id: str, user: str) -> Item:
-    return {"pk": casefiles.partition(casefile_id), "sk": _slot(user)}
+    return {"pk": casefiles.partition(casefile_id), "sk": slot(user)}
 
 
-def _slot(user: str) -> str:
+def slot(user: str) -> str:
+    """Where the grant of a user is, in its casefile's partition."""
     return f"GRANT#{user}"

@@ -1,7 +1,6 @@
 """Idle sessions: found by an index, closed one by one, from where the last run had come to.
 
-The idea: the open sessions are a list of their own, in which each has its place until it is closed.
-A run goes once round that list, from the place it finds noted; it asks the heads, a hundred at a
+The idea: a run goes round the open sessions (see rounds.py); it asks the heads, a hundred at a
 time, and, where they show nothing of late, the log itself.
 
 What follows:
@@ -10,20 +9,14 @@ What follows:
 - A closing names the record that it follows. If anything was recorded since the look, it is not
   put; so it needs no strong read, and nothing active is closed.
 - Its request id follows from the session and that record: two runs at once close it once.
-- What is closed has left the list. A run that is stopped anywhere leaves the rest in it, and a
-  closing that no head shows yet is shown by whoever comes next.
-- The place is noted before its page is worked on, so what can't be closed, however long that
-  takes, holds up no other; the round comes back to it. The note is a hint, and may be any place.
+- A closing that no head shows yet is shown by whoever comes next.
 
 The guarantee: a run that comes to its end has closed every session that was idle when it began,
 save those that it logs as not closed, and none in which anything was recorded since.
-
-    pk PLACE#idle   sk HEAD   where the next run goes on
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -33,32 +26,14 @@ from pydantic_models.base.times import now, to_milliseconds
 from pydantic_models.canonical.record import Record
 from pydantic_models.operations import CloseChatSessionRequest, CloseSessionRequest
 
-from . import dynamodb, lists, session_log, sessions, transcript
-from .attempts import check_time
-from .dynamodb import Item, to_attributes
-from .errors import NotFound, Overtaken, Unavailable
-from .lists import OpenPlace
+from . import session_log, sessions, transcript
 from .log import logger
+from .rounds import Round, go_round
 from .session_log import Entry
 from .sessions import SessionHead
 
-_PLACE: Item = {"pk": "PLACE#idle", "sk": "HEAD"}
-
 _CLOSINGS = UUID("c2d1f5f2-6a0a-4f0e-8f36-0d2f1c3f7b52")
 """Namespace of the request ids of closings."""
-
-
-@dataclass
-class Round:
-    """What a run did: the open sessions it came to, those it closed, those it could not close.
-
-    `is_complete` tells whether it came all the way round.
-    """
-
-    seen: int = 0
-    closed: int = 0
-    failed: int = 0
-    is_complete: bool = False
 
 
 def close_sessions(idle_for: timedelta) -> Round:
@@ -67,29 +42,12 @@ def close_sessions(idle_for: timedelta) -> Round:
     Pending tool requests fail with it. What can't be closed is logged, and left to the next run.
     """
     since = to_milliseconds(now() - idle_for)
-    done = Round()
-    try:
-        for session_ids, place_after in lists.open_sessions(since, _noted_place()):
-            if session_ids:
-                _note(place_after)
-                done.seen += len(session_ids)
-            for session_id in sessions.perhaps_idle(session_ids, since):
-                check_time()
-                _attempt(session_id, since, done)
-        done.is_complete = True
-    except Unavailable as error:  # The time is up, or the table doesn't answer.
-        logger.info("stopped", reason=str(error))
-    return done
-
-
-def _attempt(session_id: str, since: int, done: Round) -> None:
-    try:
-        done.closed += _close(session_id, since)
-    except (NotFound, Overtaken):  # It was deleted, or went on, just now.
-        pass
-    except Exception:
-        logger.exception("not closed", session_id=session_id)
-        done.failed += 1
+    return go_round(
+        "open",
+        since,
+        lambda session_id: _close(session_id, since),
+        lambda session_ids: sessions.perhaps_idle(session_ids, since),
+    )
 
 
 def _close(session_id: str, since: int) -> bool:
@@ -121,14 +79,3 @@ def _closing(head: SessionHead, newest: Record | None) -> Entry:
     else:
         request = CloseChatSessionRequest.model_validate(asked)
     return transcript.closing_entry(request)._replace(follows=follows)
-
-
-def _noted_place() -> OpenPlace:
-    item = dynamodb.get(to_attributes(_PLACE))
-    return OpenPlace(item["shard"], item["below"]) if item else OpenPlace()
-
-
-def _note(place: OpenPlace) -> None:
-    dynamodb.put(
-        {"TableName": dynamodb.table(), "Item": to_attributes({**_PLACE, **place._asdict()})}
-    )

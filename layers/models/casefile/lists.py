@@ -5,15 +5,17 @@ that it is filed in. Four indexes keep them in order, with all that a list shows
 query, however long the list; of both states, or both kinds, it is one query each, merged. What a
 user may not see is in no list of theirs.
 
-A fifth index lists the sessions that are open, whosever they are, for what looks after them. They
-stay in their place there until they are closed or deleted, so being active moves nothing. It is
-in shards, for creations at any rate.
+A fifth index lists all sessions, whosever they are, by what is to be done with them next, for what
+looks after them: those that are open, those that are closed, those that lie in the archive as well,
+those that were deleted and are not yet gone. A session moves when it comes to the next, so being
+active moves nothing. It is in shards, for creations at any rate.
 
     owner_list     <kind>#<active or closed>#<user_id>
     casefile_list  <kind>#<active or closed>#<casefile_id>
     activity       <time of the last activity, 13 digits of milliseconds>#<id>
     creation       <time of the creation>#<id>
-    open_list      open#<shard>
+    stage_list     <open, closed, archived, deleted or, of a user, erasing>#<shard>
+    since          <time of the creation; from the closing on, of that; of the deletion>#<id>
 """
 
 from __future__ import annotations
@@ -38,11 +40,14 @@ SIFTED_AT_ONCE = 250
 MAX_SIFTED = 2000
 """Entries that a filter looks at in one answer, beyond the page itself: about eighty read units."""
 
-OPEN_SHARDS = 10
+STAGE_SHARDS = 10
 """Each takes a thousand creations a second."""
 
-OPEN_AT_ONCE = 100
-"""Open sessions read at once: as many as one BatchGetItem takes."""
+STAGE_AT_ONCE = 100
+"""Sessions of a stage read at once: as many as one BatchGetItem takes."""
+
+Stage = Literal["open", "closed", "archived", "deleted", "erasing"]
+"""What a session has come to, until there is nothing more to be done about it; or a user."""
 
 _ABOVE_ALL, _BELOW_ALL = "~", " "
 """Places that nothing stands at: they are digits first."""
@@ -85,13 +90,14 @@ def name(kind: str, whose: str, *, active: bool = True) -> str:
     return f"{kind}#{'active' if active else 'closed'}#{whose}"
 
 
-def name_of_open(session_id: str) -> str:
-    """The list of open sessions that a session is in while it is open."""
-    return _shard(zlib.crc32(session_id.encode()) % OPEN_SHARDS)
+def at_stage(stage: Stage, since: int, session_id: str) -> Item:
+    """What of a head lists it among all sessions of a stage; `since` is in milliseconds."""
+    shard = zlib.crc32(session_id.encode()) % STAGE_SHARDS
+    return {"stage_list": _shard(stage, shard), "since": place(since, session_id)}
 
 
-def _shard(number: int) -> str:
-    return f"open#{number}"
+def _shard(stage: Stage, number: int) -> str:
+    return f"{stage}#{number}"
 
 
 def of_sessions(
@@ -223,38 +229,62 @@ def everything(lists: Lists) -> Iterator[Item]:
             yield from entries
 
 
-class OpenPlace(NamedTuple):
-    """A place among the open sessions: a shard of them, and the creation below which to go on."""
+class StagePlace(NamedTuple):
+    """A place among the sessions of a stage: a shard of them, and the time below which to go on."""
 
     shard: int = 0
     below: str = _ABOVE_ALL
 
 
-def open_sessions(created_before: int, place: OpenPlace) -> Iterator[tuple[list[str], OpenPlace]]:
-    """The ids of all open sessions created before a time, from a place on and round to it again.
+def in_stage(
+    stage: Stage, before: int, place: StagePlace
+) -> Iterator[tuple[list[str], StagePlace]]:
+    """The ids of all sessions in a stage since before a time, in milliseconds since 1970.
 
-    They come in pages, each with the place after it. The time is in milliseconds since 1970.
+    They come from a place on and round to it again, in pages, each with the place after it.
     """
-    top = f"{created_before:013}"
+    top = f"{before:013}"
     stretches = [(place.shard, _BELOW_ALL, min(place.below, top))]
     stretches += [
-        ((place.shard + step) % OPEN_SHARDS, _BELOW_ALL, top) for step in range(1, OPEN_SHARDS)
+        ((place.shard + step) % STAGE_SHARDS, _BELOW_ALL, top) for step in range(1, STAGE_SHARDS)
     ]
     stretches += [(place.shard, place.below, top)]
-    for shard, low, high in stretches:
-        for entries, is_last in _pages("open", "creation", _shard(shard), low, high, OPEN_AT_ONCE):
-            ids = [entry["pk"].partition("#")[2] for entry in entries]
-            following = (shard + 1) % OPEN_SHARDS
-            yield (
-                ids,
-                OpenPlace(following) if is_last else OpenPlace(shard, entries[-1]["creation"]),
-            )
+    for number, low, high in stretches:
+        shard, following = _shard(stage, number), StagePlace((number + 1) % STAGE_SHARDS)
+        for entries, is_last in _pages("stage", "since", shard, low, high, STAGE_AT_ONCE):
+            after = following if is_last else StagePlace(number, entries[-1]["since"])
+            yield [entry["pk"].partition("#")[2] for entry in entries], after
+
+
+def oldest_in_stage(stage: Stage) -> int | None:
+    """Since when the first of the sessions in a stage is in it; None if there is none."""
+    firsts = []
+    for number in range(STAGE_SHARDS):
+        pages = _pages(
+            "stage",
+            "since",
+            _shard(stage, number),
+            _BELOW_ALL,
+            _ABOVE_ALL,
+            at_once=1,
+            newest_first=False,
+        )
+        entries, _ = next(pages)
+        firsts += [int(entry["since"].partition("#")[0]) for entry in entries]
+    return min(firsts, default=None)
 
 
 def _pages(
-    whose: str, order: str, name: str, low: str, high: str, at_once: int | None = None
+    whose: str,
+    order: str,
+    name: str,
+    low: str,
+    high: str,
+    at_once: int | None = None,
+    *,
+    newest_first: bool = True,
 ) -> Iterator[tuple[list[Item], bool]]:
-    """The entries of a list between two places, newest first; and whether these are the last."""
+    """The entries of a list between two places, in order; and whether these are the last."""
     if low > high:
         yield [], True
         return
@@ -262,7 +292,7 @@ def _pages(
         IndexName=f"by_{whose}_{order}",
         KeyConditionExpression=f"{whose}_list = :name AND {order} BETWEEN :low AND :high",
         ExpressionAttributeValues=to_attributes({":name": name, ":low": low, ":high": high}),
-        ScanIndexForward=False,
+        ScanIndexForward=not newest_first,
         **({"Limit": at_once} if at_once else {}),
     )
 

@@ -16,7 +16,9 @@ from pydantic_models.base.times import now, to_milliseconds
 
 from .config import configuration
 
-Metric: TypeAlias = Literal["Appends", "Conflicts", "LookBacks", "Replays", "OffloadedBytes"]
+Metric: TypeAlias = Literal[
+    "Appends", "Conflicts", "LookBacks", "Replays", "OffloadedBytes", "ArchiveLag"
+]
 
 UNITS: dict[str, str] = {
     "Appends": "Count",  # slots won
@@ -24,6 +26,7 @@ UNITS: dict[str, str] = {
     "LookBacks": "Count",  # pages read below what was known, to look for a request
     "Replays": "Count",  # requests sent again, and answered as the first time
     "OffloadedBytes": "Bytes",  # of content put in the bucket
+    "ArchiveLag": "Seconds",  # since the closing of the first session that is not archived
 }
 
 _counts: ContextVar[dict[str, int] | None] = ContextVar("counts", default=None)

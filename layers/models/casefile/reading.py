@@ -19,7 +19,7 @@ from uuid import UUID
 from pydantic_models.base.times import text_of, to_milliseconds, uuid7_time
 from pydantic_models.canonical.content import RecordLink
 from pydantic_models.canonical.record import Record, RecordKind, Totals
-from pydantic_models.export import head_line, linked_line, record_line
+from pydantic_models.export import head_line, record_line
 from pydantic_models.operations import ExportPayload, PagePayload
 
 from . import contents, records, sessions
@@ -78,6 +78,7 @@ class Log:
             "active": closing is None,
             "closed_at": text_of(closing.at) if closing else None,
             "seal": closing.seal.hex() if closing else None,
+            "archived_at": None if head.archived_at is None else text_of(head.archived_at),
         }
 
 
@@ -360,7 +361,7 @@ def export(session_id: str, user_id: str, after: int) -> ExportPayload:
         if size and size + len(record.content) > _page_size():
             break
         link = record_link(session_id, record)
-        lines.append(record_line(record) if link is None else linked_line(record, link))
+        lines.append(record_line(record, None if link is None else (link.sha256, link.url)))
         size, last = size + len(lines[-1]), record.number
     else:
         last = 0

@@ -2,7 +2,8 @@
 
 An item is written once, on condition that its slot is free, and never changed. Its content is JSON
 text, deflated where that saves a write unit; what is too large for that lies in the bucket, and
-the item names it by its SHA-256.
+the item names it by its SHA-256. Of a session that lies in the archive, records may be in the
+table no more, but for the closing: whoever asks for them gets them from there.
 
     pk SESSION#<session_id>   sk HEAD            the session's head, see sessions.py
                               sk 000000000001    record 1, and so on; HEAD sorts after them all
@@ -18,7 +19,7 @@ from uuid import UUID
 
 from pydantic_models.canonical.record import Record, Totals
 
-from . import access, contents, dynamodb, sessions
+from . import access, archives, contents, dynamodb, sessions
 from .dynamodb import Item, from_attributes, to_attributes
 from .errors import TooLarge
 from .sessions import HEAD, SessionHead, partition
@@ -157,7 +158,10 @@ def get(session_id: str, number: int, *, with_content: bool = True) -> Record:
     """Record `number` of a session whose owner is known to ask. Raises NotFound."""
     item = dynamodb.get(to_attributes(slot_key(session_id, number)))
     if item is None:
-        raise access.missing_session(session_id)
+        found = _archived(session_id, [number])
+        if number not in found:
+            raise access.missing_session(session_id)
+        return found[number]
     return whole(session_id, item) if with_content else from_item(item)
 
 
@@ -174,9 +178,37 @@ def get_many(session_id: str, numbers: Iterable[int]) -> Iterator[Record]:
     """Some records of a session whose owner is known to ask, in this order, each loaded in turn."""
     keys = [to_attributes(slot_key(session_id, number)) for number in numbers]
     found = {item["sk"]: item for item in dynamodb.get_many(keys)}
+    missing = [int(key["sk"]["S"]) for key in keys if key["sk"]["S"] not in found]
+    archived = _archived(session_id, missing) if missing else {}
     for key in keys:
         if (item := found.get(key["sk"]["S"])) is not None:
             yield whole(session_id, item)
+        elif (record := archived.get(int(key["sk"]["S"]))) is not None:
+            yield record
+
+
+def _archived(session_id: str, numbers: Sequence[int]) -> dict[int, Record]:
+    """Those of some records that the archive has and the table has not."""
+    head = sessions.from_item(top(session_id)[0] or {})
+    if head is None or head.archived_at is None:
+        return {}
+    return archives.get_many(session_id, numbers)
+
+
+def stored(session_id: str) -> Iterator[tuple[Record, bytes | None]]:
+    """All records in their order, with their contents or, of what lies in the bucket, digests."""
+    pages = dynamodb.query_pages(
+        KeyConditionExpression="pk = :session AND sk < :head",
+        ExpressionAttributeValues=to_attributes({":session": partition(session_id), ":head": HEAD}),
+        ConsistentRead=True,
+    )
+    for page, _ in pages:
+        for item in page:
+            record = from_item(item)
+            if is_packed_away(item):
+                yield record, item["digest"]
+            else:
+                yield record._replace(content=_unpacked(item)), None
 
 
 def query(
@@ -193,7 +225,7 @@ def query(
 
     Content is left empty unless asked for; with it, fewer come if they are large.
     """
-    top = HEAD if below is None else _slot(below - 1)
+    highest = HEAD if below is None else _slot(below - 1)
     lean: dict[str, Any] = {}
     if not with_content:
         names = {f"#{place}": name for place, name in enumerate(_LEAN + sessions.ATTRIBUTES)}
@@ -203,7 +235,7 @@ def query(
             TableName=dynamodb.table(),
             KeyConditionExpression="pk = :session AND sk BETWEEN :low AND :top",
             ExpressionAttributeValues=to_attributes(
-                {":session": partition(session_id), ":low": _slot(above + 1), ":top": top}
+                {":session": partition(session_id), ":low": _slot(above + 1), ":top": highest}
             ),
             ScanIndexForward=not newest_first,
             Limit=limit,
@@ -211,13 +243,37 @@ def query(
             **lean,
         )
     items = [from_attributes(item) for item in found["Items"]]
-    if with_content:
-        items = _as_many_as_fit(items)
     place = 0 if newest_first else -1
     head = sessions.from_item(items.pop(place)) if items and items[place]["sk"] == HEAD else None
+    first = above + 1 if not newest_first else below - 1 if below else None
+    run = _run(items, first, newest_first)
+    if first is not None and not run and (items or head is None):  # The table hasn't the first.
+        known = head or sessions.from_item(top(session_id)[0] or {})
+        if known is not None and known.archived_at is not None:
+            page, count = archives.page(
+                session_id,
+                above + 1,
+                None if below is None else below - 1,
+                limit,
+                newest_first=newest_first,
+                with_content=with_content,
+            )
+            is_end = not page or page[-1].number == count
+            return known if is_end and not newest_first and below is None else None, page
+    elif len(run) < len(items):  # It is going to the archive just now.
+        head, items = head if newest_first else None, run
     if with_content:
-        return head, _with_contents(session_id, items)
+        kept = _as_many_as_fit(items)
+        is_all = newest_first or len(kept) == len(items)
+        return head if is_all else None, _with_contents(session_id, kept)
     return head, [from_item(item) for item in items]
+
+
+def _run(items: list[Item], first: int | None, newest_first: bool) -> list[Item]:
+    """The items that follow on each other from a slot on, or from the first of them."""
+    step = -1 if newest_first else 1
+    begin = int(items[0]["sk"]) if items and first is None else first or 0
+    return [item for place, item in enumerate(items) if int(item["sk"]) == begin + step * place]
 
 
 def _as_many_as_fit(items: list[Item]) -> list[Item]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import validate_call
 
-from . import dynamodb
+from . import dynamodb, metrics
 from .attempts import time_limit
 from .config import configuration, is_lambda
 from .log import logger
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 class Scheduled:
     """A Lambda handler for a schedule, whose input holds the arguments."""
 
+    name: str
     run: Callable[..., DataclassInstance]
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Run once; answer, and log, what was done."""
+        metrics.begin()
         with time_limit(context.get_remaining_time_in_millis() / 1000):
             done = asdict(self.run(**event))
-        logger.info("done", **done)
+        logger.info("done", operation=self.name, **done, **metrics.told())
         return done
 
 
@@ -43,4 +45,4 @@ def scheduled(run: Callable[..., DataclassInstance]) -> Scheduled:
     if is_lambda():  # While the function starts.
         configuration()
         dynamodb.client()
-    return Scheduled(validate_call(run))
+    return Scheduled(run.__module__.split(".")[-2], validate_call(run))

@@ -54,6 +54,7 @@ ATTRIBUTES = (
     "updated_at",
     "metadata",
     "tags",
+    "archived_at",
 )
 """What a head holds that a SessionHead shows."""
 
@@ -70,6 +71,7 @@ class SessionHead:
     updated_at: int
     metadata: dict[str, Any]
     tags: list[str]
+    archived_at: int | None = None
 
     @property
     def told(self) -> dict[str, Any]:
@@ -116,6 +118,7 @@ def _head(item: Item) -> SessionHead:
         updated_at=item["updated_at"],
         metadata=json.loads(item["metadata"]),
         tags=item.get("tags", []),
+        archived_at=item.get("archived_at"),
     )
 
 
@@ -161,7 +164,7 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
         "activity": lists.place(at, session_id),
         "creation": lists.place(at, session_id),
         "news": True,
-        "open_list": lists.name_of_open(session_id),
+        **lists.at_stage("open", at, session_id),
         **creation.origin(request),
     }
     try:
@@ -339,13 +342,13 @@ def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionH
     raise AssertionError("attempts() ends by raising")
 
 
-def _rewrite(session_id: str, seen: Item, made: Item, *removing: str) -> Item:
+def _rewrite(session_id: str, seen: Item, made: Item) -> Item:
     """Set fields of a head, on condition that it is listed where it was seen."""
     setting, values = dynamodb.setting(made)
     condition, as_seen = _as_seen(seen)
     return dynamodb.update(
         _key(session_id),
-        f"{setting} REMOVE {', '.join(['news', *removing])}",
+        f"{setting} REMOVE news",
         condition=condition,
         values=values | as_seen,
     )
@@ -364,17 +367,47 @@ def mark_closed(head: SessionHead, closing: Record) -> None:
             "updated_at": max(at, seen.get("updated_at", 0)),
             "activity": lists.place(max(at, seen.get("updated_at", 0)), head.session_id),
             "owner_list": lists.name(kind, head.user_id, active=False),
+            **lists.at_stage("closed", at, head.session_id),
         }
         if seen["casefile_id"] is not None:
             made["casefile_list"] = lists.name(kind, seen["casefile_id"], active=False)
         try:
-            _rewrite(head.session_id, seen, made, "open_list")
+            _rewrite(head.session_id, seen, made)
         except ConditionFailed as found:
             if not found.item or not found.item.get("active"):  # It is shown already, or gone.
                 return
             seen = {"casefile_id": None, **found.item}
         else:
             return
+
+
+def mark_archived(head: SessionHead, closed_at: int) -> None:
+    """Show in the head that the archive has the session. Raises NotFound if it was deleted."""
+    made: Item = {
+        "archived_at": to_milliseconds(now()),
+        **lists.at_stage("archived", closed_at, head.session_id),
+    }
+    setting, values = dynamodb.setting(made)
+    try:
+        dynamodb.update(
+            _key(head.session_id),
+            f"{setting} REMOVE news",
+            condition="user_id = :user AND active = :no",
+            values=values | {":user": head.user_id, ":no": False},
+        )
+    except ConditionFailed:
+        raise access.missing_session(head.session_id) from None
+
+
+def mark_settled(session_id: str, stage: lists.Stage) -> None:
+    """Take a session from the list of a stage: nothing more is to be done about it."""
+    with contextlib.suppress(ConditionFailed):  # It is there no more.
+        dynamodb.update(
+            _key(session_id),
+            "REMOVE stage_list, since, news",
+            condition="begins_with(stage_list, :stage)",
+            values={":stage": f"{stage}#"},
+        )
 
 
 def refresh(session_id: str, newest: Record) -> None:

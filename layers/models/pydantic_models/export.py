@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from .base.json_values import to_json
-from .canonical.content import RecordLink
 from .canonical.record import Record, Totals, first_seal, seal_of
 
 FORMAT = "casefile export 1"
@@ -53,21 +52,16 @@ def head_line(session_id: str, user_id: str, created_at: int) -> str:
     return _line({"format": FORMAT, **head})
 
 
-def record_line(record: Record) -> str:
-    """The line of a record."""
+def record_line(record: Record, link: tuple[str, str] | None = None) -> str:
+    """The line of a record; with `link`, the digest of its content and where that is to be had."""
     told = record._asdict() | {
         "request_id": str(record.request_id),
         "totals": record.totals._asdict(),
         "seal": record.seal.hex(),
     }
+    if link is not None:
+        told |= {"content": None, "content_sha256": link[0], "content_url": link[1]}
     return _line(told)
-
-
-def linked_line(record: Record, link: RecordLink) -> str:
-    """The line of a record whose content is to be fetched from a link."""
-    told = json.loads(record_line(record._replace(content="")))
-    told["content"] = None
-    return _line(told | {"content_sha256": link.sha256, "content_url": link.url})
 
 
 def _line(told: dict[str, Any]) -> str:
@@ -132,22 +126,27 @@ def _read_records(lines: Iterator[str]) -> Iterator[tuple[Record, str | None]]:
     """The records, each with the digest of its content if that isn't in its line."""
     for number, line in enumerate(lines, 1):
         try:
-            told = _read(line)
-            is_linked = told["content"] is None
-            if set(told) != (_LINKED_FIELDS if is_linked else _FIELDS):
-                raise ValueError
-            digest = str(told["content_sha256"]) if is_linked else None
-            record = Record(
-                number=told["number"],
-                kind=told["kind"],
-                request_id=UUID(told["request_id"]),
-                at=told["at"],
-                content=told["content"] or "",
-                totals=Totals(**told["totals"]),
-                completes=tuple(told["completes"]),
-                seal=bytes.fromhex(told["seal"]),
-            )
+            record, digest = read_record_line(line)
             record.content.encode()
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BrokenExport(number, f"unreadable ({type(error).__name__})") from None
-        yield record, digest
+        yield record, digest.hex() if digest is not None else None
+
+
+def read_record_line(line: str) -> tuple[Record, bytes | None]:
+    """The record of a line, and the digest of its content if that isn't in the line."""
+    told = _read(line)
+    is_linked = told["content"] is None
+    if set(told) != (_LINKED_FIELDS if is_linked else _FIELDS):
+        raise ValueError("a record has other fields")
+    record = Record(
+        number=told["number"],
+        kind=told["kind"],
+        request_id=UUID(told["request_id"]),
+        at=told["at"],
+        content=told["content"] or "",
+        totals=Totals(**told["totals"]),
+        completes=tuple(told["completes"]),
+        seal=bytes.fromhex(told["seal"]),
+    )
+    return record, bytes.fromhex(told["content_sha256"]) if is_linked else None

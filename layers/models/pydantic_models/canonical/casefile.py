@@ -58,6 +58,14 @@ class CasefileACL(BaseModel):
     inherit_from_parent: bool = False
 
 
+class LegalHoldEntry(BaseModel):
+    """That a casefile and what is filed in it must be kept: by whose word, since when, and why."""
+
+    placed_by: str
+    placed_at: str
+    reason: str | None = None
+
+
 class ResourceReference(BaseModel):
     """Something outside Casefile that a casefile points to."""
 
@@ -81,3 +89,6 @@ class CasefileModel(BaseModel):
     )
     session_count: int = Field(0, ge=0, description="How many sessions are filed in it, exactly")
     notes: str | None = None
+    legal_hold: LegalHoldEntry | None = Field(
+        None, description="While it is there, nothing here can be deleted or taken out"
+    )

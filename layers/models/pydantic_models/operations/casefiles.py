@@ -14,7 +14,7 @@ from ..base.envelopes import (
     ResponsePayload,
 )
 from ..base.identifiers import CasefileId, SessionId, SessionKind, kind_of
-from ..canonical.casefile import CasefileModel, Tags, Title
+from ..canonical.casefile import CasefileModel, LegalHoldEntry, Tags, Title
 from .lists import CursorPayload, ListCasefileSessionsPayload
 
 
@@ -198,3 +198,28 @@ class CasefileDeletedPayload(ResponsePayload):
 
 class DeleteCasefileResponse(BaseResponse[CasefileDeletedPayload]):
     """Tells that a casefile is gone."""
+
+
+class SetLegalHoldPayload(RequestPayload):
+    """A casefile, and whether everything in it must be kept."""
+
+    casefile_id: CasefileId
+    hold: bool
+    reason: str | None = Field(None, min_length=1, max_length=2000)
+
+
+class SetLegalHoldRequest(BaseRequest[SetLegalHoldPayload]):
+    """Put a casefile under legal hold, or lift it."""
+
+    operation: Literal["set_legal_hold"] = "set_legal_hold"
+
+
+class LegalHoldPayload(ResponsePayload):
+    """Whether a casefile is under legal hold."""
+
+    casefile_id: str
+    legal_hold: LegalHoldEntry | None = Field(description="The hold as placed first; null if none")
+
+
+class SetLegalHoldResponse(BaseResponse[LegalHoldPayload]):
+    """Tells whether a casefile is under legal hold now."""

@@ -77,6 +77,9 @@ class ChatSessionDataPayload(ChatSession, ResponsePayload):
     title: str | None = Field(None, min_length=1, max_length=200)
     closed_at: str | None = None
     seal: str | None = Field(None, description="Of a closed session: stands for all its records")
+    archived_at: str | None = Field(
+        None, description="Since when the archive has the session, too; null while it hasn't"
+    )
 
 
 class GetChatSessionResponse(BaseResponse[ChatSessionDataPayload]):

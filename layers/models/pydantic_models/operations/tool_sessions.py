@@ -81,6 +81,9 @@ class SessionDataPayload(ResponsePayload):
     pending_count: int = Field(0, ge=0, description="Requests that have no result yet")
     closed_at: str | None = None
     seal: str | None = Field(None, description="Of a closed session: stands for all its records")
+    archived_at: str | None = Field(
+        None, description="Since when the archive has the session, too; null while it hasn't"
+    )
     metadata: dict[str, Any] = Field(default_factory=dict)
     tags: list[str] = Field(default_factory=list)
     request_ids: list[str] = Field(default_factory=list)

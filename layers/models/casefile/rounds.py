@@ -1,0 +1,97 @@
+"""Rounds: all sessions of a stage, one by one, from where the last run had come to.
+
+A run goes once round the stage's list, from the place that it finds noted, and does something about
+each. What is done moves on to the next stage and has left the list; a run that is stopped anywhere
+leaves the rest in it. The place is noted before its page is worked on, so what can't be done,
+however long that takes, holds up no other; the round comes back to it. The note is a hint, and may
+be any place.
+
+    pk PLACE#<stage>   sk HEAD   where the next run goes on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from . import dynamodb, lists
+from .attempts import check_time
+from .dynamodb import Item, to_attributes
+from .errors import LegalHold, NotFound, Overtaken, Unavailable
+from .lists import Stage, StagePlace
+from .log import logger
+from .parallel import in_parallel
+
+
+@dataclass
+class Round:
+    """What a run did: the sessions it came to, those it dealt with, those it could not deal with.
+
+    `is_complete` tells whether it came all the way round.
+    """
+
+    seen: int = 0
+    done: int = 0
+    failed: int = 0
+    is_complete: bool = False
+
+
+def go_round(
+    stage: Stage,
+    before: int,
+    do: Callable[[str], bool],
+    sift: Callable[[list[str]], Iterable[str]] = iter,
+    at_once: int = 1,
+) -> Round:
+    """Do something about all sessions of a stage since before a time, or as far as the time goes.
+
+    `do` is given ids, those that `sift` leaves, `at_once` so many at the same time, and tells
+    whether it did anything. What it can't do is logged, and left to the next run. Times are in
+    milliseconds since 1970.
+    """
+    found = Round()
+    try:
+        for session_ids, place_after in lists.in_stage(stage, before, _noted(stage)):
+            if not session_ids:
+                continue
+            _note(stage, place_after)
+            found.seen += len(session_ids)
+            chosen = [*sift(session_ids)]
+            for begin in range(0, len(chosen), at_once):
+                check_time()
+                tries = chosen[begin : begin + at_once]
+                results = in_parallel(lambda each: _try(stage, do, each), tries)
+                found.done += results.count(True)
+                found.failed += results.count(None)
+        found.is_complete = True
+    except Unavailable as error:  # The time is up, or the table doesn't answer.
+        logger.info("stopped", stage=stage, reason=str(error))
+    return found
+
+
+def _try(stage: Stage, do: Callable[[str], bool], session_id: str) -> bool | None:
+    """Whether it was done; None if it could not be."""
+    try:
+        return do(session_id)
+    except (LegalHold, NotFound, Overtaken):  # It must stay, or was deleted, or went on, just now.
+        return False
+    except Unavailable as error:
+        logger.info("not done", stage=stage, session_id=session_id, reason=str(error))
+        return None
+    except Exception:
+        logger.exception("not done", stage=stage, session_id=session_id)
+        return None
+
+
+def _place(stage: Stage) -> Item:
+    return {"pk": f"PLACE#{stage}", "sk": "HEAD"}
+
+
+def _noted(stage: Stage) -> StagePlace:
+    item = dynamodb.get(to_attributes(_place(stage)))
+    return StagePlace(item["shard"], item["below"]) if item else StagePlace()
+
+
+def _note(stage: Stage, place: StagePlace) -> None:
+    item = {**_place(stage), **place._asdict()}
+    dynamodb.put({"TableName": dynamodb.table(), "Item": to_attributes(item)})

@@ -1,0 +1,270 @@
+"""Erasing a user: nothing of theirs is left, nothing of others is touched, all is counted."""
+
+import contextlib
+import gzip
+import json
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from casefile import archives, deletion, dynamodb
+from casefile.attempts import RESERVE
+from casefile.erasure import ANSWER_SECONDS
+from casefile.errors import BadRequest, Forbidden, Unavailable
+from tests.conftest import BUCKET, Context, Invoke, forget, load, objects, stored
+from tests.unit.test_faults import Faults, Killed
+
+ANN, BOB, CARL = "ann@example.com", "bob@example.com", "carl@example.com"
+SECRET = "the treasure is under the oak"
+
+
+def erase(user: str = ANN, **more: Any) -> dict[str, Any]:
+    envelope = {"user_id": user, "payload": {"user_id": user, "confirm": True}, **more}
+    handler: Any = load("erase_user")
+    answer: dict[str, Any] = handler(envelope, Context(seconds=900))
+    return answer
+
+
+def finish(seconds: float = 900) -> dict[str, Any]:
+    handler: Any = load("finish_deletions")
+    done: dict[str, Any] = handler({}, Context(seconds=seconds))
+    return done
+
+
+def share(invoke: Invoke, casefile_id: str, by: str, to: str, level: str = "admin") -> None:
+    asked = {"casefile_id": casefile_id, "target_user_id": to, "permission": level}
+    invoke("grant_permission", asked, user=by)
+
+
+def upload(user: str, body: bytes) -> None:
+    key = f"incoming/{sha256(user.encode()).hexdigest()}/{sha256(body).hexdigest()}"
+    boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+def everything() -> str:
+    """All that is stored anywhere, in words."""
+    bucket = boto3.client("s3")
+    bodies = [bucket.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in objects()]
+    texts = [gzip.decompress(b) if b[:2] == b"\x1f\x8b" else b for b in bodies]
+    return str(stored()) + str(objects()) + str(texts)
+
+
+@pytest.fixture
+def world(invoke: Invoke) -> dict[str, str]:
+    """What Ann has, and what has to do with others."""
+    made: dict[str, str] = {}
+
+    def casefile(title: str, user: str) -> str:
+        answer = invoke("create_casefile", {"title": title}, user=user)
+        return str(answer["payload"]["casefile_id"])
+
+    def chat(user: str, *said: str, **filed: str) -> str:
+        created = invoke("create_chat_session", {"title": said[0][:50], **filed}, user=user)
+        session_id = str(created["payload"]["session_id"])
+        for message in said:
+            invoke("chat", {"session_id": session_id, "message": message}, user=user)
+        return session_id
+
+    made["archived"] = chat(ANN, SECRET, SECRET * 20_000)
+    invoke("close_chat_session", {"session_id": made["archived"]})
+    handler: Any = load("archive_sessions")
+    handler({"keep_days": 0}, Context(seconds=900))
+    made["open"] = chat(ANN, SECRET)
+    made["closed"] = chat(ANN, SECRET, "two", "three")
+    invoke("close_chat_session", {"session_id": made["closed"]})
+    tool = invoke("create_session", {"title": SECRET})["payload"]["session_id"]
+    invoke("tool_execution", {"session_id": tool, "tool_name": SECRET, "result": {}})
+
+    made["anns"], made["bobs"] = casefile(SECRET, ANN), casefile("Bob's own", BOB)
+    made["carls"], gone = casefile("Carl's own", CARL), casefile(SECRET, ANN)
+    share(invoke, made["anns"], ANN, BOB, "editor")
+    share(invoke, made["bobs"], BOB, ANN, "editor")
+    share(invoke, made["carls"], CARL, ANN)
+    share(invoke, made["carls"], ANN, BOB, "viewer")
+    former = casefile("Once shared", CARL)
+    share(invoke, former, CARL, ANN)
+    asked = {"casefile_id": former, "target_user_id": ANN}
+    invoke("revoke_permission", asked, user=CARL)
+    invoke("delete_casefile", {"casefile_id": gone, "confirm": True})
+    made["bob's in ann's"] = chat(BOB, "Bob was here", casefile_id=made["anns"])
+    made["ann's in bob's"] = chat(ANN, SECRET, casefile_id=made["bobs"])
+    upload(ANN, SECRET.encode())
+    upload(BOB, b"Bob's")
+    return made
+
+
+REMOVED = {"sessions": 5, "records": 10, "casefiles": 1, "grants": 2, "uploads": 1}
+
+
+def assert_erased(invoke: Invoke, world: dict[str, str]) -> None:
+    """Nothing is left of Ann; what Bob and Carl have is what they had, less her."""
+    left = everything()
+    assert ANN not in left
+    assert SECRET[:20] not in left
+    bobs = invoke("get_casefile", {"casefile_id": world["bobs"]}, user=BOB)["payload"]["casefile"]
+    assert (bobs["session_count"], bobs["session_ids"]) == (0, [])
+    his = invoke("get_chat_session", {"session_id": world["bob's in ann's"]}, user=BOB)["payload"]
+    assert (his["message_count"], his["casefile_id"]) == (1, None)
+    carls = invoke("list_permissions", {"casefile_id": world["carls"]}, user=CARL)["payload"]
+    assert [(each["user_id"], each["permission"]) for each in carls["permissions"]] == [
+        (BOB, "viewer")
+    ]
+    assert len([key for key in objects() if key.startswith("incoming/")]) == 1
+
+
+def test_nothing_is_left_and_the_receipt_says_what_there_was(
+    invoke: Invoke, world: dict[str, str]
+) -> None:
+    answer = erase()
+    assert answer["status"] == "completed"
+    told = answer["payload"]
+    assert told["user_id"] == ANN
+    assert told["started_at"] <= told["completed_at"]
+    assert {name: told[name] for name in REMOVED} == REMOVED
+    assert (told["held_sessions"], told["held_casefiles"]) == (0, 0)
+    assert_erased(invoke, world)
+
+
+def test_again_is_the_same_receipt_and_a_new_request_erases_what_came_since(
+    invoke: Invoke, world: dict[str, str]
+) -> None:
+    request_id = str(uuid4())
+    first = erase(request_id=request_id)
+    invoke("create_session", {"title": SECRET})
+    assert erase(request_id=request_id) == first
+    assert SECRET in everything()
+    second = erase()["payload"]
+    assert {name: second[name] for name in REMOVED} == dict.fromkeys(REMOVED, 0) | {"sessions": 1}
+    assert_erased(invoke, world)
+
+
+def test_it_must_be_meant_and_oneself(invoke: Invoke, world: dict[str, str]) -> None:
+    before = everything()
+    with pytest.raises(Forbidden, match="yourself"):
+        invoke("erase_user", {"user_id": ANN, "confirm": True}, user=BOB)
+    with pytest.raises(BadRequest, match="confirm"):
+        invoke("erase_user", {"user_id": ANN})
+    assert everything() == before
+
+
+def test_what_is_under_hold_stays_and_is_counted(invoke: Invoke, world: dict[str, str]) -> None:
+    for casefile_id, user in ((world["anns"], ANN), (world["bobs"], BOB)):
+        invoke("set_legal_hold", {"casefile_id": casefile_id, "hold": True}, user=user)
+    told = erase()["payload"]
+    assert (told["held_sessions"], told["held_casefiles"]) == (1, 1)
+    assert (told["sessions"], told["casefiles"]) == (4, 0)
+    held = invoke("get_chat_session", {"session_id": world["ann's in bob's"]})["payload"]
+    assert held["message_count"] == 1
+    for casefile_id, user in ((world["anns"], ANN), (world["bobs"], BOB)):
+        invoke("set_legal_hold", {"casefile_id": casefile_id, "hold": False}, user=user)
+    told = erase()["payload"]
+    assert (told["sessions"], told["casefiles"], told["held_sessions"]) == (1, 1, 0)
+    assert_erased(invoke, world)
+
+
+def test_without_time_it_goes_on_by_itself(invoke: Invoke, world: dict[str, str]) -> None:
+    request_id = str(uuid4())
+
+    def dawdle(*_: Any) -> Any:
+        raise Unavailable("no time left")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(deletion, "delete", dawdle)
+        answer = erase(request_id=request_id)
+        assert (answer["status"], answer["payload"]["completed_at"]) == ("processing", None)
+        assert finish()["users"] == {"seen": 1, "done": 0, "failed": 1, "is_complete": True}
+    assert finish()["users"] == {"seen": 1, "done": 1, "failed": 0, "is_complete": True}
+    forget()
+    answer = erase(request_id=request_id)
+    assert answer["status"] == "completed"
+    assert {name: answer["payload"][name] for name in REMOVED} == REMOVED
+    assert_erased(invoke, world)
+    assert finish()["users"]["seen"] == 0
+
+
+def test_there_is_time_left_to_answer_when_there_is_none_to_go_on(
+    invoke: Invoke, world: dict[str, str]
+) -> None:
+    """Time for the note that it began, and for no step."""
+    envelope = {"user_id": ANN, "payload": {"user_id": ANN, "confirm": True}}
+    handler: Any = load("erase_user")
+    answer = handler(envelope, Context(seconds=RESERVE + ANSWER_SECONDS - 0.5))
+    assert answer["status"] == "processing"
+    assert {name: answer["payload"][name] for name in REMOVED} == dict.fromkeys(REMOVED, 0)
+
+
+def put_back(items: list[dict[str, Any]], kept: dict[str, bytes]) -> None:
+    """Make table and bucket what they were, for a new execution environment."""
+    client, bucket = boto3.client("dynamodb"), boto3.client("s3")
+    for item in stored():
+        client.delete_item(TableName="casefile-test", Key={key: item[key] for key in ("pk", "sk")})
+    for item in items:
+        client.put_item(TableName="casefile-test", Item=item)
+    for key in objects():
+        bucket.delete_object(Bucket=BUCKET, Key=key)
+    for key, body in kept.items():
+        bucket.put_object(Bucket=BUCKET, Key=key, Body=body)
+    forget()
+
+
+@pytest.mark.parametrize("way", ["and the function was killed", "after it took effect"])
+@pytest.mark.parametrize("part", range(4))
+def test_interrupted_at_any_call_it_goes_on_and_counts_each_thing_once(
+    invoke: Invoke, world: dict[str, str], way: str, part: int
+) -> None:
+    bucket, items = boto3.client("s3"), stored()
+    kept = {key: bucket.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in objects()}
+    request_id = str(uuid4())
+    for number in range(1 + part, 400, 4):
+        with pytest.MonkeyPatch.context() as patched:
+            faults = Faults(patched, number, way)
+            with contextlib.suppress(Killed):
+                erase(request_id=request_id)
+        forget()
+        finish()
+        told = erase(request_id=request_id)["payload"]
+        assert {name: told[name] for name in REMOVED} == REMOVED
+        assert_erased(invoke, world)
+        if faults.calls < number:
+            assert number > 60
+            return
+        put_back(items, kept)
+    raise AssertionError("it does not make that many calls")
+
+
+def test_two_at_once_count_each_thing_once(
+    invoke: Invoke, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete, others = deletion.delete, iter([True, False, True])
+
+    def overtaken(session_id: str, user_id: str) -> int:
+        if next(others, False):
+            finish()
+        return delete(session_id, user_id)
+
+    monkeypatch.setattr(deletion, "delete", overtaken)
+    told = erase()["payload"]
+    assert {name: told[name] for name in REMOVED} == REMOVED
+    assert_erased(invoke, world)
+
+
+def test_an_upload_too_many_for_one_look_goes_too(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casefile.contents.MAX_DELETED", 2)
+    for number in range(5):
+        upload(ANN, bytes([number]))
+    assert erase()["payload"]["uploads"] == 5
+    assert objects() == []
+
+
+def test_the_receipt_names_nobody_and_expires(invoke: Invoke, world: dict[str, str]) -> None:
+    erase()
+    (receipt,) = [item for item in stored() if item["pk"]["S"].startswith("ERASURE#")]
+    assert {"user_id", "in_hand", "stage_list", "since"}.isdisjoint(receipt)
+    assert int(receipt["ttl"]["N"]) > int(receipt["completed_at"]["N"]) // 1000
+    assert ANN not in json.dumps(dynamodb.from_attributes(receipt), default=str)
+    assert archives.told() == {}

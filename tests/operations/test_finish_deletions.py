@@ -1,0 +1,73 @@
+"""What was interrupted and is asked for no more comes to its end all the same."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from casefile import contents, deletion, dynamodb, records
+from casefile.errors import Unavailable
+from tests.conftest import Context, Invoke, load, objects, stored
+
+DONE = {"seen": 1, "done": 1, "failed": 0, "is_complete": True}
+
+
+def run(event: Any = None) -> dict[str, Any]:
+    handler: Any = load("finish_deletions")
+    done: dict[str, Any] = handler(event or {}, Context(seconds=900))
+    return done
+
+
+@pytest.fixture
+def session_id(invoke: Invoke) -> str:
+    session_id = str(invoke("create_chat_session", {"title": "Secret"})["payload"]["session_id"])
+    for text in ("secret", "secret" * 100_000):
+        invoke("chat", {"session_id": session_id, "message": text})
+    return session_id
+
+
+@pytest.mark.parametrize("step", [(records, "slots"), (contents, "delete_all")])
+def test_a_deletion_that_was_interrupted_is_finished(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch, step: tuple[Any, str]
+) -> None:
+    def interrupt(*_: Any) -> Any:
+        raise Unavailable("the function was stopped")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*step, interrupt)
+        with pytest.raises(Unavailable):
+            invoke("delete_chat_session", {"session_id": session_id, "confirm": True})
+        assert run()["sessions"] == {**DONE, "done": 0, "failed": 1}
+    assert len(objects()) == 1
+    assert run()["sessions"] == DONE
+    assert objects() == []
+    assert "ecret" not in str(stored())
+    assert all(item["kind"] == {"S": "dead"} for item in stored() if item["sk"]["S"].isdigit())
+    assert run()["sessions"]["seen"] == 0
+
+
+def test_where_all_is_done_there_is_nothing_to_do(invoke: Invoke, session_id: str) -> None:
+    invoke("delete_chat_session", {"session_id": session_id, "confirm": True})
+    before = stored()
+    assert run()["sessions"]["seen"] == 0
+    assert stored() == before
+    invoke("delete_chat_session", {"session_id": session_id, "confirm": True})
+    assert stored() == before
+
+
+def test_a_title_is_told_to_who_repeats_and_to_nobody_later(invoke: Invoke) -> None:
+    casefile_id = invoke("create_casefile", {"title": "Secret"})["payload"]["casefile_id"]
+    asked = {"casefile_id": casefile_id, "confirm": True}
+    assert invoke("delete_casefile", asked)["payload"]["title"] == "Secret"
+    assert invoke("delete_casefile", asked)["payload"]["title"] == "Secret"
+    (named,) = [item for item in stored() if "title" in item]
+    assert "ttl" in named
+    dynamodb.delete_many([{"pk": named["pk"]["S"], "sk": named["sk"]["S"]}])
+    assert invoke("delete_casefile", asked)["payload"]["title"] == ""
+    assert deletion.TITLE_SECONDS >= 15 * 24 * 60 * 60
+
+
+def test_the_event_file_is_understood(invoke: Invoke, session_id: str) -> None:
+    path = Path(__file__).parents[1] / "events/finish_deletions/schedule.json"
+    assert run(json.loads(path.read_text()))["users"]["is_complete"]

@@ -1,0 +1,129 @@
+"""A legal hold: while it lasts, nothing of the casefile or filed in it is deleted or taken out."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from casefile import casefiles, dynamodb
+from casefile.errors import BadRequest, LegalHold
+from tests.conftest import Invoke, stored
+
+
+@pytest.fixture
+def casefile_id(invoke: Invoke) -> str:
+    return str(invoke("create_casefile", {"title": "Claim"})["payload"]["casefile_id"])
+
+
+@pytest.fixture
+def session_id(invoke: Invoke, casefile_id: str) -> str:
+    created = invoke("create_chat_session", {"casefile_id": casefile_id})["payload"]
+    invoke("chat", {"session_id": created["session_id"], "message": "hello"})
+    return str(created["session_id"])
+
+
+def hold(invoke: Invoke, casefile_id: str, is_held: bool = True, **more: Any) -> Any:
+    asked = {"casefile_id": casefile_id, "hold": is_held, **more}
+    return invoke("set_legal_hold", asked)["payload"]["legal_hold"]
+
+
+def shown(invoke: Invoke, casefile_id: str) -> Any:
+    return invoke("get_casefile", {"casefile_id": casefile_id})["payload"]["casefile"]["legal_hold"]
+
+
+def taking(casefile_id: str, session_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """Whatever would take something away."""
+    filing = {"casefile_id": casefile_id, "session_id": session_id}
+    return [
+        ("remove_session_from_casefile", filing),
+        ("delete_chat_session", {"session_id": session_id, "confirm": True}),
+        ("delete_casefile", {"casefile_id": casefile_id, "confirm": True}),
+        ("delete_casefile", {"casefile_id": casefile_id, "confirm": True, "delete_sessions": True}),
+    ]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_nothing_is_taken_away_until_it_is_lifted(
+    invoke: Invoke, casefile_id: str, session_id: str, number: int
+) -> None:
+    operation, payload = taking(casefile_id, session_id)[number]
+    hold(invoke, casefile_id)
+    before = stored()
+    with pytest.raises(LegalHold, match="under legal hold"):
+        invoke(operation, payload)
+    assert stored() == before
+    hold(invoke, casefile_id, is_held=False)
+    assert invoke(operation, payload)["status"] == "completed"
+
+
+def test_everything_else_goes_on(invoke: Invoke, casefile_id: str, session_id: str) -> None:
+    hold(invoke, casefile_id)
+    invoke("chat", {"session_id": session_id, "message": "still here"})
+    invoke("create_session", {"casefile_id": casefile_id})
+    invoke("update_casefile", {"casefile_id": casefile_id, "title": "Claim 2"})
+    invoke("close_chat_session", {"session_id": session_id})
+    told = invoke("get_casefile", {"casefile_id": casefile_id})["payload"]["casefile"]
+    assert (told["session_count"], told["metadata"]["title"]) == (2, "Claim 2")
+    loose = invoke("create_session")["payload"]["session_id"]
+    invoke("delete_session", {"session_id": loose, "confirm": True})
+
+
+def test_it_says_who_placed_it_when_and_why(invoke: Invoke, casefile_id: str) -> None:
+    assert shown(invoke, casefile_id) is None
+    placed = hold(invoke, casefile_id, reason="Claim 4711")
+    assert (placed["placed_by"], placed["reason"]) == ("ann@example.com", "Claim 4711")
+    assert shown(invoke, casefile_id) == placed
+    assert hold(invoke, casefile_id, reason="Another") == placed
+    assert hold(invoke, casefile_id, is_held=False) is None
+    assert hold(invoke, casefile_id, is_held=False) is None
+    assert shown(invoke, casefile_id) is None
+    assert not any(name.startswith("held") for item in stored() for name in item)
+    assert hold(invoke, casefile_id)["reason"] is None
+
+
+@pytest.mark.parametrize("wrong", [{}, {"hold": "yes please"}, {"hold": True, "reason": ""}])
+def test_it_must_be_said_clearly(invoke: Invoke, casefile_id: str, wrong: dict[str, Any]) -> None:
+    before = stored()
+    with pytest.raises(BadRequest):
+        invoke("set_legal_hold", {"casefile_id": casefile_id, **wrong})
+    assert stored() == before
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_placed_at_the_last_moment_it_holds(
+    invoke: Invoke,
+    casefile_id: str,
+    session_id: str,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Right before the write that would take something away, and after every look."""
+    operation, payload = taking(casefile_id, session_id)[number]
+    client = dynamodb.client()
+    changing = {"TransactWriteItems", "UpdateItem"}
+
+    def place(model: Any, **_: Any) -> None:
+        if model.name in changing:
+            client.meta.events.unregister("before-call.dynamodb", place)
+            hold(invoke, casefile_id)
+
+    client.meta.events.register("before-call.dynamodb", place)
+    with pytest.raises(LegalHold):
+        invoke(operation, payload)
+    assert casefiles.find(casefile_id, "ann@example.com").session_count == 1
+    assert invoke("get_chat_session", {"session_id": session_id})["payload"]["message_count"] == 1
+
+
+def test_a_change_of_it_is_logged(
+    invoke: Invoke, casefile_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    request_id = str(uuid4())
+    asked = {"casefile_id": casefile_id, "hold": True, "reason": "secret"}
+    for _ in range(2):
+        invoke("set_legal_hold", asked, request_id=request_id)
+    (line,) = [each for each in caplog.records if each.getMessage() == "legal hold changed"]
+    told = vars(line)
+    assert (told["casefile_id"], told["user_id"]) == (casefile_id, "ann@example.com")
+    assert (told["is_held"], told["request_id"]) == (True, request_id)
+    assert "secret" not in str(told)
