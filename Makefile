@@ -1,7 +1,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help start stop token invoke test test-client bench openapi client deploy check-template
+.PHONY: help start stop token invoke test test-client bench docs openapi client deploy check-template
 
 help:
 	@$(PYTHON) -m dev help
@@ -26,6 +26,9 @@ test-client:
 
 bench:
 	@$(PYTHON) -m dev bench
+
+docs:
+	@$(PYTHON) -m dev docs
 
 openapi:
 	@$(PYTHON) -m dev openapi

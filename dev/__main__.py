@@ -26,6 +26,7 @@ Casefile, for developers. Each command is also a make target.
   bench           compare with what people use today                    make bench
   openapi         write openapi.json anew, after a change of the API    make openapi
   client          write the client's synchronous half anew              make client
+  docs            make the site of the documentation                    make docs
   deploy          deploy to your AWS account                            make deploy
   check-template  check template.yaml and build it, without an account  make check-template
 
@@ -49,6 +50,10 @@ def main(arguments: Sequence[str]) -> None:
         from dev import checks
 
         checks.write_client()
+    elif command == "docs":
+        from dev import checks
+
+        checks.make_site()
     elif command == "bench":
         from dev import checks
 

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev import dynoxide, environments
+from dev import dynoxide, environments, redocly, site
 from dev.console import Problem, say
 
 Steps = tuple[tuple[str, tuple[str, ...]], ...]
@@ -28,6 +28,7 @@ def test(pytest_arguments: Sequence[str]) -> None:
     environments.prepare(environments.DEVELOPMENT)
     environments.prepare(environments.CLOUD)
     dynoxide.prepare()
+    redocly.prepare()
     environments.prepare(environments.CLIENT)
     _run(environments.CLIENT, CLIENT_TYPES, [], CLIENT_FOLDER)
     _run(environments.DEVELOPMENT, STEPS, pytest_arguments)
@@ -71,3 +72,7 @@ def bench() -> None:
 def write_client() -> None:
     python = str(environments.prepare(environments.DEVELOPMENT))
     subprocess.run([python, "-m", "dev.unasync"], cwd=environments.ROOT, check=True)
+
+
+def make_site() -> None:
+    print(site.build(environments.prepare(environments.DEVELOPMENT)))

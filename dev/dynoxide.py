@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import shutil
 import subprocess
 import sys
 import time
@@ -16,8 +15,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from dev import environments
-from dev.console import Problem, step
+from dev import node
+from dev.console import Problem
 from dev.local_cloud import HOST, free_port
 
 VERSION = "1.2.1"
@@ -26,23 +25,12 @@ _SECONDS_TO_START = 20
 
 
 def prepare() -> Path | None:
-    """Install it if need be; None where there is none, or no npm to install it with."""
+    """Install it if need be; None where there is none."""
     machine = _MACHINES.get((sys.platform, platform.machine()))
     if machine is None:
         return None
-    folder = environments.LOCAL / f"dynoxide-{VERSION}"
-    binary = folder / "node_modules/@dynoxide" / machine / "dynoxide"
-    npm = shutil.which("npm")
-    if binary.exists() or npm is None:
-        return binary if binary.exists() else None
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder)]
-    with step("Installing a DynamoDB that counts units"):
-        done = subprocess.run(
-            [*command, f"@dynoxide/{machine}@{VERSION}"], capture_output=True, text=True
-        )
-    if done.returncode:
-        raise Problem(f"{done.stderr.strip()}\n\nnpm could not install dynoxide.")
-    return binary
+    purpose = "a DynamoDB that counts units"
+    return node.install(f"@dynoxide/{machine}", VERSION, purpose) / "dynoxide"
 
 
 @contextlib.contextmanager

@@ -51,6 +51,7 @@ def _from_file(purpose: str, name: str, file: Path) -> Environment:
 
 CLOUD = _from_file("the local cloud", "cloud-env", ROOT / "dev/requirements-cloud.txt")
 SAM = _from_file("the SAM command line", "sam-env", ROOT / "dev/requirements-sam.txt")
+NODE = _from_file("Node.js", "node-env", ROOT / "dev/requirements-node.txt")
 LANGCHAIN = _from_file(
     "LangChain, to compare with", "langchain-env", ROOT / "benchmarks/requirements-langchain.txt"
 )

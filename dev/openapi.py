@@ -1,7 +1,8 @@
 """The API as an OpenAPI 3.1 document, made from the operations and their models.
 
-It is kept in the repository, so that a change of the API shows as one; a test says when it is not
-what the operations say. `python -m dev.openapi` writes it anew, in the development environment.
+It is kept in the repository, so that a change of the API shows as one, with the function that
+serves it; a test says when it is not what the operations say. `python -m dev.openapi` writes it
+anew, in the development environment.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pydantic_models.base import BaseRequest, FailedResponse
 from pydantic_models.domain_events import ADAPTER
 from pydantic_models.operations import ExportPayload
 
-FILE = ROOT / "openapi.json"
+FILE = ROOT / "functions/describe_api/openapi.json"
 EVENTS_FILE = ROOT / "events.schema.json"
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -42,10 +43,12 @@ def document() -> dict[str, Any]:
             "summary": "The record of what AI agents do, kept in your own AWS account",
             "description": "Each operation takes a request envelope and answers with a response "
             "envelope. Repeat a request with its `request_id` (or `Idempotency-Key`) and its "
-            "`timestamp`, and it has one effect and gets the same answer.",
+            "`timestamp`, and it has one effect and gets the same answer. A failure is told by "
+            "`metadata.error_code`; codes in capitals are API Gateway's own. A stack that requires "
+            "API keys takes one in the header `X-Api-Key`.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/v1", "description": "The stage of the deployed API"}],
+        "servers": [{"url": ".", "description": "The API that serves this document"}],
         "security": [{"token": []}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
@@ -59,8 +62,8 @@ def document() -> dict[str, Any]:
                 }
             },
             "parameters": {"IdempotencyKey": _IDEMPOTENCY_KEY},
-            "responses": _failures(),
-            "schemas": _referred(schemas, [paths, _failures()]),
+            "responses": {str(status): _failure(status, _codes(status)) for status in _SHARED},
+            "schemas": _referred(schemas, [paths, _failure(400, {})]),
         },
     }
 
@@ -70,6 +73,15 @@ _TAGS = {
     "chat sessions": "Logs of what was said",
     "casefiles": "Folders of sessions, and who may see them",
     "uploads": "Content that is too large for a request",
+}
+
+_DESCRIBED = {
+    "casefile_id": "The casefile's id, which its creation was answered with",
+    "request_id": "The id of the request that recorded the tool execution",
+    "required_permission": "What they would have to be allowed",
+    "session_id": "The session's id, which its creation was answered with",
+    "target_user_id": "Whose permission it is",
+    "user_id": "Whose permission is asked for",
 }
 
 _IDEMPOTENCY_KEY = {
@@ -131,7 +143,8 @@ def _operation(operation: Operation[Any, Any], schemas: dict[str, Any]) -> dict[
     module = importlib.import_module(operation.run.__module__)
     payload = schemas[_payload_type(operation).__name__]
     in_path = re.findall(r"{(\w+)}", path)
-    parameters = [_parameter(name, "path", payload) for name in in_path]
+    example = _example(operation)
+    parameters = [_parameter(name, "path", payload, example) for name in in_path]
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": (inspect.getdoc(module) or "").splitlines()[0].rstrip("."),
@@ -140,35 +153,42 @@ def _operation(operation: Operation[Any, Any], schemas: dict[str, Any]) -> dict[
     }
     if method in ("GET", "DELETE"):
         parameters += [
-            _parameter(name, "query", payload)
+            _parameter(name, "query", payload, example)
             for name in payload["properties"]
             if name not in in_path
         ]
     if method != "GET":
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
-    if method in ("POST", "PATCH"):
-        described["requestBody"] = _body(operation, payload, in_path)
+    if method in ("PATCH", "POST", "PUT"):
+        described["requestBody"] = _body(payload, example, in_path)
     described["parameters"] = parameters
-    described["responses"] = {str(operation.status): _answer(operation), **_refusals(method)}
+    described["responses"] = {str(operation.status): _answer(operation), **_refusals(operation)}
     return described
 
 
-def _parameter(name: str, place: str, payload: dict[str, Any]) -> dict[str, Any]:
+def _parameter(
+    name: str, place: str, payload: dict[str, Any], example: dict[str, Any]
+) -> dict[str, Any]:
     schema = dict(payload["properties"][name])
     choices = [each for each in schema.pop("anyOf", []) if each != {"type": "null"}]
     for choice in choices:  # Null can't be said in an address: the parameter is left out.
         schema |= choice
     if schema.get("default", "") is None:
         del schema["default"]
-    parameter = {"name": name, "in": place, "description": schema.pop("description", name)}
+    told = schema.pop("description", None) or _DESCRIBED[name]
+    parameter: dict[str, Any] = {"name": name, "in": place, "description": told}
     if place == "path" or name in payload.get("required", []):
         parameter["required"] = True
+    # An id that was made is somebody's own: an example of one would lead to nothing.
+    if name in example and not (place == "path" and name in _MADE):
+        parameter["example"] = example[name]
     return parameter | {"schema": schema}
 
 
-def _body(
-    operation: Operation[Any, Any], payload: dict[str, Any], in_path: list[str]
-) -> dict[str, Any]:
+_MADE = ("casefile_id", "request_id", "session_id")
+
+
+def _body(payload: dict[str, Any], example: dict[str, Any], in_path: list[str]) -> dict[str, Any]:
     """The envelope, of which the path says some fields and the token says who asks."""
     fields = {name: each for name, each in payload["properties"].items() if name not in in_path}
     required = [name for name in payload.get("required", []) if name not in in_path]
@@ -181,16 +201,16 @@ def _body(
         "properties": {"payload": inner, **given},
         "required": ["payload"] if required else [],
     }
-    content: dict[str, Any] = {"schema": schema}
-    content["example"] = _example(operation, in_path)
+    sent = {name: value for name, value in example.items() if name not in in_path}
+    content = {"schema": schema, "example": {"payload": sent}}
     return {"required": bool(required), "content": {"application/json": content}}
 
 
-def _example(operation: Operation[Any, Any], in_path: list[str]) -> dict[str, Any]:
+def _example(operation: Operation[Any, Any]) -> dict[str, Any]:
     """What the operation's own event asks for."""
     path = ROOT / "tests/events" / operation.name / "direct.json"
     payload: dict[str, Any] = json.loads(path.read_text())["payload"]
-    return {"payload": {name: value for name, value in payload.items() if name not in in_path}}
+    return payload
 
 
 def _answer(operation: Operation[Any, Any]) -> dict[str, Any]:
@@ -213,6 +233,64 @@ def _reference(name: str) -> dict[str, str]:
     return {"$ref": _REFERENCE.format(model=name)}
 
 
+_CREATING = ("create_casefile", "create_chat_session", "create_session")
+_CLOSING = ("close_chat_session", "close_session")
+_RECORDING = ("chat", "rewind_chat_session", "tool_execution", "tool_result")
+
+_RELEASING = (
+    *("delete_casefile", "delete_chat_session", "delete_session"),
+    "remove_session_from_casefile",
+)
+
+_ONLY: dict[type[errors.CasefileError], tuple[str, ...]] = {
+    errors.ContentMissing: _RECORDING,
+    errors.MethodNotAllowed: (),  # API Gateway lets no other method through.
+    errors.RequestIdReused: (*_CREATING, *_RECORDING, *_CLOSING),
+    errors.SessionClosed: _RECORDING,
+    errors.AlreadyFiled: ("add_session_to_casefile",),
+    errors.AlreadyCompleted: ("tool_result",),
+    errors.PendingRequests: ("close_session",),
+    errors.NotStanding: ("rewind_chat_session",),
+    errors.LegalHold: _RELEASING,
+}
+"""The errors that only some operations answer with, and which these are."""
+
+_OTHERS = {
+    401: {"UNAUTHORIZED": "There is no token, or it isn't good, or not any more."},
+    403: {"INVALID_API_KEY": "The stack requires an API key, and this is none."},
+    429: {
+        "too_many_requests": "Send it again a little later; see Retry-After.",
+        "QUOTA_EXCEEDED": "The API key has been used as often as it may be in a day.",
+    },
+    500: {"internal_error": "A fault of the service, which is logged."},
+    504: {
+        "INTEGRATION_TIMEOUT": "It took too long; it may have been done. Send it again.",
+        "INTEGRATION_FAILURE": "The function could not be reached. Send it again.",
+    },
+}
+"""The failures that are no error of ours."""
+
+_SHARED = (401, 403, 404, 413, 429, 500, 503, 504)
+"""The statuses that every operation may answer with, each with the same codes."""
+
+
+def codes(operation: str) -> dict[int, dict[str, str]]:
+    """The statuses that an operation may fail with, the error codes of each and what they mean."""
+    statuses = {each.status for each in _classes()} | set(_OTHERS)
+    found = {status: _codes(status, operation) for status in sorted(statuses)}
+    return {status: meanings for status, meanings in found.items() if meanings}
+
+
+def _codes(status: int, operation: str | None = None) -> dict[str, str]:
+    """The codes of a status; those that only some operations have, for these."""
+    ours = {
+        each.code: (inspect.getdoc(each) or "").splitlines()[0]
+        for each in _classes()
+        if each.status == status and (each not in _ONLY or operation in _ONLY[each])
+    }
+    return ours | _OTHERS.get(status, {})
+
+
 def _classes() -> list[type[errors.CasefileError]]:
     """The errors that callers may be answered with."""
     found = [
@@ -220,41 +298,45 @@ def _classes() -> list[type[errors.CasefileError]]:
         for _, each in inspect.getmembers(errors, inspect.isclass)
         if issubclass(each, errors.CasefileError) and hasattr(each, "code")
     ]
-    return sorted(found, key=lambda each: (each.status, each.code))
+    # A class without a code of its own stands for the one above it.
+    own = [each for each in found if "code" in vars(each)]
+    return sorted(own, key=lambda each: each.code)
 
 
-def _failures() -> dict[str, Any]:
-    """The failures by status, each with its codes."""
-    failures: dict[str, Any] = {}
-    for each in _classes():
-        meaning = (inspect.getdoc(each) or "").splitlines()[0]
-        failure = failures.setdefault(
-            str(each.status),
-            {
-                "description": "",
-                "content": {"application/json": {"schema": _reference("FailedResponse")}},
+def _failure(status: int, meanings: dict[str, str]) -> dict[str, Any]:
+    """A failure, with its codes and an example of each."""
+    examples = {
+        code: {
+            "summary": meaning,
+            "value": {
+                "request_id": "0192f0c1-0000-7000-8000-000000000001",
+                "status": "failed",
+                "payload": None,
+                "timestamp": "2026-01-15T09:30:00+00:00",
+                "error": meaning,
+                "metadata": {"error_code": code},
             },
-        )
-        failure["description"] += f"`{each.code}`: {meaning} "
-    for status, description in {
-        "429": "`too_many_requests`: Send it again a little later; see Retry-After.",
-        "500": "`internal_error`: A fault of the service, which is logged.",
-    }.items():
-        failures[status] = {
-            "description": description,
-            "content": {"application/json": {"schema": _reference("FailedResponse")}},
         }
-    for failure in failures.values():
-        failure["description"] = failure["description"].strip()
-    return dict(sorted(failures.items()))
+        for code, meaning in meanings.items()
+    }
+    told: dict[str, Any] = {
+        "description": " ".join(f"`{code}`: {meaning}" for code, meaning in meanings.items()),
+        "content": {
+            "application/json": {"schema": _reference("FailedResponse"), "examples": examples}
+        },
+    }
+    if status in (429, 503):
+        after = {"description": "Seconds to wait", "schema": {"type": "integer"}}
+        told["headers"] = {"Retry-After": after}
+    return told
 
 
-def _refusals(method: str) -> dict[str, Any]:
-    never = {"405"} | ({"409"} if method == "GET" else set())
+def _refusals(operation: Operation[Any, Any]) -> dict[str, Any]:
     return {
-        status: {"$ref": f"#/components/responses/{status}"}
-        for status in _failures()
-        if status not in never
+        str(status): {"$ref": f"#/components/responses/{status}"}
+        if status in _SHARED
+        else _failure(status, meanings)
+        for status, meanings in codes(operation.name).items()
     }
 
 

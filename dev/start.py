@@ -67,6 +67,8 @@ TOKEN={stack.token(DEFAULT_EMAIL)}
 curl -X POST "$URL/tool-sessions" -H "Authorization: Bearer $TOKEN" \\
   -H 'Content-Type: application/json' -d '{body}'
 
+To read and try all operations: {stack.url}/docs
+
 You are {DEFAULT_EMAIL}; the token is good for {local_stack.PARAMETERS["IdTokenHours"]} hours.
 A token for someone else: make token EMAIL=alice@example.com
 To stop: Ctrl-C here, or make stop. What you store stays, in .local/cloud.

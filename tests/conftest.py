@@ -23,6 +23,9 @@ from casefile import (
     transport,
 )
 from casefile.entry import Operation
+from casefile.errors import CasefileError
+from casefile.pages import Pages
+from dev import openapi
 from tests.loopback import wired_to_moto
 from tests.origins import Allow
 from tests.template import ROOT, create_table
@@ -38,7 +41,10 @@ def load(name: str) -> Operation[Any, Any]:
 
 
 OPERATIONS = [name for name in FUNCTIONS if isinstance(load(name), Operation)]
-"""What is asked for; the other functions run by themselves."""
+"""What is asked for by an envelope."""
+
+PAGES = [name for name in FUNCTIONS if isinstance(load(name), Pages)]
+"""What anybody may read; the functions that are neither run by themselves."""
 
 WRITING = [
     name
@@ -156,7 +162,12 @@ def invoke(aws: None) -> Invoke:
         **more: Any,
     ) -> dict[str, Any]:
         envelope = {"user_id": user, "operation": name, "payload": payload or {}, **more}
-        answer: dict[str, Any] = load(name)(envelope, Context())
+        try:
+            answer: dict[str, Any] = load(name)(envelope, Context())
+        except CasefileError as error:
+            if error.code not in openapi.codes(name).get(error.status, {}):
+                pytest.fail(f"openapi.json doesn't say that {name} fails with {error.code}")
+            raise
         return answer
 
     return invoke_directly

@@ -1,24 +1,72 @@
-"""The OpenAPI document in the repository is the one that the operations make."""
+"""The OpenAPI document in the repository is the one that the operations make, and a good one."""
+
+import json
+from typing import Any
 
 import pytest
 
-from dev import openapi
+from dev import openapi, redocly
+from dev.console import Problem
 from tests.conftest import OPERATIONS
+
+
+def described(operation: str) -> dict[str, Any]:
+    (found,) = (
+        method
+        for item in json.loads(openapi.FILE.read_text())["paths"].values()
+        for method in item.values()
+        if method["operationId"] == operation
+    )
+    assert isinstance(found, dict)
+    return found
 
 
 def test_it_is_current() -> None:
     assert openapi.FILE.read_text() == openapi.text(), "make openapi writes it anew"
 
 
+def test_it_lints_clean() -> None:
+    try:
+        redocly.prepare()
+    except Problem as problem:
+        pytest.skip(f"the linter can't be installed here: {problem}")
+    assert redocly.lint(openapi.FILE) == []
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_it_tells_of_every_operation_how_to_call_it(operation: str) -> None:
-    (found,) = (
-        method
-        for item in openapi.document()["paths"].values()
-        for method in item.values()
-        if method["operationId"] == operation
-    )
+    found = described(operation)
     assert found["summary"]
     assert found["description"]
-    assert {"400", "401", "403", "404", "429", "500", "503"} < set(found["responses"])
+    for parameter in found["parameters"]:
+        assert parameter.get("description") or "$ref" in parameter
+    if "requestBody" in found:
+        assert found["requestBody"]["content"]["application/json"]["example"]["payload"] is not None
     assert any(status.startswith("2") for status in found["responses"])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_it_tells_each_failure_with_its_codes_and_an_example_of_each(operation: str) -> None:
+    document = json.loads(openapi.FILE.read_text())
+    told = {}
+    for status, answer in described(operation)["responses"].items():
+        if "$ref" in answer:
+            answer = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+        if not status.startswith("2"):
+            examples = answer["content"]["application/json"]["examples"]
+            told[int(status)] = {
+                each["value"]["metadata"]["error_code"] for each in examples.values()
+            }
+            assert all(f"`{code}`" in answer["description"] for code in examples)
+    assert told == {status: set(codes) for status, codes in openapi.codes(operation).items()}
+    assert {400, 401, 403, 404, 413, 429, 500, 503, 504} <= set(told)
+    assert "invalid_request" in told[400]
+
+
+def test_an_operation_is_only_said_to_fail_as_it_can() -> None:
+    assert 409 not in openapi.codes("get_session")
+    assert 405 not in openapi.codes("chat")
+    assert "session_closed" in openapi.codes("chat")[409]
+    assert "session_closed" not in openapi.codes("create_session")[409]
+    assert "content_missing" in openapi.codes("tool_execution")[400]
+    assert "content_missing" not in openapi.codes("grant_permission")[400]

@@ -44,7 +44,7 @@ def engine() -> Iterator[str]:
     if binary is None:
         if "CI" in os.environ:
             pytest.fail("dynoxide is not installed here, and costs can't be checked without")
-        pytest.skip("costs are checked where dynoxide can be installed: Linux on x86-64, with npm")
+        pytest.skip("costs are checked where dynoxide can be installed: Linux on x86-64")
     with dynoxide.running(binary) as endpoint:
         yield endpoint
 

@@ -1,10 +1,11 @@
-"""The deployed API does what its OpenAPI document says, whatever it is sent."""
+"""The deployed API serves its OpenAPI document, and does what it says, whatever it is sent."""
 
 import json
 import re
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -82,3 +83,76 @@ def test_it_answers_as_described(
     is_the_gateways_own = response.status_code in (401, 403) and "message" in response.json()
     if not is_the_gateways_own:
         case.validate_response(response, checks=CHECKS)
+
+
+def test_it_is_served_to_anybody_with_a_page_to_read_it(stack: Stack) -> None:
+    with httpx.Client(timeout=60) as anybody:
+        assert anybody.get(f"{stack.url}/openapi.json").text == FILE.read_text()
+        page = anybody.get(f"{stack.url}/docs")
+        assert page.headers["Content-Type"].startswith("text/html")
+        loaded = re.findall(r'(?:src|href)="(docs/[^"]+)"', page.text)
+        assert len(loaded) == 3
+        for link in loaded:
+            assert anybody.get(page.url.join(link)).status_code == 200
+        again = anybody.get(f"{stack.url}/docs", headers={"If-None-Match": page.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert anybody.get(f"{stack.url}/docs/else").json()["metadata"] == {
+            "error_code": "not_found"
+        }
+        assert anybody.get(f"{stack.url}/tool-sessions").status_code == 401
+
+
+OPERATIONS = {
+    method["operationId"]: (verb.upper(), path, method)
+    for path, item in json.loads(FILE.read_text())["paths"].items()
+    for verb, method in item.items()
+}
+ENDING = ("erase_", "delete_", "revoke_", "remove_", "close_")  # the last first
+
+
+@pytest.fixture(scope="module")
+def own(sign_in: SignIn) -> tuple[Caller, dict[str, Any]]:
+    """Somebody who has one thing of each kind, and their ids as paths and bodies name them."""
+    eve = sign_in("eve@example.com")
+    tool = eve.do("POST", "/tool-sessions", {})["session_id"]
+    chat = eve.do("POST", "/chat-sessions", {})["session_id"]
+    request = str(uuid4())
+    key = {"Idempotency-Key": request}
+    eve.do("POST", f"/tool-sessions/{tool}/requests", {"tool_name": "search"}, headers=key)
+    casefile_id = eve.do("POST", "/casefiles", {"title": "Pasted"})["casefile_id"]
+    held = eve.do("POST", "/casefiles", {"title": "Held"})["casefile_id"]
+    return eve, {
+        "ts": tool,
+        "cs": chat,
+        "casefile_id": casefile_id,
+        "request_id": request,
+        "held": held,
+    }
+
+
+@pytest.mark.parametrize(
+    "operation",
+    sorted(OPERATIONS, key=lambda name: [str(name).startswith(each) for each in ENDING]),
+)
+def test_its_examples_work_when_they_are_pasted(
+    own: tuple[Caller, dict[str, Any]], operation: str
+) -> None:
+    """As they are, in an address and a body where only ids are replaced by one's own."""
+    eve, ids = own
+    verb, path, described = OPERATIONS[operation]
+    mine = ids | {"session_id": ids["cs" if path.startswith("/chat-sessions") else "ts"]}
+    if operation == "set_legal_hold":  # It would hinder what is to be deleted.
+        mine["casefile_id"] = ids["held"]
+    given = {each["name"]: each["example"] for each in described["parameters"] if "example" in each}
+    if operation == "erase_user":
+        given["user_id"] = "eve@example.com"
+    for name in re.findall(r"{(\w+)}", path):
+        path = path.replace(f"{{{name}}}", given.pop(name, None) or mine[name])
+    body = described.get("requestBody", {}).get("content", {}).get("application/json")
+    sent = None
+    if body:
+        sent = json.loads(json.dumps(body["example"]))
+        sent["payload"] |= {name: mine[name] for name in mine if name in sent["payload"]}
+    answer = eve.http.request(verb, path, params=given, json=sent)
+    assert answer.is_success, answer.text
+    assert str(answer.status_code) in described["responses"]

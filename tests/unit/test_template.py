@@ -15,7 +15,7 @@ from casefile.session_log import MAX_AGE
 from pydantic_models.base import BaseRequest
 from pydantic_models.domain_events import DomainEvent
 from tests.conftest import FUNCTIONS as FOLDERS
-from tests.conftest import OPERATIONS, load
+from tests.conftest import OPERATIONS, PAGES, load
 from tests.events import DOORS
 from tests.template import ROOT, resources, template
 
@@ -34,14 +34,9 @@ def test_every_function_folder_is_in_the_template_and_the_reverse() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_folder_operation_route_and_rights_agree(operation: str) -> None:
-    handler, function = load(operation), FUNCTIONS[camel(operation)]
+    handler = load(operation)
     assert handler.name == operation
-    routes = [
-        f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}"
-        for event in function["Events"].values()
-        if event["Type"] == "Api"
-    ]
-    assert routes == [handler.route]
+    assert routes(operation) == [handler.route]
     payload_type: Any = handler.request_type.model_fields["payload"].annotation
     assert set(re.findall(r"{(\w+)}", handler.route)) <= set(payload_type.model_fields)
 
@@ -58,11 +53,27 @@ def test_rights_are_named_one_by_one(name: str) -> None:
             assert "*" not in re.sub(named, "", resource)
 
 
-@pytest.mark.parametrize("name", sorted(set(FOLDERS) - set(OPERATIONS)))
+def routes(name: str) -> list[str]:
+    return [
+        f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}"
+        for event in FUNCTIONS[camel(name)]["Events"].values()
+        if event["Type"] == "Api"
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_have_their_routes_no_rights_their_tests_and_an_event(name: str) -> None:
+    served = {route.removeprefix("GET ") for route in routes(name)}
+    pages: Any = load(name)
+    assert {re.sub("(?<=/docs/).*", "{file}", path) for path in pages.files} == served
+    assert "Policies" not in FUNCTIONS[camel(name)]
+    assert (ROOT / f"tests/operations/test_{name}.py").is_file()
+    assert list((ROOT / "tests/events" / name).glob("*.json"))
+
+
+@pytest.mark.parametrize("name", sorted({*FOLDERS} - {*OPERATIONS} - {*PAGES}))
 def test_what_is_no_operation_answers_no_request_and_has_its_tests_and_an_event(name: str) -> None:
-    events = FUNCTIONS[camel(name)]["Events"].values()
-    methods = {event["Properties"]["Method"] for event in events if event["Type"] == "Api"}
-    assert methods <= {"options"}
+    assert all(route.startswith("OPTIONS ") for route in routes(name))
     assert (ROOT / f"tests/operations/test_{name}.py").is_file()
     assert list((ROOT / "tests/events" / name).glob("*.json"))
 
@@ -80,11 +91,14 @@ def test_the_api_is_guarded_before_it_reaches_a_function() -> None:
     whole, *single = api["MethodSettings"]
     assert (whole["HttpMethod"], whole["ResourcePath"]) == ("*", "/*")
     assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(whole)
-    routes = [load(operation).route for operation in OPERATIONS]
+    known = [route for name in FOLDERS for route in routes(name)]
+    limited = []
     for setting in single:
         path = setting["ResourcePath"].replace("~1", "/")[1:]
-        assert f"{setting['HttpMethod']} {path}" in routes
+        limited.append(f"{setting['HttpMethod']} {path}")
         assert setting["ThrottlingRateLimit"] < 100
+    assert set(limited) <= set(known)
+    assert {route for name in PAGES for route in routes(name)} <= set(limited)
     defaults = {name: each.get("Default") for name, each in template()["Parameters"].items()}
     assert (defaults["AllowedOrigins"], defaults["ApiKeys"], defaults["CustomerKey"]) == (
         *("", ""),
@@ -130,12 +144,13 @@ def test_a_body_that_must_be_there_is_validated(operation: str) -> None:
     assert is_validated <= handler.route.startswith(("POST ", "PATCH ", "PUT "))
 
 
-def test_every_route_asks_who_is_there() -> None:
+def test_every_route_asks_who_is_there_but_those_of_pages() -> None:
     (api,) = resources("AWS::Serverless::Api").values()
     assert api["Auth"]["DefaultAuthorizer"] in api["Auth"]["Authorizers"]
-    for function in FUNCTIONS.values():
-        for event in function["Events"].values():
-            assert "Auth" not in event["Properties"]
+    for name in FOLDERS:
+        for event in FUNCTIONS[camel(name)]["Events"].values():
+            said = event["Properties"].get("Auth")
+            assert said == ({"Authorizer": "NONE"} if name in PAGES else None)
 
 
 QUEUES = resources("AWS::SQS::Queue")
@@ -283,7 +298,10 @@ def test_the_bucket_is_private_and_forgets_uploads_that_nobody_refers_to() -> No
 def test_a_handler_is_a_definition(name: str) -> None:
     source = (ROOT / "functions" / name / "handler.py").read_text()
     assert not any(isinstance(node, ast.Try) for node in ast.walk(ast.parse(source)))
-    assert {path.name for path in (ROOT / "functions" / name).glob("*.*")} == {"handler.py"}
+    beside = {path.name for path in (ROOT / "functions" / name).glob("*.*")} - {"handler.py"}
+    pages: Any = load(name)
+    served = {path.name for path in pages.files.values()} if name in PAGES else set()
+    assert beside <= served
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def to_envelope(event: dict[str, Any], route: str) -> dict[str, Any]:
     if isinstance(envelope["payload"], dict):
         addressed = _joined(query, _path_parameters(event, path))
         envelope["payload"] = _joined(envelope["payload"], addressed)
-    key = _headers(event).get("idempotency-key")
+    key = headers(event).get("idempotency-key")
     if key is not None:
         envelope["request_id"] = _named_once(
             "request_id", envelope.get("request_id"), _key_to_id(key)
@@ -152,7 +152,8 @@ def _method(event: dict[str, Any]) -> str:
     return str(event["requestContext"]["http"].get("method"))
 
 
-def _headers(event: dict[str, Any]) -> dict[str, str]:
+def headers(event: dict[str, Any]) -> dict[str, str]:
+    """The headers of an HTTP request, by their names in lower case."""
     return {name.lower(): str(value) for name, value in (event.get("headers") or {}).items()}
 
 

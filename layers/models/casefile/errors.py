@@ -44,7 +44,7 @@ class CasefileError(Exception):
 
 
 class BadRequest(CasefileError):
-    """The request itself is wrong; `faults` lists where."""
+    """The request itself is wrong; `metadata.errors` of the answer lists where."""
 
     status, code = 400, "invalid_request"
 

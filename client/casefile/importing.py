@@ -1,0 +1,223 @@
+"""Brings conversations along from a framework's own store into chat sessions.
+
+A message is recorded by a request whose id follows from where it was, and the session says which of
+these requests it holds. So a run goes on where the one before it ended, wherever that was, and two
+runs, after each other or at once, import each message once, in its order. A conversation becomes
+the session that the framework's adapter opens by its name, in the adapter's format: an agent goes
+on with it there. When a message was stored, if the store tells, is `imported.time` in its metadata.
+
+    with casefile.Client(url, token=token) as client:
+        for told in import_conversations(client, read_openai_sqlite("conversations.db")):
+            print(told)
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+from pydantic_models.base.json_values import to_json
+from pydantic_models.base.times import now_text, to_text
+from pydantic_models.canonical import ChatMessagePayload
+
+from . import errors
+from ._sync.client import Client
+from .adapters import _kept
+from .operations import Envelope
+
+_REQUESTS = UUID("0c9f2f8e-0a44-4d0b-9a39-6f0ad0a5d6c1")
+
+HINDRANCES = (errors.BadRequest, errors.Conflict, errors.NotFound, errors.TooLarge)
+"""What hinders one conversation, and need not hinder the others."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A message in another store: what it is, and what tells it from others of its conversation."""
+
+    identity: str
+    message: ChatMessagePayload
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A conversation in another store, its messages in their order."""
+
+    store: str
+    name: str
+    messages: Sequence[Stored]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of a conversation: how many messages were recorded now, and before.
+
+    `error` tells what kept the rest of them out.
+    """
+
+    name: str
+    session_id: str | None = None
+    recorded: int = 0
+    already: int = 0
+    error: errors.RequestFailed | None = None
+
+
+def import_conversations(
+    client: Client, conversations: Iterable[Conversation], *, casefile_id: str | None = None
+) -> Iterator[Imported]:
+    """Record what is not yet recorded of each conversation; tell of each what became of it.
+
+    `casefile_id` files sessions there when they are opened. Raises what hinders all of them.
+    """
+    for conversation in conversations:
+        yield _import(client, conversation, casefile_id)
+
+
+def _import(client: Client, conversation: Conversation, casefile_id: str | None) -> Imported:
+    asked, envelope = _kept.opening(conversation.name, casefile_id)
+    session_id, already, recorded = None, 0, 0
+    try:
+        session = client.chat_sessions.create(**asked, **envelope)
+        session_id = session.session_id
+        # Dated before the look at what is there: what came since is recognised by the service.
+        timestamp = now_text()
+        lines = [json.loads(line) for line in session.export()]
+        present = [UUID(line["request_id"]) for line in lines if "request_id" in line]
+        already, missing = _missing(conversation, present)
+        for request_id, stored in missing:
+            session.record([stored.message], **Envelope(request_id=request_id, timestamp=timestamp))
+            recorded += 1
+    except HINDRANCES as error:
+        return Imported(conversation.name, session_id, recorded, already, error)
+    return Imported(conversation.name, session_id, recorded, already)
+
+
+def _missing(
+    conversation: Conversation, present: Sequence[UUID]
+) -> tuple[int, list[tuple[UUID, Stored]]]:
+    """How many messages are present, and the others, each with the id of its request.
+
+    A store may have dropped its oldest messages since; what it has begins somewhere in what was
+    imported. Messages that are alike are told apart by how many of them came before.
+    """
+    held, ours = set(present), {}
+    counts: Counter[str] = Counter()
+    for identity in {stored.identity for stored in conversation.messages}:
+        while (request_id := _request_id(conversation, identity, counts[identity])) in held:
+            ours[request_id] = identity
+            counts[identity] += 1
+    before = [ours[request_id] for request_id in present if request_id in ours]
+    identities = [stored.identity for stored in conversation.messages]
+    overlap = min(len(before), len(identities))
+    while overlap and before[-overlap:] != identities[:overlap]:
+        overlap -= 1
+    missing = []
+    for stored in conversation.messages[overlap:]:
+        request_id = _request_id(conversation, stored.identity, counts[stored.identity])
+        missing.append((request_id, stored))
+        counts[stored.identity] += 1
+    return overlap, missing
+
+
+def _request_id(conversation: Conversation, identity: str, number: int) -> UUID:
+    place = [conversation.store, conversation.name, identity, number]
+    return uuid5(_REQUESTS, json.dumps(place))
+
+
+def read_langchain_table(
+    table: Any, *, key: str = "SessionId", history: str = "History"
+) -> Iterator[Conversation]:
+    """The conversations of LangChain's `DynamoDBChatMessageHistory` in a table.
+
+    `table` is boto3's (`boto3.resource("dynamodb").Table(name)`), which is read from end to end;
+    `key` and `history` are what the history was told as `primary_key_name` and
+    `history_messages_key`. The store tells no times.
+    """
+    page: dict[str, Any] = {}
+    while True:
+        found = table.scan(ConsistentRead=True, **page)
+        for item in found["Items"]:
+            said = [_plain(told) for told in item.get(history, [])]
+            stored = [Stored(_digest(told), _from_langchain(told)) for told in said]
+            yield Conversation(f"langchain:{table.name}", str(item[key]), stored)
+        if "LastEvaluatedKey" not in found:
+            return
+        page = {"ExclusiveStartKey": found["LastEvaluatedKey"]}
+
+
+def _from_langchain(told: dict[str, Any]) -> ChatMessagePayload:
+    kept = {"type": told["type"], **told["data"]}
+    text = _kept.text_in(told["data"].get("content"))
+    imported = {"from": "DynamoDBChatMessageHistory"}
+    return _kept.message_of(kept, str(told["type"]), text, "langchain", imported=imported)
+
+
+def _plain(value: Any) -> Any:
+    """What DynamoDB holds as the JSON that it was."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if value is None or isinstance(value, str | bool):
+        return value
+    raise TypeError(f"a message holds {type(value).__name__}, which is no JSON")
+
+
+def _digest(value: Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def read_openai_sqlite(
+    file: Path | str,
+    *,
+    sessions_table: str = "agent_sessions",
+    messages_table: str = "agent_messages",
+) -> Iterator[Conversation]:
+    """The conversations of the OpenAI Agents SDK's `SQLiteSession`; the file is only read."""
+    sessions, messages = _quoted(sessions_table), _quoted(messages_table)
+    address = f"{Path(file).resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as database:
+        names = database.execute(f"SELECT session_id FROM {sessions} ORDER BY created_at, rowid")
+        for (name,) in names.fetchall():
+            rows = database.execute(
+                f"SELECT id, message_data, created_at FROM {messages} "
+                "WHERE session_id = ? ORDER BY id",
+                (name,),
+            )
+            # A row's number alone could be another's in another file.
+            stored = [Stored(_digest(row), _from_openai(*row[1:])) for row in rows]
+            yield Conversation("openai-agents", str(name), stored)
+
+
+def _from_openai(text: str, time: str) -> ChatMessagePayload:
+    at = datetime.fromisoformat(time).replace(tzinfo=timezone.utc)
+    imported = {"from": "SQLiteSession", "time": to_text(at)}
+    try:
+        kept = json.loads(text)
+        to_json(kept)
+    except ValueError:  # The SDK passes it over; here it is kept, for people to look at.
+        kept = None
+    if not isinstance(kept, dict):
+        return ChatMessagePayload(
+            content=text, message_type="error", metadata={"imported": imported}
+        )
+    kind = kept.get("type")
+    role = "tool" if isinstance(kind, str) and kind.endswith("_output") else kept.get("role")
+    said = _kept.text_in(kept.get("content", kept.get("output")))
+    return _kept.message_of(kept, str(role), said, "openai-agents", imported=imported)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
