@@ -1,7 +1,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help start stop token invoke test bench openapi deploy check-template
+.PHONY: help start stop token invoke test bench bench-check openapi deploy check-template
 
 help:
 	@$(PYTHON) -m dev help
@@ -22,7 +22,10 @@ test:
 	@$(PYTHON) -m dev test $(ARGS)
 
 bench:
-	@$(PYTHON) -m dev bench
+	@$(PYTHON) -m dev bench $(ARGS)
+
+bench-check:
+	@$(PYTHON) -m dev bench-check
 
 openapi:
 	@$(PYTHON) -m dev openapi

@@ -22,7 +22,8 @@ Casefile, for developers. Each command is also a make target.
   token           print a token for a user (made if need be)            make token EMAIL=a@b.example
   invoke          run one function on an event of its tests              make invoke OPERATION=chat
   test            check style and types, run the tests                  make test ARGS="-k close"
-  bench           compare with what people use today                    make bench
+  bench           measure beside what people use today                  make bench ARGS=--quick
+  bench-check     hold calls and units against those of before          make bench-check
   openapi         write openapi.json anew, after a change of the API    make openapi
   deploy          deploy to your AWS account                            make deploy
   check-template  check template.yaml and build it, without an account  make check-template
@@ -42,7 +43,11 @@ def main(arguments: Sequence[str]) -> None:
     elif command == "bench":
         from dev import checks
 
-        checks.bench()
+        checks.bench(rest)
+    elif command == "bench-check":
+        from dev import checks
+
+        checks.bench_check()
     elif command == "openapi":
         from dev import checks
 

@@ -1,11 +1,13 @@
 """dynoxide: a DynamoDB in one process that counts units as AWS does; to measure, not to run on.
 
-One binary from npm, for the machines that it is published for. It keeps everything in memory.
+One binary from npm, for the machines that it is published for; npm is the machine's own, or else
+comes from PyPI. It keeps everything in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import shutil
 import subprocess
@@ -24,25 +26,36 @@ VERSION = "1.2.1"
 _MACHINES = {("linux", "x86_64"): "linux-x64"}
 _SECONDS_TO_START = 20
 
+NOT_HERE = "dynoxide, which counts units as AWS does, is published for Linux on x86-64 alone."
+
 
 def prepare() -> Path | None:
-    """Install it if need be; None where there is none, or no npm to install it with."""
+    """Install it if need be; None where there is none for this machine."""
     machine = _MACHINES.get((sys.platform, platform.machine()))
     if machine is None:
         return None
     folder = environments.LOCAL / f"dynoxide-{VERSION}"
     binary = folder / "node_modules/@dynoxide" / machine / "dynoxide"
-    npm = shutil.which("npm")
-    if binary.exists() or npm is None:
-        return binary if binary.exists() else None
+    if binary.exists():
+        return binary
+    npm = shutil.which("npm") or str(_npm_from_pypi())
     command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder)]
+    variables = {**os.environ, "PATH": f"{Path(npm).parent}{os.pathsep}{os.environ['PATH']}"}
     with step("Installing a DynamoDB that counts units"):
         done = subprocess.run(
-            [*command, f"@dynoxide/{machine}@{VERSION}"], capture_output=True, text=True
+            [*command, f"@dynoxide/{machine}@{VERSION}"],
+            env=variables,
+            capture_output=True,
+            text=True,
         )
     if done.returncode:
         raise Problem(f"{done.stderr.strip()}\n\nnpm could not install dynoxide.")
     return binary
+
+
+def _npm_from_pypi() -> Path:
+    environments.prepare(environments.NODE)
+    return environments.NODE.bin / "npm"
 
 
 @contextlib.contextmanager

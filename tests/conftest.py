@@ -12,7 +12,8 @@ from moto import mock_aws
 
 from casefile import bus, config, contents, cursors, dynamodb, session_log
 from casefile.entry import Operation
-from tests.template import ROOT, create_table
+from dev.template import create_table
+from tests.template import ROOT
 
 BUCKET = "casefile-test"
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))

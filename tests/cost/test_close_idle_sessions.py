@@ -7,11 +7,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from benchmarks.meter import Meter
 from casefile import dynamodb, lists, records, session_log, sessions
 from casefile.dynamodb import Item
 from pydantic_models.base.times import now
 from tests.conftest import Context, load
-from tests.cost.conftest import Meter
 
 IDLE = 1_000
 BUSY = 200
@@ -67,7 +67,7 @@ def copies(stored: list[Item], word: str, number: int) -> Iterator[Item]:
 def spent(meter: Meter) -> dict[str, float]:
     """The units by the names of the calls that cost them."""
     units: dict[str, float] = {}
-    for name, cost in meter.calls:
+    for name, cost in meter.costs:
         units[name] = units.get(name, 0) + cost
     return units
 
