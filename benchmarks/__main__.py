@@ -120,7 +120,10 @@ def _attempting(peer: Peer, what: str, found: dict[str, dict[str, Any]]) -> Iter
 
 def _about(plan: Plan) -> dict[str, Any]:
     told = {"dynoxide": dynoxide.VERSION, "python": platform.python_version()}
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    machine = (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[2]:.0f}"
+    )
     return {"at": datetime.now(UTC).date().isoformat(), "machine": machine, **told, **asdict(plan)}
 
 

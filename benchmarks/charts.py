@@ -72,13 +72,16 @@ def follower() -> None:
 
 def write_units(stores: dict[str, Any]) -> None:
     """Write units of the n-th message, on logarithmic axes."""
-    figure, axes = plt.subplots(figsize=(7.2, 4))
+    figure, axes = plt.subplots(figsize=(7.2, 4.2))
+    ends: list[tuple[float, int, str, str]] = []
     for name, store in stores.items():
         points = store.get("append", {})
         if store["lives_in"] != "DynamoDB" or not points:
             continue
+        is_full = "ended" in (store["ended"] or {})
         at = {int(point): seen["write_units"] for point, seen in points.items() if point != "last"}
-        at[points["last"]["at"]] = points["last"]["write_units"]
+        if is_full:
+            at[points["last"]["at"]] = points["last"]["write_units"]
         numbers = sorted(at)
         axes.plot(
             numbers,
@@ -89,15 +92,18 @@ def write_units(stores: dict[str, Any]) -> None:
             markersize=3,
             zorder=3 if name == "casefile" else 2,
         )
-        end = "  ✕" if "ended" in (store["ended"] or {}) else " "
+        label = f"✕ {store['title']}" if is_full else store["title"]
+        ends.append((at[numbers[-1]], numbers[-1], name, label))
+    height = 0.0
+    for units, number, name, label in sorted(ends):  # Labels stand above each other.
+        height = max(units, height * 1.3)
         axes.annotate(
-            f"{end} {store['title']}",
-            (numbers[-1], at[numbers[-1]]),
-            color=_color(name),
-            fontsize=8,
-            va="center",
+            f"   {label}", (max(number, 400), height), color=_color(name), fontsize=8, va="center"
         )
-    axes.set(xscale="log", yscale="log", xlim=(9, 90_000), xlabel="messages in the session")
+    axes.set(xscale="log", yscale="log", xlim=(9, 400_000), xlabel="messages in the session")
+    axes.set_xticks([10, 100, 1000, 5000], ["10", "100", "1,000", "5,000"])
+    axes.set_yticks([1, 10, 100], ["1", "10", "100"])
+    axes.minorticks_off()
     axes.set_title("Write units to append one more message (✕: the item is full)", loc="left")
     _save(figure, "write-units")
 

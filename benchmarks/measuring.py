@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
@@ -52,22 +52,31 @@ def work(peer: Peer, variables: Mapping[str, str], *task: object) -> list[Any]:
     if done.returncode:
         raise RuntimeError(f"{peer.title} could not {task[0]}:\n{done.stderr[-2000:]}")
     return [
-        json.loads(line) for line in done.stdout.splitlines() if line.startswith(("{", '"', "["))
+        json.loads(line)
+        for line in done.stdout.splitlines()
+        if line.startswith(("{", '"', "[", "null"))
     ]
 
 
 def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
     """What is exact: calls, units and bytes."""
     work(peer, place.metered, "prepare")
-    told = work(peer, place.metered, "grow", new_session(peer, place), plan.up_to, plan.seconds)
-    appends = [line for line in told if "append" in line]
+    grown = work(peer, place.metered, "grow", new_session(peer, place), plan.up_to, plan.seconds)
+    appends = [line for line in grown if "append" in line]
     found: dict[str, Any] = {
         "append": _at_points(appends, _means),
         "mean": _means(appends),
-        "newest": {str(line.pop("newest")): line for line in told if "newest" in line},
-        "ended": next((line for line in told if "ended" in line or "stopped" in line), None),
+        "newest": {str(line.pop("newest")): line for line in grown if "newest" in line},
+        "ended": next((line for line in grown if "ended" in line or "stopped" in line), None),
     }
-    found["fresh"] = dict(_fresh(peer, place, [n for n in (100, 1000) if n <= plan.up_to]))
+    found["fresh"] = {}
+    for size in (point for point in (100, 1000) if point <= plan.up_to):
+        (told,) = work(peer, place.metered, "fill", size)
+        if "ended" in told:
+            found["ended"] = told
+            break
+        (seen,) = work(peer, place.metered, "once", told["filled"])
+        found["fresh"][str(size)] = seen
     (found["again"],) = work(peer, place.metered, "again", new_session(peer, place))
     (found["large"],) = work(peer, place.metered, "large", new_session(peer, place))
     (found["list"],) = work(peer, place.metered, "list", plan.sessions)
@@ -78,16 +87,6 @@ def new_session(peer: Peer, place: Place) -> str:
     """A session to work on."""
     session = work(peer, place.metered, "new")[-1]
     return str(session)
-
-
-def _fresh(peer: Peer, place: Place, sizes: Iterable[int]) -> Iterator[tuple[str, Any]]:
-    """What an append takes by an instance that has just started, to a session at rest."""
-    for size in sizes:
-        (told,) = work(peer, place.metered, "fill", size)
-        if "filled" not in told:
-            return  # It ended before.
-        (seen,) = work(peer, place.metered, "once", told["filled"])
-        yield str(size), seen
 
 
 def raced(peer: Peer, place: Place, plan: Plan, writers: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dev.environments import ROOT
 
 PAGE = ROOT / "docs/benchmarks.md"
 README = ROOT / "README.md"
+_KINDS = ("put", "get")
 POINTS = ("10", "100", "1000", "5000")
 
 Store = dict[str, Any]
@@ -31,7 +32,9 @@ Made by `make bench` on {about["at"]}: {about["machine"]}, Python {about["python
 dynoxide {about["dynoxide"]}. **Units, calls and bytes are exact**: a meter on the wire reads what
 each call was charged, whatever client made it. **Times are ratios** to a bare boto3 PutItem of 1 KB
 to the same engine, one after every other append: medians of {about["runs"]} runs. They are without a
-network; add a round trip to both sides for AWS.
+network; add a round trip to both sides for AWS. A session was grown up to {about["up_to"]:,} messages
+counted and {about["timed_up_to"]:,} timed, or as far as a store came in {about["seconds"]} seconds; "–"
+is what was not reached.
 
 Messages are the same for all: a median of 600 characters, some of many thousand
 ([`messages.py`](../benchmarks/messages.py)). Each store is driven as its users do
@@ -101,11 +104,12 @@ def _reading(store: Store, reading: dict[str, float] | None) -> str:
         return _ended(store)
     if _is_local(store):
         return "local"
-    if store["lives_in"] == "S3":
-        return f"{_number(reading['puts'])} PUT" + (
-            f", {_number(reading['gets'])} GET" if reading["gets"] else ""
-        )
-    return _number(reading["write_units"] or reading["read_units"])
+    units = reading["write_units"] or reading["read_units"]
+    parts = [_number(units)] if units or store["lives_in"] != "S3" else []
+    parts += [
+        f"{_number(reading[f'{kind}s'])} {kind.upper()}" for kind in _KINDS if reading[f"{kind}s"]
+    ]
+    return ", ".join(parts)
 
 
 def _ended(store: Store) -> str:
@@ -192,22 +196,15 @@ def _fresh(store: Store, reading: dict[str, float] | None) -> str:
 
 
 def _of_lists(store: Store) -> list[str]:
-    listed = store.get("list")
-    if not listed:
+    if "list" not in store:
         return ["–"] * 3
-    page, created = listed["page"], listed["created"]
-    if page is None:
+    listed = store["list"]
+    if listed is None:
         return ["none", "none", "–"]
     if _is_local(store):
-        return ["local", "local", "local"]
-    each = created["write_units"] / max(1, created["calls"])
-    per = each * created["calls"] / _sessions(created, store)
-    return [_number(_calls(page)), _number(page["read_units"]), _number(per)]
-
-
-def _sessions(created: dict[str, float], store: Store) -> float:
-    """How many were created: agno makes three calls for each, the others one."""
-    return created["calls"] / (3 if store["title"].startswith("agno") else 1)
+        return ["local"] * 3
+    page, each = listed["page"], listed["created"]["write_units"] / listed["sessions"]
+    return [_number(_calls(page)), _number(page["read_units"]), _number(each)]
 
 
 def _of_starts(store: Store) -> list[str]:

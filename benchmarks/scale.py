@@ -165,7 +165,7 @@ def follow(
     *,
     lanes: int = LANES,
     window: float = REFRESH_SECONDS,
-    batches: int = 30,
+    batches: int = 6,
     seed: int = 0,
 ) -> Following:
     """Follow a shard that gets so many records a second from sessions that write `every` so often.
@@ -256,7 +256,7 @@ def refreshes_per_append(every: float, window: float = REFRESH_SECONDS) -> float
 def most_followed(every: float, *, lanes: int = LANES) -> float:
     """The most records a second of one shard that the follower keeps up with."""
     low, high = 1.0, 20_000.0
-    while high / low > 1.02:
+    while high / low > 1.05:
         middle = (low * high) ** 0.5
         low, high = (middle, high) if follow(middle, every, lanes=lanes).keeps_up else (low, middle)
     return low

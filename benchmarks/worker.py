@@ -120,16 +120,17 @@ def large(module: Any, session: str) -> None:
 
 
 def list_sessions(module: Any, count: int) -> None:
-    """Open sessions, and read a page of the newest."""
+    """Open sessions, and read a page of the newest, where a store has such a list."""
+    if not hasattr(module, "newest_sessions"):
+        return say(None)
     look = _look()
     opened: list[str] = []
     created = look(lambda: opened.extend(module.new_session() for _ in range(count)))
-    if not hasattr(module, "newest_sessions"):
-        return say({"created": created, "page": None})
     module.newest_sessions(NEWEST)  # Whatever is needed once is there now.
     seen: list[str] = []
     page = look(lambda: seen.extend(module.newest_sessions(NEWEST)))
-    return say({"created": created, "page": page, "seen": len(set(opened) & set(seen))})
+    known = len(set(opened) & set(seen))
+    return say({"created": created, "page": page, "sessions": count, "seen": known})
 
 
 def _look() -> Callable[[Callable[[], object]], dict[str, Any]]:
