@@ -138,7 +138,9 @@ def _of_times(store: Store) -> list[str]:
 
     def told(point: str) -> str:
         found = times.get(point)
-        return f"{found['ratio']:.2f} ({found['cpu_ratio']:.2f})" if found else _ended(store)
+        if found:
+            return f"{found['ratio']:.2f} ({found['cpu_ratio']:.2f})"
+        return _ended(store) if times else "–"
 
     return [told(point) for point in POINTS]
 
