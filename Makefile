@@ -1,7 +1,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help start stop token invoke test test-client bench docs openapi client deploy check-template
+.PHONY: help start stop token invoke test test-client bench bench-check docs openapi client deploy check-template
 
 help:
 	@$(PYTHON) -m dev help
@@ -25,7 +25,10 @@ test-client:
 	@$(PYTHON) -m dev test-client $(ARGS)
 
 bench:
-	@$(PYTHON) -m dev bench
+	@$(PYTHON) -m dev bench $(ARGS)
+
+bench-check:
+	@$(PYTHON) -m dev bench-check
 
 docs:
 	@$(PYTHON) -m dev docs

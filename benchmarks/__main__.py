@@ -1,48 +1,143 @@
-"""`make bench`: the same race on Casefile and on what people use today, on the local cloud."""
+"""`make bench`: the same work on Casefile and on what people use today, and what came of it."""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import json
 import os
-import tempfile
-from pathlib import Path
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
 
-from benchmarks import race
-from dev import environments, local_stack
-from dev.local_cloud import LocalCloud, free_port
+from benchmarks import costs, measuring, place, report
+from benchmarks.measuring import FULL, QUICK, Plan
+from benchmarks.peers import PEERS, Peer
+from benchmarks.place import Place
+from dev import dynoxide, environments
+from dev.console import Problem, say, step
 
-WRITERS = 8
-APPENDS = 50
-PYTHONS = {
-    "casefile": environments.DEVELOPMENT.python,
-    "langchain": environments.LANGCHAIN.python,
-}
+HERE = environments.ROOT / "benchmarks"
+RESULTS = HERE / "results.json"
 
 
-def main() -> None:
-    """Print what each store made of the race."""
-    with (
-        tempfile.TemporaryDirectory() as state,
-        LocalCloud(state=Path(state), port=free_port()) as cloud,
-    ):
-        stack = local_stack.deploy(cloud)
-        variables = {"PATH": os.defpath, "PYTHONPATH": "layers/models", **stack.variables}
-        print(
-            f"\n{WRITERS} processes x {APPENDS} appends to one session, 30 % of them sent twice\n"
-        )
-        print("| store | acknowledged and lost | stored twice | out of place | gave up |")
-        print("|---|---|---|---|---|")
-        for store, python in PYTHONS.items():
-            outcome = race.run(
-                store,
-                variables,
-                writers=WRITERS,
-                appends=APPENDS,
-                closes=False,
-                python=str(python),
-            )
-            flaws = (outcome.lost, outcome.doubled, outcome.misplaced, outcome.gave_up)
-            print(f"| {store} |", " | ".join(str(len(flaw)) for flaw in flaws), "|")
+def main(arguments: Sequence[str]) -> None:
+    """Measure, print the tables; keep them, and draw them, if all was measured."""
+    options = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    options.add_argument("--quick", action="store_true", help="less of everything: five minutes")
+    options.add_argument("--only", nargs="+", metavar="STORE", choices=[p.name for p in PEERS])
+    options.add_argument("--seconds", type=int, help="how long one store may take to grow")
+    options.add_argument("--aws", action="store_true", help="on AWS, with your credentials")
+    options.add_argument("--yes", action="store_true", help="don't ask what it may cost")
+    options.add_argument("--keep", action="store_true", help="keep the results of a quick run, too")
+    options.add_argument(
+        "--draw", action="store_true", help="measure nothing; write the pages anew"
+    )
+    chosen = options.parse_args(arguments)
+    if not chosen.draw:
+        plan = QUICK if chosen.quick else FULL
+        if chosen.seconds:
+            plan = replace(plan, seconds=chosen.seconds)
+        peers = [peer for peer in PEERS if not chosen.only or peer.name in chosen.only]
+        for peer in peers:
+            environments.prepare(peer.environment)
+        with _place(chosen, plan, peers) as where:
+            results = measure(peers, where, plan)
+        results["about"]["place"] = "AWS" if chosen.aws else "at home"
+        print(report.as_text(results))
+        if not chosen.keep and (chosen.quick or chosen.only or chosen.aws):
+            return
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    report.write(json.loads(RESULTS.read_text()))
+    _draw()
+
+
+@contextlib.contextmanager
+def _place(chosen: argparse.Namespace, plan: Plan, peers: list[Peer]) -> Iterator[Place]:
+    if not chosen.aws:
+        with place.at_home() as where:
+            yield where
+        return
+    dollars = costs.of_run(plan, [peer.name for peer in peers])
+    say(
+        f"On AWS, this run costs about ${dollars:.2f}: its tables and buckets are deleted after it."
+    )
+    if not chosen.yes and (not sys.stdin.isatty() or input("Go on? (yes/no) ") != "yes"):
+        raise Problem("Nothing was done. To go on without being asked: --yes")
+    with place.on_aws(f"casefile-bench-{int(time.time())}-") as where:
+        yield where
+
+
+def measure(peers: list[Peer], where: Place, plan: Plan) -> dict[str, Any]:
+    """All of it, store by store; what is timed goes round all of them several times.
+
+    What a store can't do is told in its place, and stops no other.
+    """
+    measuring.make_yardstick(where)
+    found: dict[str, dict[str, Any]] = {
+        peer.name: {
+            "title": peer.title,
+            "lives_in": peer.lives_in,
+            "version": measuring.version(peer),
+            "race": {},
+            "failed": [],
+        }
+        for peer in peers
+    }
+    for peer in peers:
+        with _attempting(peer, "counting", found):
+            found[peer.name] |= measuring.counted(peer, where, plan)
+        for writers in (2, 8):
+            with _attempting(peer, f"{writers} at once", found):
+                found[peer.name]["race"][str(writers)] = measuring.raced(peer, where, plan, writers)
+    times: dict[str, list[Any]] = {peer.name: [] for peer in peers}
+    starts: dict[str, list[Any]] = {peer.name: [] for peer in peers}
+    for run in range(1, plan.runs + 1):
+        for peer in peers:
+            with _attempting(peer, f"timing, run {run} of {plan.runs}", found):
+                times[peer.name].append(measuring.timed(peer, where, plan))
+                starts[peer.name].append(measuring.started(peer, where))
+    for peer in peers:
+        found[peer.name]["times"] = measuring.in_the_middle(times[peer.name])
+        found[peer.name]["start"] = measuring.in_the_middle(starts[peer.name])
+    return {"about": _about(plan), "stores": found}
+
+
+@contextlib.contextmanager
+def _attempting(peer: Peer, what: str, found: dict[str, dict[str, Any]]) -> Iterator[None]:
+    try:
+        with step(f"{peer.title}: {what}"):
+            yield
+    except (RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
+        say(str(error))
+        found[peer.name]["failed"].append(f"{what}: {error}"[:500])
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    told = {"dynoxide": dynoxide.VERSION, "python": platform.python_version()}
+    machine = (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[2]:.0f}"
+    )
+    return {"at": datetime.now(UTC).date().isoformat(), "machine": machine, **told, **asdict(plan)}
+
+
+def _draw() -> None:
+    """Matplotlib has an environment of its own."""
+    python = str(environments.prepare(environments.CHARTS))
+    command = [python, "-m", "benchmarks.charts"]
+    if subprocess.run(command, cwd=environments.ROOT).returncode:
+        raise Problem("The charts could not be drawn, see above.")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main(sys.argv[1:])
+    except Problem as problem:
+        say(str(problem))
+        sys.exit(1)

@@ -1,9 +1,9 @@
 """A race: several processes append to one session as fast as they can, and repeat themselves.
 
-Three in ten requests are sent twice, some at once, some after others, as clients do that lost an
-answer. One of the writers may close the session in the middle. In the end the session is held
-against what the writers were told: what was acknowledged must be there, once, in the place that
-was told, each writer's own in its order, and nothing that was refused.
+Some requests are sent twice, at once or after others, as clients do that lost an answer. One of the
+writers may close the session in the middle. In the end the session is held against what the writers
+were told: what was acknowledged must be there, once, in the place that was told, each writer's own
+in its order, and nothing that was refused.
 """
 
 from __future__ import annotations
@@ -15,32 +15,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 540
 """How long a race may take."""
-
-
-class Refused(Exception):
-    """The session takes no more."""
-
-
-class TryAgain(Exception):
-    """It could not be done now."""
-
-
-class Store(Protocol):
-    """One session of a store, as its users know it."""
-
-    def append(self, request_id: str, made_at: str, content: str) -> int | None:
-        """Record content; return its place from 1, if the store tells. Raises Refused, TryAgain."""
-
-    def close(self, request_id: str, made_at: str) -> None:
-        """Close the session, if the store knows that. Raises TryAgain."""
-
-    def read(self) -> list[str]:
-        """All contents in their order."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +45,18 @@ def run(
     *,
     writers: int,
     appends: int,
-    closes: bool,
+    closes: bool = False,
+    repeats: float = 0.3,
     python: str = sys.executable,
 ) -> Outcome:
-    """Let writers race on a new session of a store, and judge what is in it then."""
+    """Let writers race on a new session of a store, and judge what is in it then.
+
+    `repeats` is the share of requests that are sent twice.
+    """
 
     def start(*arguments: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [python, "-m", "benchmarks.writer", store, *map(str, arguments)],
+            [python, "-m", "benchmarks.worker", store, *map(str, arguments)],
             cwd=ROOT,
             env=dict(environment),
             stdout=subprocess.PIPE,
@@ -82,7 +65,7 @@ def run(
 
     (session,) = _answers(start("new"))
     racing = [
-        start("write", session, number, appends, closes and number == 0)
+        start("write", session, number, appends, repeats, closes and number == 0)
         for number in range(writers)
     ]
     try:

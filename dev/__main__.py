@@ -23,7 +23,8 @@ Casefile, for developers. Each command is also a make target.
   invoke          run one function on an event of its tests              make invoke OPERATION=chat
   test            check style and types, run the tests                  make test ARGS="-k close"
   test-client     of these, what concerns the Python client             make test-client
-  bench           compare with what people use today                    make bench
+  bench           measure beside what people use today                  make bench ARGS=--quick
+  bench-check     hold calls and units against those of before          make bench-check
   openapi         write openapi.json anew, after a change of the API    make openapi
   client          write the client's synchronous half anew              make client
   docs            make the site of the documentation                    make docs
@@ -57,7 +58,11 @@ def main(arguments: Sequence[str]) -> None:
     elif command == "bench":
         from dev import checks
 
-        checks.bench()
+        checks.bench(rest)
+    elif command == "bench-check":
+        from dev import checks
+
+        checks.bench_check()
     elif command == "openapi":
         from dev import checks
 

@@ -1,4 +1,4 @@
-"""`test`: all that has to hold before a change is shared, the quickest first. Also `bench`."""
+"""`test`: all that has to hold before a change is shared, the quickest first. And benchmarks."""
 
 from __future__ import annotations
 
@@ -61,12 +61,24 @@ def write_openapi() -> None:
     subprocess.run([python, "-m", "dev.openapi"], cwd=environments.ROOT, check=True)
 
 
-def bench() -> None:
-    for environment in (environments.DEVELOPMENT, environments.CLOUD, environments.LANGCHAIN):
+def bench(arguments: Sequence[str]) -> None:
+    for environment in (environments.DEVELOPMENT, environments.CLOUD):
         environments.prepare(environment)
     python = str(environments.DEVELOPMENT.python)
-    if subprocess.run([python, "-m", "benchmarks"], cwd=environments.ROOT).returncode:
+    command = [python, "-m", "benchmarks", *arguments]
+    if subprocess.run(command, cwd=environments.ROOT).returncode:
         raise Problem("The benchmark failed, see above.")
+
+
+def bench_check() -> None:
+    """The tests of what things cost, alone, with their figures."""
+    environments.prepare(environments.DEVELOPMENT)
+    if dynoxide.prepare() is None:
+        return say(f"Nothing was checked: {dynoxide.NOT_HERE}")
+    command = [str(environments.DEVELOPMENT.python), "-m", "pytest", "-q", "tests/cost"]
+    if subprocess.run(command, cwd=environments.ROOT).returncode:
+        raise Problem("Something costs more than it did, see above.")
+    return None
 
 
 def write_client() -> None:

@@ -1,6 +1,7 @@
 """dynoxide: a DynamoDB in one process that counts units as AWS does; to measure, not to run on.
 
-One binary from npm, for the machines that it is published for. It keeps everything in memory.
+One binary from npm, for the machines that it is published for; npm is the machine's own, or else
+comes from PyPI. It keeps everything in memory.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from dev.local_cloud import HOST, free_port
 VERSION = "1.2.1"
 _MACHINES = {("linux", "x86_64"): "linux-x64"}
 _SECONDS_TO_START = 20
+
+NOT_HERE = "dynoxide, which counts units as AWS does, is published for Linux on x86-64 alone."
 
 
 def prepare() -> Path | None:

@@ -52,9 +52,7 @@ def _from_file(purpose: str, name: str, file: Path) -> Environment:
 CLOUD = _from_file("the local cloud", "cloud-env", ROOT / "dev/requirements-cloud.txt")
 SAM = _from_file("the SAM command line", "sam-env", ROOT / "dev/requirements-sam.txt")
 NODE = _from_file("Node.js", "node-env", ROOT / "dev/requirements-node.txt")
-LANGCHAIN = _from_file(
-    "LangChain, to compare with", "langchain-env", ROOT / "benchmarks/requirements-langchain.txt"
-)
+CHARTS = _from_file("what draws charts", "charts-env", ROOT / "benchmarks/requirements/charts.txt")
 DEVELOPMENT = Environment(
     "the development tools",
     ROOT / ".venv",
@@ -67,6 +65,12 @@ CLIENT = Environment(
     (ROOT / "client/pyproject.toml",),
     ("-e", f"{ROOT / 'client'}[aws,cli,dev,langchain,openai-agents,pydantic-ai,strands-agents]"),
 )
+
+
+def of_peer(name: str) -> Environment:
+    """The environment of something that Casefile is compared with."""
+    file = ROOT / f"benchmarks/requirements/{name}.txt"
+    return _from_file(f"{name}, to compare with", f"peer-{name}", file)
 
 
 def prepare(environment: Environment) -> Path:

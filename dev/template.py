@@ -7,10 +7,24 @@ from typing import Any
 
 import yaml
 
+from dev import environments
+
 
 def load(path: Path) -> dict[str, Any]:
     template: dict[str, Any] = yaml.load(path.read_text(), Loader=_Loader)
     return template
+
+
+def create_table(client: Any, name: str) -> None:
+    """Create the template's table under another name."""
+    resources = load(environments.ROOT / "template.yaml")["Resources"]
+    properties = resources["Table"]["Properties"]
+    keys = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
+    client.create_table(
+        TableName=name, StreamSpecification=stream, **{key: properties[key] for key in keys}
+    )
+    client.get_waiter("table_exists").wait(TableName=name)
 
 
 def _spell_out(loader: Any, tag: str, node: Any) -> dict[str, Any]:

@@ -26,9 +26,10 @@ from casefile.entry import Operation
 from casefile.errors import CasefileError
 from casefile.pages import Pages
 from dev import openapi
+from dev.template import create_table
 from tests.loopback import wired_to_moto
 from tests.origins import Allow
-from tests.template import ROOT, create_table
+from tests.template import ROOT
 
 BUCKET = "casefile-test"
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))

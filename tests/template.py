@@ -22,13 +22,3 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
         for name, resource in template()["Resources"].items()
         if resource["Type"] == kind
     }
-
-
-def create_table(client: Any, name: str) -> None:
-    """Create the template's table under another name."""
-    (properties,) = resources("AWS::DynamoDB::Table").values()
-    keys = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
-    client.create_table(
-        TableName=name, StreamSpecification=stream, **{key: properties[key] for key in keys}
-    )

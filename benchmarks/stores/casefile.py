@@ -1,15 +1,23 @@
-"""Casefile's own functions, called as Lambda would call them."""
+"""Casefile's own functions, called as API Gateway would have Lambda call them."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
-from benchmarks.race import Refused, Store, TryAgain
-from casefile.errors import SessionClosed, Unavailable
+import boto3
 
-USER = "ann@example.com"
+from benchmarks.stores import USER, Refused, Store, TryAgain, create_bucket
+from casefile import session_log, sessions
+from casefile.config import configuration
+from dev.template import create_table
+from pydantic_models.base import times
 
 
 class _Context:
@@ -25,50 +33,95 @@ class Casefile:
 
     def __init__(self, session: str) -> None:
         self.session = session
+        session_log._memories.clear()
 
     def append(self, request_id: str, made_at: str, content: str) -> int:
-        told = self._call("chat", request_id, made_at, message=content)
-        return int(told["record"])
+        envelope = {"request_id": request_id, "timestamp": made_at, "payload": {"message": content}}
+        return int(_ask("chat", self.session, envelope)["record"])
 
-    def close(self, request_id: str, made_at: str) -> None:
-        self._call("close_chat_session", request_id, made_at)
+    def newest(self, count: int) -> list[str]:
+        page = _ask("list_chat_messages", self.session, order="newest", limit=str(count))
+        return [message["content"] for message in reversed(page["messages"])]
 
     def read(self) -> list[str]:
         contents: list[str] = []
         after = 0
         while True:
-            page = self._call("list_chat_messages", after=after, limit=100)
+            page = _ask("list_chat_messages", self.session, after=str(after), limit="100")
             contents += [message["content"] for message in page["messages"]]
             after = page["next_after"]
             if not page["has_more"]:
                 return contents
 
-    def _call(
-        self, name: str, request_id: str | None = None, made_at: str | None = None, **payload: Any
-    ) -> dict[str, Any]:
-        envelope: dict[str, Any] = {
-            "user_id": USER,
-            "payload": {"session_id": self.session, **payload},
-        }
-        if request_id:
-            envelope |= {"request_id": request_id, "timestamp": made_at}
-        handler = importlib.import_module(f"functions.{name}.handler").handle
-        try:
-            answer: dict[str, Any] = handler(envelope, _Context())["payload"]
-        except SessionClosed as error:
-            raise Refused from error
-        except Unavailable as error:
-            raise TryAgain from error
-        return answer
+
+def _ask(
+    name: str, session: str | None, envelope: dict[str, Any] | None = None, **query: str
+) -> dict[str, Any]:
+    """Send an HTTP request as API Gateway does, and return the payload of the answer."""
+    handler = importlib.import_module(f"functions.{name}.handler").handle
+    method, path = handler.route.split()
+    event = {
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": {"Content-Type": "application/json"},
+        "multiValueHeaders": {"Content-Type": ["application/json"]},
+        "queryStringParameters": query or None,
+        "multiValueQueryStringParameters": {n: [v] for n, v in query.items()} or None,
+        "pathParameters": {"session_id": session} if session else None,
+        "stageVariables": None,
+        "requestContext": {
+            "authorizer": {
+                "claims": {"email": USER, "email_verified": "true", "token_use": "id", "sub": USER}
+            },
+            "requestId": str(uuid4()),
+            "stage": "v1",
+        },
+        "body": None if envelope is None else json.dumps(envelope),
+        "isBase64Encoded": False,
+    }
+    answer = handler(event, _Context())
+    told = json.loads(answer["body"])
+    if answer["statusCode"] < 300:
+        payload: dict[str, Any] = told["payload"]
+        return payload
+    if told["metadata"]["error_code"] == "session_closed":
+        raise Refused(told["error"])
+    if answer["statusCode"] == 503:
+        raise TryAgain(told["error"])
+    raise RuntimeError(told["error"])
+
+
+@contextlib.contextmanager
+def an_hour_ago() -> Iterator[None]:
+    """Let the service's clock be an hour behind: what is recorded now is old then."""
+
+    def then() -> datetime:
+        return times.now() - timedelta(hours=1)
+
+    with mock.patch.object(session_log, "now", then), mock.patch.object(sessions, "now", then):
+        yield
+
+
+def prepare() -> None:
+    create_table(boto3.client("dynamodb"), configuration().table_name)
+    create_bucket(configuration().bucket_name)
 
 
 def open_store(session: str) -> Store:
-    """A session that exists."""
     return Casefile(session)
 
 
 def new_session() -> str:
-    """A new session's id."""
-    create = importlib.import_module("functions.create_chat_session.handler").handle
-    answer = create({"user_id": USER, "payload": {}}, _Context())
-    return str(answer["payload"]["session_id"])
+    return str(_ask("create_chat_session", None, {"payload": {}})["session_id"])
+
+
+def newest_sessions(count: int) -> list[str]:
+    found = _ask("list_chat_sessions", None, limit=str(count))["sessions"]
+    return [session["session_id"] for session in found]
+
+
+def close(session: str, request_id: str, made_at: str) -> None:
+    """Close a session, as one of those who race on it may."""
+    envelope = {"request_id": request_id, "timestamp": made_at, "payload": {}}
+    _ask("close_chat_session", session, envelope)

@@ -2,51 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from uuid import uuid4
 
-import boto3
 from langchain_community.chat_message_histories import DynamoDBChatMessageHistory
 from langchain_core.messages import HumanMessage
 
-from benchmarks.race import Store
-
-TABLE = "langchain"
+from benchmarks.stores import Store, create_table, table
 
 
 class LangChain:
-    """A history; its messages are the contents."""
+    """A history; its messages are the contents. It knows no request ids, and tells no place."""
 
     def __init__(self, session: str) -> None:
         self.history = DynamoDBChatMessageHistory(
-            TABLE, session, endpoint_url=os.environ["AWS_ENDPOINT_URL"]
+            table("langchain"), session, endpoint_url=os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")
         )
 
     def append(self, request_id: str, made_at: str, content: str) -> None:
-        """It knows no request ids, and tells no place."""
-        self.history.add_message(HumanMessage(content))
+        self.history.add_message(HumanMessage(content, id=request_id))
 
-    def close(self, request_id: str, made_at: str) -> None:
-        """It knows no end."""
+    def newest(self, count: int) -> list[str]:
+        """There is no way to read less than all."""
+        return self.read()[-count:]
 
     def read(self) -> list[str]:
         return [str(message.content) for message in self.history.messages]
 
 
+def prepare() -> None:
+    create_table("langchain", "SessionId")
+
+
 def open_store(session: str) -> Store:
-    """A history that may be empty."""
     return LangChain(session)
 
 
 def new_session() -> str:
-    """A new history's name."""
-    client = boto3.client("dynamodb")
-    with contextlib.suppress(client.exceptions.ResourceInUseException):
-        client.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "SessionId", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "SessionId", "KeyType": "HASH"}],
-        )
     return str(uuid4())

@@ -7,11 +7,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from benchmarks.meter import Meter
 from casefile import dynamodb, lists, records, session_log, sessions
 from casefile.dynamodb import Item
 from pydantic_models.base.times import now
 from tests.conftest import Context, load
-from tests.cost.conftest import Meter
 
 IDLE = 1_000
 BUSY = 200
@@ -67,7 +67,7 @@ def copies(stored: list[Item], word: str, number: int) -> Iterator[Item]:
 def spent(meter: Meter) -> dict[str, float]:
     """The units by the names of the calls that cost them."""
     units: dict[str, float] = {}
-    for name, cost in meter.calls:
+    for name, cost in meter.costs:
         units[name] = units.get(name, 0) + cost
     return units
 
@@ -103,17 +103,17 @@ def before(meter: Meter) -> Logs:
 
 def run_and_be_killed() -> None:
     """Run, and be killed half-way between a closing and the head that is to show it."""
-    heads = iter(range(IDLE // 2))
+    heads, update = iter(range(IDLE // 2)), dynamodb.update
 
-    def kill(**_: Any) -> None:
+    def kill(*arguments: Any, **more: Any) -> Item:
         if next(heads, None) is None:
             raise Killed
+        return update(*arguments, **more)
 
-    events = dynamodb.client().meta.events
-    events.register("before-call.dynamodb.UpdateItem", kill)
-    with pytest.raises(Killed):
-        run()
-    events.unregister("before-call.dynamodb.UpdateItem", kill)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dynamodb, "update", kill)
+        with pytest.raises(Killed):
+            run()
     session_log._memories.clear()
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.meter import Meter
 from casefile import dynamodb, lists, sessions
 from casefile.dynamodb import Item
 from tests.conftest import Context, load
-from tests.cost.conftest import Meter
 
 EACH = 10_000
 
@@ -89,11 +89,11 @@ def test_a_page_of_fifty_is_a_query_of_each_list_and_a_handful_of_units(
         page = do(operation, **asked, cursor=cursor)
         cursor = page["cursor"]
         assert len(page["sessions"]) == 50
-        queries = [units for name, units in meter.calls if name == "Query"]
+        queries = [units for name, units in meter.costs if name == "Query"]
         assert len(queries) == many
         assert sum(queries) <= 8
         # To read a casefile's list, one must be allowed to: one read of its head.
-        rest = [(name, units) for name, units in meter.calls if name != "Query"]
+        rest = [(name, units) for name, units in meter.costs if name != "Query"]
         assert rest == ([("GetItem", 1)] if scope == "casefile" else [])
 
 

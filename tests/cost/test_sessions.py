@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.meter import Meter
 from casefile import records, sessions
 from tests.conftest import Context, load
-from tests.cost.conftest import Meter
 
 
 def do(name: str, **payload: Any) -> Any:
@@ -16,14 +16,14 @@ def do(name: str, **payload: Any) -> Any:
 
 def measured(meter: Meter, name: str, **payload: Any) -> tuple[Any, list[tuple[str, float]]]:
     meter.calls.clear()
-    return do(name, **payload), list(meter.calls)
+    return do(name, **payload), meter.costs
 
 
 def refreshed(meter: Meter, session_id: str) -> list[tuple[str, float]]:
     _, (newest, *_) = records.query(session_id, 2, strong=True)
     meter.calls.clear()
     sessions.refresh(session_id, newest)
-    return list(meter.calls)
+    return meter.costs
 
 
 @pytest.mark.parametrize(

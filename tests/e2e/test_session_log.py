@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from dev.local_cloud import REGION
 from dev.local_stack import Stack
-from tests.template import create_table
+from dev.template import create_table
 from tests.unit.test_session_log import Log
 
 

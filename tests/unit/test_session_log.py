@@ -53,12 +53,12 @@ from casefile.errors import (
     Unavailable,
 )
 from casefile.session_log import Entry, Memories, append
+from dev.template import create_table
 from pydantic_models.base.times import to_text
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
 from tests.conftest import BOTH_CLIENTS, BUCKET, forget
 from tests.loopback import wired_to_moto
-from tests.template import create_table
 
 client = BOTH_CLIENTS
 

@@ -21,7 +21,6 @@ from moto import mock_aws
 from casefile import dynamodb, reading, session_log, standing
 from casefile.errors import NotStanding
 from tests.conftest import BUCKET, Context, forget, load
-from tests.template import create_table
 
 Messages = list[dict[str, Any]]
 

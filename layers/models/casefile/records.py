@@ -94,7 +94,7 @@ def pack(session_id: str, content: str) -> Item:
             f"{MAX_CONTENT_BYTES // 1024} KB. Upload what is large (POST /uploads), and refer to "
             "it in attachments."
         )
-    beside = _bytes_beside(session_id)
+    beside = bytes_beside(session_id)
     plain = beside + len(text)
     if plain <= dynamodb.WRITE_UNIT_BYTES:
         return {"content": content}
@@ -110,7 +110,7 @@ def pack(session_id: str, content: str) -> Item:
 
 
 @functools.lru_cache(maxsize=32)
-def _bytes_beside(session_id: str) -> int:
+def bytes_beside(session_id: str) -> int:
     """The bytes of a record's item without its content, about: with a million of everything."""
     million = 999_999
     return dynamodb.item_bytes(

@@ -1,0 +1,340 @@
+"""What it costs, from measured units and AWS's list prices: docs/cost.md, and what a run costs.
+
+Every number on the page is worked out here, from `results.json`, `prices.toml` and the figures that
+tests/cost holds, so it can't disagree with them; a test writes it anew and compares.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+from uuid import UUID
+
+from benchmarks import messages, scale
+from benchmarks.measuring import Plan
+from benchmarks.stores import USER
+from casefile import records, transcript
+from dev.environments import ROOT
+from pydantic_models.operations import ChatRequest
+
+PRICES: dict[str, Any] = tomllib.loads((ROOT / "benchmarks/prices.toml").read_text())
+HELD: dict[str, Any] = tomllib.loads((ROOT / "tests/cost/held.toml").read_text())
+PAGE = ROOT / "docs/cost.md"
+
+REFRESH_UNITS = sum(scale.REFRESH_UNITS.values())
+
+MILLION = 1_000_000
+
+APPENDS = {"10": "message 10", "100": "message 100", "1000": "message 1,000"}
+READS = {"100": "a million times the last 20 of 100", "1000": "of 1,000"}
+GIGABYTE = 1024**3
+
+
+def of_reading(reading: dict[str, float]) -> float:
+    """Dollars of a million times what a meter read."""
+    dynamodb, s3 = PRICES["dynamodb"], PRICES["s3"]
+    return float(
+        reading["write_units"] * dynamodb["million_write_units"]
+        + reading["read_units"] * dynamodb["million_read_units"]
+        + reading["puts"] * s3["million_puts"]
+        + reading["gets"] * s3["million_gets"]
+    )
+
+
+def of_run(plan: Plan, stores: Iterable[str]) -> float:
+    """About what a run on AWS costs, in dollars: that of lists of messages grows as they do."""
+    growing = {"langchain", "langgraph", "strands_snapshots"}
+    units = 0.0
+    for store in stores:
+        appends = plan.up_to + plan.runs * plan.timed_up_to + 10 * plan.appends + 1100
+        each = 210 if store in growing else 12 if store == "agno" else 2
+        if store in growing:  # They end before 400 messages, each time they are grown.
+            appends = (plan.runs + 3) * 360 + 10 * plan.appends
+        units += appends * each + plan.sessions * 4
+    puts = plan.up_to * (1 + plan.runs) if "strands_s3" in set(stores) else 100
+    dynamodb, s3 = PRICES["dynamodb"], PRICES["s3"]
+    return float(units * dynamodb["million_write_units"] + puts * s3["million_puts"]) / MILLION
+
+
+def _doors() -> dict[str, tuple[str, float]]:
+    """Ways in, and the dollars of a million requests through them."""
+    api = PRICES["api"]
+    return {
+        "REST API": ("what the template has: usage plans, limits, Cognito", api["million_rest"]),
+        "HTTP API": ("a JWT authorizer, no usage plans", api["million_http"]),
+        "function URL": ("IAM decides who may; no routes, no limits", api["million_function_url"]),
+        "direct": ("another function, a Step Functions task, an agent on AWS", 0.0),
+    }
+
+
+def of_function(milliseconds: float) -> float:
+    """Dollars of a million invocations."""
+    lambda_, assumed = PRICES["lambda"], PRICES["assumed"]
+    seconds = milliseconds / 1000 * assumed["function_gigabytes"]
+    return float(lambda_["million_requests"] + MILLION * seconds * lambda_["gigabyte_second"])
+
+
+def of_logs(bytes_: float) -> float:
+    """Dollars of a million requests that log so much."""
+    return float(MILLION * bytes_ / GIGABYTE * PRICES["logs"]["gigabyte"])
+
+
+def of_lists(refreshes_per_append: float) -> float:
+    """Dollars of keeping lists current over a million appends: units, and the follower's time."""
+    units = REFRESH_UNITS * PRICES["dynamodb"]["million_write_units"]
+    seconds = PRICES["assumed"]["follower_milliseconds_per_session"] / 1000
+    time = seconds * PRICES["assumed"]["function_gigabytes"] * PRICES["lambda"]["gigabyte_second"]
+    return float(refreshes_per_append * (units + MILLION * time))
+
+
+def at_rest(stored_bytes: float, *, backed_up: bool = True, in_s3: bool = False) -> float:
+    """Dollars a month of a million messages that lie there."""
+    gigabytes = MILLION * stored_bytes / GIGABYTE
+    if in_s3:
+        return float(gigabytes * PRICES["s3"]["gigabyte_month"])
+    dynamodb = PRICES["dynamodb"]
+    backup = dynamodb["backup_gigabyte_month"] if backed_up else 0
+    return float(gigabytes * (dynamodb["gigabyte_month"] + backup))
+
+
+def _table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _dollars(amount: float) -> str:
+    return f"${amount:,.2f}"
+
+
+def write(results: dict[str, Any], page: Path = PAGE) -> None:
+    """Write docs/cost.md."""
+    page.write_text(as_page(results))
+
+
+def as_page(results: dict[str, Any]) -> str:
+    """docs/cost.md."""
+    prices, assumed = PRICES, PRICES["assumed"]
+    stores = results["stores"]
+    ours = stores["casefile"]
+    write_unit = prices["dynamodb"]["million_write_units"]
+    append = of_reading(ours["mean"])
+    function = of_function(assumed["warm_milliseconds"])
+    logs = of_logs(assumed["log_bytes"])
+    traces = assumed["traced_share"] * prices["tracing"]["million_traces"]
+    lists_often, lists_seldom = of_lists(1 / 200), of_lists(1 / 2)
+    rest = _doors()["REST API"][1]
+    creation = HELD["create_units"]["held"] / assumed["sessions_of"] * write_unit
+    closing = (HELD["close_units"]["held"] + 1) / assumed["sessions_of"] * write_unit
+    whole = append + function + logs + traces + lists_often + rest + creation + closing
+    parts = [
+        ("DynamoDB: the record", f"{ours['mean']['write_units']:.2f} WRU × ${write_unit}", append),
+        (
+            "DynamoDB: opening and closing its session",
+            f"({HELD['create_units']['held']} + {HELD['close_units']['held'] + 1} WRU) ÷ "
+            f"{assumed['sessions_of']} messages × ${write_unit}",
+            creation + closing,
+        ),
+        (
+            "DynamoDB and Lambda: lists, a session at 10 messages a second",
+            f"a refresh of {REFRESH_UNITS:.0f} WRU and "
+            f"{assumed['follower_milliseconds_per_session']} ms every 200 messages",
+            lists_often,
+        ),
+        (
+            "Lambda",
+            f"{_dollars(prices['lambda']['million_requests'])} + {assumed['warm_milliseconds']} ms × "
+            f"{assumed['function_gigabytes']} GB × ${prices['lambda']['gigabyte_second']:.10f}",
+            function,
+        ),
+        (
+            "CloudWatch Logs",
+            f"{assumed['log_bytes']} B × {_dollars(prices['logs']['gigabyte'])}/GB",
+            logs,
+        ),
+        (
+            "X-Ray",
+            f"{assumed['traced_share']:.0%} × {_dollars(prices['tracing']['million_traces'])}",
+            traces,
+        ),
+        ("API Gateway, REST", "by the request", rest),
+    ]
+    return f"""# What it costs
+
+A million messages recorded through the REST API cost about **{_dollars(whole)}**, of which API
+Gateway takes {_dollars(rest)} and the record itself {
+        _dollars(append)
+    }. Nothing is paid while nobody
+uses it but the room that records take, and three alarms at ten cents a month.
+
+This page is made by `make bench ARGS=--draw` from measured units ([benchmarks](benchmarks.md)) and
+AWS's list prices in {prices["region"]} of {prices["date"]}, without free tiers
+([`prices.toml`](../benchmarks/prices.toml)). What can't be measured at home is assumed there, too,
+and named here: {assumed["warm_milliseconds"]} ms of Lambda for an append, {assumed["log_bytes"]}
+bytes of log. Change them there, and make the page again.
+
+## A million messages, one by one
+
+{
+        _table(
+            ["what", "how it comes about", "dollars"],
+            [
+                *([name, how, _dollars(amount)] for name, how, amount in parts),
+                ["**together**", "", f"**{_dollars(whole)}**"],
+            ],
+        )
+    }
+
+Sessions of one message every ten seconds keep their lists current for {_dollars(lists_seldom)} a
+million messages instead of {
+        _dollars(lists_often)
+    }: the same refresh, for two messages instead of two
+hundred. That is more than the record itself; `RefreshSeconds=300` divides it by up to fifteen.
+
+## A million messages in what people use today
+
+Of the store alone: no function, no API, since those are the caller's in each case. A message is
+appended to a session that has so many; where a store rewrites what is there, the price is that of
+its place. Casefile's row is the record alone, too; lists are in the table above.
+
+{_table(*_of_stores(stores, "append", APPENDS))}
+
+Local files (OpenAI's SQLite, ADK's) cost nothing a request, and need a machine that stays.
+
+## A month at rest
+
+A million messages of the benchmark's, a month, backups (point-in-time recovery) included where the
+template has them.
+
+{_table(*_at_rest())}
+
+## Reading
+
+{_table(*_of_stores(stores, "newest", READS))}
+
+## What to turn for less
+
+- **Send batches.** One request holds up to a hundred messages in one record. 25 messages at once
+  take {
+        HELD["batch_units"][
+            "held"
+        ]:.2f} times the write units of 25 appends, and a 25th of everything
+  else: a million messages come to about
+  **{_dollars(_batched(append, whole, creation + closing))}** instead of {_dollars(whole)}.
+- **Leave the REST API** for another door; each function answers all of them, and nothing else
+  changes.
+
+{
+        _table(
+            ["door", "what it has", "dollars a million requests", "a million messages in all"],
+            (
+                [name, told, _dollars(price), _dollars(whole - rest + price)]
+                for name, (told, price) in _doors().items()
+            ),
+        )
+    }
+
+- **`RefreshSeconds`**: up to 300. Lists then lag by five minutes, and cost up to fifteen times less.
+- **`Tracing=Disabled`** saves {
+        _dollars(traces)
+    } a million; **`LogRetentionDays`** what logs cost at
+  rest, ${prices["logs"]["gigabyte_month"]} a gigabyte and month.
+- **`MessageEvents=off`** is the default; on, each message costs an event,
+  ${prices["events"]["million_events"]:.2f} a million.
+- **Provisioned capacity** suits a load that is the same all day: a million write units then cost
+  {_dollars(prices["dynamodb"]["provisioned_write_unit_hour"] / 3600 * MILLION)} instead of
+  ${write_unit}, if all of it is used all the time.
+
+## When content goes to S3
+
+An S3 PUT costs ${prices["s3"]["million_puts"]:.2f} a million, as much as {
+        prices["s3"]["million_puts"] / write_unit:.0f} write units; a GET ${
+        prices["s3"]["million_gets"]:.2f}, as much as {
+        prices["s3"]["million_gets"] / prices["dynamodb"]["million_read_units"]:.1f} strongly read
+units of 4 KB. So writing alone breaks even at {
+        prices["s3"]["million_puts"] / write_unit
+        + 1:.0f} KB of what is stored, after deflating: the
+PUT, and the unit of the record that points at it.
+
+{_table(*_of_sizes())}
+
+With one read the two still meet at 9 KB; each further one is dearer from S3 below 17 KB. But a page
+of twenty such records would wait for twenty GETs instead of one query. So the threshold is 32 KB
+stored ([`records.py`](../layers/models/casefile/records.py)): 25 such records are what one query
+reads (1 MB), and writing one in the table costs at most {
+        32
+        * write_unit
+        / (prices["s3"]["million_puts"] + write_unit):.1f} times what S3 would. At rest,
+S3 is {prices["dynamodb"]["gigabyte_month"] / prices["s3"]["gigabyte_month"]:.0f} times cheaper.
+"""
+
+
+def _batched(append: float, whole: float, sessions: float) -> float:
+    around = whole - append - sessions
+    return float(append * HELD["batch_units"]["held"] + around / 25 + sessions)
+
+
+def _of_stores(
+    stores: dict[str, Any], what: str, points: dict[str, str]
+) -> tuple[list[str], list[list[str]]]:
+    """The dollars of a million times something, where it has been measured."""
+
+    def told(store: dict[str, Any], point: str) -> str:
+        reading = store[what].get(point)
+        return _dollars(of_reading(reading)) if reading else _ended(store)
+
+    return ["store", *points.values()], [
+        [store["title"], *(told(store, point) for point in points)]
+        for store in stores.values()
+        if store["lives_in"] != "a file" and store.get(what)
+    ]
+
+
+def _ended(store: dict[str, Any]) -> str:
+    ended = store["ended"] or {}
+    return f"ends at {ended['ended']}" if "ended" in ended else "not measured"
+
+
+def _at_rest() -> tuple[list[str], list[list[str]]]:
+    ours, raw = stored_bytes()
+    return ["what", "bytes a message", "dollars a month"], [
+        ["Casefile", f"{ours:,.0f}", _dollars(at_rest(ours))],
+        ["raw PutItem, and others that keep JSON", f"{raw:,.0f}", _dollars(at_rest(raw))],
+        ["objects in S3, each a message's JSON", f"{raw:,.0f}", _dollars(at_rest(raw, in_s3=True))],
+    ]
+
+
+def stored_bytes() -> tuple[float, float]:
+    """What a message of the benchmark takes at rest: a record of ours, and a bare item."""
+    session, request = f"cs_260101_{'a' * 16}", str(UUID(int=0))
+    ours, raw = [], []
+    for content in messages.contents(1000):
+        asked = ChatRequest.model_validate(
+            {"user_id": USER, "payload": {"session_id": session, "message": content}}
+        )
+        packed = records.pack(session, transcript.chat_entry(asked).content)
+        ours.append(records.bytes_beside(session) + len(packed["content"]))
+        raw.append(len(messages.as_json(session, request, "2026-01-01T00:00:00Z", content)) + 100)
+    return round(fmean(ours), -1), round(fmean(raw), -1)  # zlib differs from version to version
+
+
+def _of_sizes() -> tuple[list[str], list[list[str]]]:
+    dynamodb, s3 = PRICES["dynamodb"], PRICES["s3"]
+    away = s3["million_puts"] + dynamodb["million_write_units"]
+    fetched = s3["million_gets"] + dynamodb["million_read_units"]
+    head = [
+        "stored",
+        "a million written in the table",
+        "in S3",
+        "and read once: in the table",
+        "in S3",
+    ]
+
+    def row(size: int) -> list[str]:
+        written = float(size * dynamodb["million_write_units"])
+        read = -(-size // 4) * dynamodb["million_read_units"]
+        return [f"{size} KB", *map(_dollars, (written, away, written + read, away + fetched))]
+
+    return head, [row(size) for size in (4, 9, 16, 32, 64, 256)]

@@ -1,0 +1,225 @@
+"""The same work on each store, done by workers in the stores' own environments."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+from benchmarks import meter, race
+from benchmarks.peers import YARDSTICK, Peer
+from benchmarks.place import Place
+from benchmarks.worker import POINTS
+from dev.environments import DEVELOPMENT, ROOT
+
+SECONDS = 1800
+"""How long any one worker may take."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything is done."""
+
+    up_to: int
+    timed_up_to: int
+    runs: int
+    appends: int
+    sessions: int
+    seconds: int
+    """How long one store may take to grow while it is counted, and a quarter of it while timed."""
+
+
+FULL = Plan(up_to=5000, timed_up_to=5000, runs=3, appends=100, sessions=1000, seconds=120)
+QUICK = Plan(up_to=400, timed_up_to=100, runs=3, appends=20, sessions=100, seconds=10)
+
+
+def work(peer: Peer, variables: Mapping[str, str], *task: object) -> list[Any]:
+    """Have a worker do something, and return what it said."""
+    done = subprocess.run(
+        [str(peer.environment.python), "-m", "benchmarks.worker", peer.name, *map(str, task)],
+        cwd=ROOT,
+        env=dict(variables),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{peer.title} could not {task[0]}:\n{done.stderr[-2000:]}")
+    return [
+        json.loads(line)
+        for line in done.stdout.splitlines()
+        if line.startswith(("{", '"', "[", "null"))
+    ]
+
+
+def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
+    """What is exact: calls, units and bytes."""
+    work(peer, place.metered, "prepare")
+    grown = work(peer, place.metered, "grow", new_session(peer, place), plan.up_to, plan.seconds)
+    appends = [line for line in grown if "append" in line]
+    found: dict[str, Any] = {
+        "append": _at_points(appends, _means),
+        "mean": _means(appends),
+        "newest": {str(line.pop("newest")): line for line in grown if "newest" in line},
+        "ended": next((line for line in grown if "ended" in line or "stopped" in line), None),
+    }
+    found["fresh"] = {}
+    for size in (point for point in (100, 1000) if point <= plan.up_to):
+        (told,) = work(peer, place.metered, "fill", size)
+        if "ended" in told:
+            found["ended"] = told
+            break
+        (seen,) = work(peer, place.metered, "once", told["filled"])
+        found["fresh"][str(size)] = seen
+    (found["again"],) = work(peer, place.metered, "again", new_session(peer, place))
+    (found["large"],) = work(peer, place.metered, "large", new_session(peer, place))
+    (found["list"],) = work(peer, place.metered, "list", plan.sessions)
+    return found
+
+
+def new_session(peer: Peer, place: Place) -> str:
+    """A session to work on."""
+    session = work(peer, place.metered, "new")[-1]
+    return str(session)
+
+
+def raced(peer: Peer, place: Place, plan: Plan, writers: int) -> dict[str, Any]:
+    """What comes of writers that know nothing of each other."""
+    before = meter.read(place.metered["BENCH_METER"])
+    outcome = race.run(
+        peer.name,
+        place.metered,
+        writers=writers,
+        appends=plan.appends,
+        repeats=0,
+        python=str(peer.environment.python),
+    )
+    spent = meter.read(place.metered["BENCH_METER"]).since(before)
+    stored = max(1, len(set(outcome.recorded)))
+    return {
+        "sent": writers * plan.appends,
+        "recorded": len(outcome.recorded),
+        "lost": len(outcome.lost),
+        "misplaced": len(outcome.misplaced),
+        "gave_up": len(outcome.gave_up),
+        "calls": (spent.calls + spent.puts + spent.gets) / stored,
+        "write_units": spent.write_units / stored,
+        "read_units": spent.read_units / stored,
+    }
+
+
+def timed(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
+    """One run of appends, each beside a bare PutItem: ratios of the medians near each point."""
+    told = work(
+        peer, place.direct, "grow", new_session(peer, place), plan.timed_up_to, plan.seconds // 4
+    )
+    appends = [line for line in told if "append" in line]
+    return {
+        "append": _at_points(appends, _ratios),
+        "newest": {
+            str(line["newest"]): line["seconds"] / _bare(appends[: line["newest"]][-20:])
+            for line in told
+            if "newest" in line
+        },
+    }
+
+
+def started(peer: Peer, place: Place) -> dict[str, float]:
+    """A fresh process that imports what it needs and makes its client, beside bare boto3's."""
+    lambda_ = {"AWS_LAMBDA_FUNCTION_NAME": "bench"} if peer.name == "casefile" else {}
+    bare = _process(peer, {**place.direct, **lambda_}, YARDSTICK)
+    own = _process(peer, {**place.direct, **lambda_}, peer.start)
+    return {
+        "ratio": own["seconds"] / bare["seconds"],
+        "cpu_ratio": own["cpu"] / bare["cpu"],
+        "megabytes": own["megabytes"],
+    }
+
+
+def _process(peer: Peer, variables: Mapping[str, str], program: str) -> dict[str, float]:
+    at = time.perf_counter()
+    process = subprocess.Popen(
+        [str(peer.environment.python), "-c", program],
+        cwd=ROOT,
+        env=dict(variables),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{peer.title} does not start: {program}")
+    return {
+        "seconds": time.perf_counter() - at,
+        "cpu": used.ru_utime + used.ru_stime,
+        "megabytes": used.ru_maxrss / 1024,
+    }
+
+
+def make_yardstick(place: Place) -> None:
+    """The table of the bare puts that everything is timed beside."""
+    program = "from benchmarks.stores import create_table; create_table('yardstick', 'pk', 'sk')"
+    python = str(DEVELOPMENT.python)
+    subprocess.run([python, "-c", program], cwd=ROOT, env=dict(place.direct), check=True)
+
+
+def version(peer: Peer) -> str:
+    """What the store's environment has of what its requirements name."""
+    program = "import importlib.metadata as m, sys; print(*(m.version(n) for n in sys.argv[1:]))"
+    lines = peer.environment.requirements[0].read_text().splitlines()
+    if peer.environment is DEVELOPMENT:
+        return ""
+    names = [re.split(r"[\[<>=]", line)[0] for line in lines if not line.startswith(("#", "boto3"))]
+    told = subprocess.run(
+        [str(peer.environment.python), "-c", program, *names],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ", ".join(map(" ".join, zip(names, told.stdout.split(), strict=True)))
+
+
+def in_the_middle(runs: list[Any]) -> Any:
+    """The median of several runs, number by number; of none, nothing."""
+    if not runs:
+        return {}
+    if isinstance(runs[0], Mapping):
+        keys = [key for key in runs[0] if all(key in run for run in runs)]
+        return {key: in_the_middle([run[key] for run in runs]) for key in keys}
+    return median(runs)
+
+
+def _at_points(appends: list[dict[str, Any]], of: Any) -> dict[str, Any]:
+    """What is true near each point: of up to twenty appends that end there, and of the last."""
+    found = {
+        str(point): of(appends[max(0, point - 20) : point])
+        for point in POINTS
+        if point <= len(appends)
+    }
+    if appends:
+        found["last"] = of(appends[-20:]) | {"at": len(appends)}
+    return found
+
+
+def _means(appends: list[dict[str, Any]]) -> dict[str, float]:
+    names = [name for name in appends[0] if name != "append"] if appends else []
+    return {name: round(fmean(each[name] for each in appends), 4) for name in names}
+
+
+def _ratios(appends: list[dict[str, Any]]) -> dict[str, float]:
+    return {
+        "ratio": median(each["seconds"] for each in appends) / _bare(appends),
+        "cpu_ratio": fmean(each["cpu"] for each in appends)
+        / fmean(each["bare_cpu"] for each in appends if "bare_cpu" in each),
+    }
+
+
+def _bare(appends: list[dict[str, Any]]) -> float:
+    """What a bare PutItem took meanwhile."""
+    return float(median(each["bare"] for each in appends if "bare" in each))

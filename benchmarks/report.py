@@ -1,0 +1,255 @@
+"""What came of a run, as tables: docs/benchmarks.md, and what `make bench` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from benchmarks import costs, scale
+from dev.environments import ROOT
+
+PAGE = ROOT / "docs/benchmarks.md"
+README = ROOT / "README.md"
+_KINDS = ("put", "get")
+POINTS = ("10", "100", "1000", "5000")
+
+Store = dict[str, Any]
+
+
+def write(results: dict[str, Any]) -> None:
+    """Write the pages that are made of results."""
+    PAGE.write_text(as_page(results))
+    costs.write(results)
+    scale.write(results)
+
+
+def as_page(results: dict[str, Any]) -> str:
+    """docs/benchmarks.md."""
+    about = results["about"]
+    return f"""# Measured beside what people use today
+
+Made by `make bench` on {about["at"]}: {about["machine"]}, Python {about["python"]}, DynamoDB by
+dynoxide {about["dynoxide"]}. **Units, calls and bytes are exact**: a meter on the wire reads what
+each call was charged, whatever client made it. **Times are ratios** to a bare boto3 PutItem of 1 KB
+to the same engine, one after every other append: medians of {about["runs"]} runs. They are without a
+network; add a round trip to both sides for AWS. A session was grown up to {about["up_to"]:,} messages
+counted and {about["timed_up_to"]:,} timed, or as far as a store came in {about["seconds"]} seconds; "–"
+is what was not reached.
+
+Messages are the same for all: a median of 600 characters, some of many thousand
+([`messages.py`](../benchmarks/messages.py)). Each store is driven as its users do
+([`stores`](../benchmarks/stores)), in its own environment. What is better than ours is in the tables
+like everything else.
+
+{as_text(results)}
+
+## How to read it, and what it leaves out
+
+- A write unit is 1 KB written. An append of LangChain's, LangGraph's or a snapshot writes the whole
+  conversation, so its price grows with it until DynamoDB's item is full (400 KB): "ends at".
+- Casefile's own appends leave lists alone; following the stream costs 4 write units for each session
+  and refresh (20 s by default): [what it costs](cost.md).
+- *A new instance* is a process that has just started: to Casefile one query more; to Strands'
+  repository the whole session.
+- The engine serialises transactions and never throttles; partitions, hot keys and concurrency at a
+  scale that it can't show are in [At scale](scale.md).
+- Chainlit and agno keep no order of their own between writers: a time tells it, so "lost" is all
+  that is judged of them. The raw PutItem has neither order nor identity.
+- Versions: {"; ".join(dict.fromkeys(s["version"] for s in results["stores"].values() if s["version"]))}.
+
+## Run it
+
+```sh
+make bench                  # all of it: half an hour on two idle cores, once everything is installed
+make bench ARGS=--quick     # five minutes, with less of everything
+make bench ARGS="--only casefile raw agno"
+make bench ARGS=--aws       # tables and buckets of its own on AWS, deleted after it; asks first
+make bench-check            # calls and units alone, against what they are held to; part of make test
+```
+"""
+
+
+def as_text(results: dict[str, Any]) -> str:
+    """The tables."""
+    stores: dict[str, Store] = results["stores"]
+    return "\n\n".join(
+        f"### {title}\n\n{_table(head, stores, of)}" for title, head, of in _TABLES
+    ) + _failures(stores)
+
+
+def _failures(stores: dict[str, Store]) -> str:
+    told = [f"- {store['title']}: {why}" for store in stores.values() for why in store["failed"]]
+    return "\n\n### Not measured\n\n" + "\n".join(told) if told else ""
+
+
+def _table(head: list[str], stores: dict[str, Store], of: Callable[[Store], list[str]]) -> str:
+    rows = [[store["title"], *of(store)] for store in stores.values()]
+    lines = [["store", *head], ["---", *["---:"] * len(head)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"
+
+
+def _is_local(store: Store) -> bool:
+    return bool(store["lives_in"] == "a file")
+
+
+def _reading(store: Store, reading: dict[str, float] | None) -> str:
+    """The units of something, or the requests to S3 if it lives there."""
+    if reading is None:
+        return _ended(store)
+    if _is_local(store):
+        return "local"
+    units = reading["write_units"] or reading["read_units"]
+    parts = [_number(units)] if units or store["lives_in"] != "S3" else []
+    parts += [
+        f"{_number(reading[f'{kind}s'])} {kind.upper()}" for kind in _KINDS if reading[f"{kind}s"]
+    ]
+    return ", ".join(parts)
+
+
+def _ended(store: Store) -> str:
+    ended = store.get("ended") or {}
+    return f"ends at {ended['ended']}" if "ended" in ended else "–"
+
+
+def _calls(reading: dict[str, float]) -> float:
+    return reading["calls"] + reading["puts"] + reading["gets"]
+
+
+def _of_appends(store: Store) -> list[str]:
+    appends = store.get("append", {})
+    if not appends:
+        return ["–"] * 7
+    return [
+        "local" if _is_local(store) else _number(_calls(appends["last"])),
+        *(_reading(store, appends.get(point)) for point in POINTS),
+        _reading(store, store["mean"]),
+        _ended(store),
+    ]
+
+
+def _of_times(store: Store) -> list[str]:
+    times = store["times"].get("append", {})
+
+    def told(point: str) -> str:
+        found = times.get(point)
+        if found:
+            return f"{found['ratio']:.2f} ({found['cpu_ratio']:.2f})"
+        return _ended(store) if times else "–"
+
+    return [told(point) for point in POINTS]
+
+
+def _of_newest(store: Store) -> list[str]:
+    newest, times = store.get("newest", {}), store["times"].get("newest", {})
+    if not newest:
+        return ["–"] * 6
+    most = newest[max(newest, key=int)]
+    return [
+        "local" if _is_local(store) else _number(_calls(most)),
+        *(_reading(store, newest.get(point)) for point in POINTS[1:]),
+        f"{most['received'] / 1024:,.0f}",
+        _number(times.get(max(times, key=int))) if times else "–",
+    ]
+
+
+def _of_races(store: Store) -> list[str]:
+    races = store["race"]
+    if set(races) != {"2", "8"}:
+        return ["–"] * 5
+    two, eight = races["2"], races["8"]
+
+    def lost(race: dict[str, float]) -> str:
+        more = f", {race['gave_up']} refused" if race["gave_up"] else ""
+        return f"{race['lost']:,} of {race['sent']:,}{more}"
+
+    spent = ["local", "local"]
+    if not _is_local(store):
+        units = "–" if store["lives_in"] == "S3" else _number(eight["write_units"])
+        spent = [_number(eight["calls"]), units]
+    return [lost(two), lost(eight), *spent, _number(eight["misplaced"])]
+
+
+def _of_accidents(store: Store) -> list[str]:
+    again, large, fresh = store.get("again"), store.get("large"), store.get("fresh", {})
+    if again is None or large is None:
+        return ["–"] * 5
+    return [
+        {1: "once", 2: "twice"}.get(again["copies"], str(again["copies"]))
+        + (" (refused)" if "refused" in again else ""),
+        "refused" if "refused" in large else "stored" if large["is_whole"] else "damaged",
+        "–" if "refused" in large else _reading(store, large["written"]),
+        *(_fresh(store, fresh.get(point)) for point in ("100", "1000")),
+    ]
+
+
+def _fresh(store: Store, reading: dict[str, float] | None) -> str:
+    if reading is None:
+        return _ended(store)
+    if _is_local(store):
+        return "local"
+    read = f", {_number(reading['read_units'])} RRU" if reading["read_units"] else ""
+    return f"{_number(_calls(reading))}{read}"
+
+
+def _of_lists(store: Store) -> list[str]:
+    if "list" not in store:
+        return ["–"] * 3
+    listed = store["list"]
+    if listed is None:
+        return ["none", "none", "–"]
+    if _is_local(store):
+        return ["local"] * 3
+    page, each = listed["page"], listed["created"]["write_units"] / listed["sessions"]
+    return [_number(_calls(page)), _number(page["read_units"]), _number(each)]
+
+
+def _of_starts(store: Store) -> list[str]:
+    start = store["start"]
+    if not start:
+        return ["–"] * 3
+    return [_number(start["ratio"]), _number(start["cpu_ratio"]), f"{start['megabytes']:.0f}"]
+
+
+_TABLES: Iterable[tuple[str, list[str], Callable[[Store], list[str]]]] = (
+    (
+        "Append one message: write units at the 10th, 100th …",
+        ["calls", *(f"at {int(point):,}" for point in POINTS), "mean", "end"],
+        _of_appends,
+    ),
+    (
+        "The same in time, and in brackets processor time: times a bare PutItem",
+        [f"at {int(point):,}" for point in POINTS],
+        _of_times,
+    ),
+    (
+        "The last 20 messages: read units",
+        ["calls", *(f"of {int(point):,}" for point in POINTS[1:]), "KB received", "× a PutItem"],
+        _of_newest,
+    ),
+    (
+        "Writers at once: acknowledged, and lost",
+        ["2 writers", "8 writers", "8: calls a message", "8: WRU a message", "out of place"],
+        _of_races,
+    ),
+    (
+        "A retry, 500 KB, and an append by a new instance",
+        ["retry is stored", "500 KB", "its WRU", "new instance, 100: calls", "1,000: calls"],
+        _of_accidents,
+    ),
+    (
+        "A page of 20 out of a user's sessions",
+        ["calls", "read units", "WRU to create one"],
+        _of_lists,
+    ),
+    (
+        "Cold start: import and client, times those of bare boto3",
+        ["time", "processor", "MB"],
+        _of_starts,
+    ),
+)

@@ -1,0 +1,506 @@
+"""Casefile at a scale that no machine at home can show: docs/scale.md, by simulation.
+
+The models are small, and each says what it leaves out. What can be measured is: the units that go
+in are those that tests/cost holds, the model of writers who race is compared with races that were
+run, and the model of the stream's follower with the follower itself (tests/cost/test_scale.py).
+The limits of AWS's services are those that its guides publish.
+
+Standard library only: the charts are drawn from here in an environment of their own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/scale.md"
+HELD: dict[str, Any] = tomllib.loads((ROOT / "tests/cost/held.toml").read_text())
+
+# AWS's limits. Sources: the developer guides of DynamoDB ("Quotas", "Designing partition keys",
+# "On-demand capacity mode", "Global secondary indexes"), Lambda ("Quotas", "Function scaling",
+# "DynamoDB streams as an event source") and API Gateway ("Quotas").
+PARTITION_WRITES = 1_000
+PARTITION_READS = 3_000
+TABLE_WRITES = 40_000
+"""Write units a second of one table, or of one index; raised on request."""
+NEW_TABLE_WRITES = 4_000
+"""Of an on-demand table that has seen no traffic; it grows to twice its last peak."""
+CONCURRENCY = 1_000
+"""Executions of an account at once; raised on request."""
+REQUESTS_PER_INSTANCE = 10
+"""A second, however short they are."""
+SCALING = 1_000
+"""Instances that a function may gain every ten seconds."""
+API_REQUESTS = 10_000
+"""A second, of an account in a region; raised on request."""
+LARGEST_BATCH_BYTES = 6 * 1024 * 1024
+
+# The template's settings.
+REFRESH_SECONDS = 20.0
+BATCH = 1_000
+LANES = 10
+"""Batches of a shard that are followed at once (ParallelizationFactor)."""
+STAGE_REQUESTS = 500
+
+# What is assumed of AWS: round trips to DynamoDB of some milliseconds.
+CALL = 0.005
+APPEND_SECONDS = 0.015
+REFRESH_CALL = 0.006
+
+APPEND_UNITS = 1.15
+"""Of a message of the benchmark's."""
+REFRESH_UNITS = {"table": 1.0, "by activity": 2.0, "by creation": 1.0}
+IMAGE_BYTES = 2_000
+"""Of a record in the stream, spelled as JSON."""
+
+
+Wait = tuple[bool, float]
+"""Whether it takes a processor, and how many seconds."""
+
+
+@dataclass
+class Race:
+    """Writers who append to one session as fast as they can, and what came of it.
+
+    Each puts at the slot after those that it has seen. If that is taken it looks, pauses as
+    `casefile.attempts` does, and tries again. A call takes effect in the middle of its round trip.
+    """
+
+    call: float = CALL
+    own: float = 0.002
+    seconds: float = 0
+    records: int = 0
+    calls: int = 0
+    puts: int = 0
+
+    def run(self, writers: int, records: int, cores: int | None = None, seed: int = 0) -> Race:
+        """Let them write so many records; with `cores`, they share these, else each has its own."""
+        chance = random.Random(seed)
+        free = [0.0] * (cores or writers)
+        racing = [self._writer(chance) for _ in range(writers)]
+        due = [(chance.random() * self.call, number) for number in range(writers)]
+        heapq.heapify(due)
+        while self.records < records:
+            self.seconds, number = heapq.heappop(due)
+            is_own, wait = next(racing[number])
+            at = self.seconds
+            if is_own:
+                core = free.index(min(free)) if cores else number
+                at = free[core] = max(at, free[core])
+                free[core] += wait
+            heapq.heappush(due, (at + wait, number))
+        return self
+
+    def _writer(self, chance: random.Random) -> Iterator[Wait]:
+        seen = 0
+        while True:
+            for attempt in count():
+                if attempt:
+                    yield from self._half(chance, own=True)
+                    seen = self.records
+                    yield from self._half(chance)
+                    yield False, chance.uniform(0, min(0.25, 0.005 * 2**attempt))
+                yield from self._half(chance, own=True)
+                self.puts += 1
+                won = seen == self.records
+                self.records += won
+                seen += won
+                yield from self._half(chance)
+                if won:
+                    break
+
+    def _half(self, chance: random.Random, *, own: bool = False) -> Iterator[Wait]:
+        """One way of a round trip, and before the way there what the writer does itself."""
+        if own:
+            self.calls += 1
+            yield True, self.own * chance.uniform(0.7, 1.3)
+        yield False, self.call / 2 * chance.uniform(0.7, 1.3)
+
+    @property
+    def per_second(self) -> float:
+        """Records a second."""
+        return self.records / self.seconds
+
+    @property
+    def calls_each(self) -> float:
+        """Calls for a record."""
+        return self.calls / self.records
+
+    @property
+    def units_each(self) -> float:
+        """Write units for a record: a put that fails is charged, too."""
+        return self.puts / self.records * APPEND_UNITS
+
+
+def refreshes(batch: list[str]) -> int:
+    """How many heads the follower refreshes for a batch of records, each named by its session."""
+    return len(set(batch))
+
+
+@dataclass(frozen=True)
+class Following:
+    """How a shard of the stream is followed."""
+
+    per_second: float
+    refreshes_per_append: float
+    busy: float
+    """Of the lanes' time; above 1 the follower falls behind."""
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether lists lag by no more than the window."""
+        return self.busy <= 1
+
+
+def follow(
+    per_second: float,
+    every: float,
+    *,
+    lanes: int = LANES,
+    window: float = REFRESH_SECONDS,
+    batches: int = 6,
+    seed: int = 0,
+) -> Following:
+    """Follow a shard that gets so many records a second from sessions that write `every` so often.
+
+    A batch ends when it is full (records, or bytes) or when the window is over. Sessions are spread
+    over the lanes; what is followed takes one update after another.
+    """
+    chance = random.Random(seed)
+    sessions = max(1, round(per_second * every / lanes))
+    rate = per_second / lanes
+    full = min(BATCH, LARGEST_BATCH_BYTES // IMAGE_BYTES)
+    time = work = 0.0
+    records = refreshed = 0
+    for _ in range(batches):
+        many = min(full, max(1, round(chance.gauss(rate * window, (rate * window) ** 0.5))))
+        # Each session writes at its own even pace, wherever in it the batch begins.
+        lasts = many / rate
+        batch = [
+            str(session)
+            for session in range(sessions)
+            for _ in range(int(lasts / every + chance.random()))
+        ]
+        time += lasts
+        work += 0.02 + refreshes(batch) * REFRESH_CALL
+        records += max(len(batch), 1)
+        refreshed += refreshes(batch)
+    return Following(per_second, refreshed / records, work / time)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Something that ends, and the appends a second at which it does."""
+
+    what: str
+    at: float
+    then: str
+
+
+def limits(every: float, *, lanes: int = LANES) -> list[Limit]:
+    """What ends first, with AWS's defaults, for sessions that append `every` so many seconds."""
+    shown = refreshes_per_append(every)
+    table = APPEND_UNITS + REFRESH_UNITS["table"] * shown
+    shard = PARTITION_WRITES / table
+    most = most_followed(every, lanes=lanes)
+    return sorted(
+        [
+            Limit(
+                "RequestsPerSecond, the template's own limit",
+                STAGE_REQUESTS,
+                "429 with Retry-After; a parameter, raise it",
+            ),
+            Limit(
+                "a new table's first minutes",
+                NEW_TABLE_WRITES / table,
+                "writes are throttled and retried; DynamoDB grows by itself, or warm it before",
+            ),
+            Limit(
+                "Lambda: concurrency of the account, at ten requests a second for each instance",
+                CONCURRENCY * min(REQUESTS_PER_INSTANCE, 1 / APPEND_SECONDS),
+                "429 to callers, SQS waits; a quota, raise it",
+            ),
+            Limit("API Gateway: the account's requests", API_REQUESTS, "429; a quota, raise it"),
+            Limit(
+                "the table's write units",
+                TABLE_WRITES / table,
+                "writes are throttled and retried; a quota, raise it",
+            ),
+            Limit(
+                "the index by activity",
+                TABLE_WRITES / (REFRESH_UNITS["by activity"] * shown),
+                "refreshes are throttled: lists lag, appends don't; raise it, or RefreshSeconds",
+            ),
+            Limit(
+                "the stream's follower, on the shards of a table of this size",
+                float("inf") if most >= shard else most * TABLE_WRITES / PARTITION_WRITES,
+                "lists lag; more lanes, a longer window",
+            ),
+        ],
+        key=lambda limit: limit.at,
+    )
+
+
+def refreshes_per_append(every: float, window: float = REFRESH_SECONDS) -> float:
+    """Refreshes for each append of a session that appends `every` so many seconds."""
+    return min(1.0, every / window)
+
+
+def most_followed(every: float, *, lanes: int = LANES) -> float:
+    """The most records a second of one shard that the follower keeps up with."""
+    low, high = 1.0, 20_000.0
+    while high / low > 1.05:
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if follow(middle, every, lanes=lanes).keeps_up else (low, middle)
+    return low
+
+
+def hottest(partitions: int, sessions: int, per_second: float, seed: int = 0) -> float:
+    """The write units a second of the busiest of so many partitions.
+
+    Sessions lie anywhere; how much they write is spread as such things are, a few write most.
+    """
+    chance = random.Random(seed)
+    weights = [chance.lognormvariate(0, 1.5) for _ in range(sessions)]
+    load = [0.0] * partitions
+    for weight in weights:
+        load[chance.randrange(partitions)] += weight
+    return max(load) / sum(weights) * per_second * APPEND_UNITS
+
+
+def write(results: dict[str, Any]) -> None:
+    """Write docs/scale.md."""
+    PAGE.write_text(as_page(results))
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _told(number: float) -> str:
+    if number == float("inf"):
+        return "never"
+    digits = max(0, len(str(int(number))) - 2)
+    return f"{round(number, -digits):,.0f}"
+
+
+HOME_CALL, HOME_OWN, HOME_CORES = 0.02, 0.005, 2
+"""Of the races that were run: a busy machine of two cores, an engine and a meter beside."""
+
+
+def compared(results: dict[str, Any]) -> list[list[str]]:
+    """Writers, calls a record as they were measured, and as simulated."""
+    rows = []
+    for writers, measured in sorted(results["stores"]["casefile"]["race"].items()):
+        simulated = Race(HOME_CALL, HOME_OWN).run(int(writers), 4_000, HOME_CORES)
+        rows.append([writers, f"{measured['calls']:.2f}", f"{simulated.calls_each:.2f}"])
+    return rows
+
+
+def races() -> dict[int, Race]:
+    """What so many writers make of one session, on AWS."""
+    return {writers: Race().run(writers, 2_000) for writers in (1, 2, 4, 8, 16, 32)}
+
+
+def followings(every: float, lanes: int) -> dict[float, Following]:
+    """The follower on a shard that gets more and more."""
+    return {
+        float(rate): follow(rate, every, lanes=lanes)
+        for rate in (25, 50, 100, 200, 400, 600, 1_000)
+    }
+
+
+def as_page(results: dict[str, Any]) -> str:
+    """docs/scale.md."""
+    every = 10.0
+    shown = refreshes_per_append(every)
+    table = APPEND_UNITS + REFRESH_UNITS["table"] * shown
+    shard = PARTITION_WRITES / table
+    load = 100_000
+    one, eight = Race().run(1, 2_000), Race().run(8, 2_000)
+    of_user = PARTITION_WRITES / REFRESH_UNITS["by activity"]
+    batch = 25 * HELD["batch_units"]["held"] * APPEND_UNITS
+    return f"""# At scale
+
+What a hundred thousand appends a second do to this design, where it ends first, and what it does
+about it. Nobody has run that; this page is a simulation, made by
+[`benchmarks/scale.py`](../benchmarks/scale.py) (`make bench ARGS=--draw`), from units that are measured
+and held ([`held.toml`](../tests/cost/held.toml)) and limits that AWS publishes. A round trip to DynamoDB
+is taken as {CALL * 1000:.0f} ms, an append on Lambda as {APPEND_SECONDS * 1000:.0f} ms; a session
+appends every {every:.0f} s unless it says otherwise, and is refreshed in lists every
+{REFRESH_SECONDS:.0f} s.
+
+## Where it ends first
+
+{
+        _table(
+            ["what", "appends a second", "what happens then"],
+            [[limit.what, _told(limit.at), limit.then] for limit in limits(every)],
+        )
+    }
+
+None of these loses anything: whatever is refused is told to whoever sent it, with the advice to send
+it again, and takes effect once. The first that ends the *design*, and not a number in somebody's
+console, is one key: a session, or a user's list. Those follow.
+
+With all quotas raised, {load:,} appends a second take:
+
+{
+        _table(
+            ["what", "how much"],
+            [
+                ["write units of the table", f"{load * table:,.0f} a second"],
+                [
+                    "write units of the index by activity",
+                    f"{load * shown * REFRESH_UNITS['by activity']:,.0f} a second",
+                ],
+                ["partitions, and shards of the stream", f"{load * table / PARTITION_WRITES:,.0f}"],
+                [
+                    "concurrency of Lambda by time",
+                    f"{load * APPEND_SECONDS:,.0f}",
+                ],
+                [
+                    "concurrency by ten requests a second each",
+                    f"{load / REQUESTS_PER_INSTANCE:,.0f}",
+                ],
+                [
+                    "time until Lambda has scaled to that, from nothing",
+                    f"{load / REQUESTS_PER_INSTANCE / SCALING * 10:,.0f} s for one function",
+                ],
+                [
+                    "sessions open, at one append every ten seconds each",
+                    f"{load * every:,.0f}",
+                ],
+            ],
+        )
+    }
+
+The quota that surprises is the second of Lambda's: an instance takes ten requests a second however
+short they are, so {load:,} a second want {load // REQUESTS_PER_INSTANCE:,} instances that are idle
+most of the time. Batches divide that, and everything else, by what is in them.
+
+## Sessions over partitions
+
+A record goes to its session's partition, and sessions are spread by a hash. With {load:,} appends a
+second over a hundred thousand sessions of very different activity, the busiest of 200 partitions gets
+{hottest(200, 100_000, load):,.0f} write units a second of its {PARTITION_WRITES:,}; the mean is
+{
+        load
+        * APPEND_UNITS
+        / 200:,.0f}. DynamoDB splits a partition that is hot, as long as its heat is of more
+than one key.
+
+## A hot session
+
+![Writers on one session](charts/scale-race.svg)
+
+A session is one key and one order: record n+1 is put by somebody who has seen record n. So it takes
+about one record for each round trip, {
+        one.per_second:.0f} a second here, from one writer or from many,
+well below the {
+        PARTITION_WRITES:,} write units of its partition. More writers make no more records, only
+more attempts: {eight.calls_each:.1f} calls and {
+        eight.units_each:.1f} write units for each with eight.
+Whoever loses pauses, and the winner, who knows the log, goes on; that is why it stays this low.
+
+{
+        _table(
+            ["writers", "records a second", "calls a record", "write units a record"],
+            [
+                [
+                    str(writers),
+                    _told(race.per_second),
+                    f"{race.calls_each:.1f}",
+                    f"{race.units_each:.1f}",
+                ]
+                for writers, race in races().items()
+            ],
+        )
+    }
+
+What to do: send batches. 25 messages are one record of {batch:.0f} write units, so a session takes
+{min(one.per_second, PARTITION_WRITES / batch) * 25:,.0f} messages a second, and it is the partition
+that ends it then. An agent that writes more than that wants more than one session.
+
+## One user with a million sessions
+
+A million heads of one user are some 400 MB under one key of each index: room for more than twenty
+times as many, as there are no local indexes. A page costs what it costs with ten sessions: one query,
+and [2 to 5 read units](../tests/cost/test_lists.py) of the {
+        PARTITION_READS:,} a second that a partition
+has.
+
+Writing is what ends. Each refresh moves a session in its owner's list by activity, which costs
+{REFRESH_UNITS["by activity"]:.0f} write units on one key. So a list takes {of_user:.0f} refreshes a
+second, which is {of_user * REFRESH_SECONDS:,.0f} sessions of one user, or of one casefile, that are
+being written *at the same time*; with `RefreshSeconds=300`, {of_user * 300:,.0f}. And it takes
+{
+        PARTITION_WRITES:,} creations a second, closings half as many; all users together ten times that, by the
+ten shards of the list of open sessions.
+
+Beyond that, DynamoDB throttles writes that touch that key. Appends don't: a record is in no index. Lists
+of that user lag; and since the stream is followed in order, so do those of others on the same shards
+until it is over. The alarm [ListsBehind](runbook.md#listsbehind) tells.
+
+## The stream's follower
+
+![The follower of one shard](charts/scale-follower.svg)
+
+A shard of the stream carries what a partition takes: up to {
+        PARTITION_WRITES:,} write units, that is
+{shard:.0f} appends a second. They come in batches of up to {BATCH:,}, or what came in
+{REFRESH_SECONDS:.0f} s, and each session in a batch costs one update of
+{REFRESH_CALL * 1000:.0f} ms.
+
+{
+        _table(
+            [
+                "a session appends every",
+                "most appends a second of a shard, one lane",
+                f"with {LANES} lanes",
+                "refreshes an append, at 100 a second",
+            ],
+            [
+                [
+                    f"{each:g} s",
+                    _told(most_followed(each, lanes=1)),
+                    _told(most_followed(each)),
+                    f"{follow(100, each).refreshes_per_append:.2f}",
+                ]
+                for each in (0.1, 1.0, 10.0, 60.0)
+            ],
+        )
+    }
+
+With one batch at a time, the follower would be the first part of the design to end, at a quarter of
+what a shard carries: almost each record is another session's. So the template has it follow ten
+batches of a shard at once (`ParallelizationFactor: {
+        LANES
+    }`); Lambda keeps the records of one session
+in one of them, and so in order. Then it keeps up with whatever a shard carries.
+
+## How far the models hold
+
+The follower's is compared with the follower itself by
+[`tests/cost/test_scale.py`](../tests/cost/test_scale.py): as many updates for a batch as it says, each of
+{
+        sum(
+            REFRESH_UNITS.values()
+        ):.0f} write units. The one of a hot session is compared with the races of the
+[benchmarks](benchmarks.md), in calls for each record. Its two times are fitted to that machine, which
+was busy; its shape is not:
+
+{_table(["writers", "measured", "simulated"], compared(results))}
+
+What nobody can measure at home: that DynamoDB splits in time, how long throttling lasts, what a
+noisy neighbour does, and what AWS's quotas are on the day that you ask. Latencies are taken as even;
+a slow one makes a hot session slower, and nothing else.
+"""

@@ -1,0 +1,237 @@
+"""One process at work on one store, in the store's own environment; it prints what it saw.
+
+prepare                          make the store's tables
+new                              open a session
+grow SESSION UP_TO [SECONDS]     append one message after another, and count or time each
+fill UP_TO                       open a session with so many, an hour ago if that can be told
+once SESSION                     append one message, as an instance that has just started
+again SESSION                    append one message twice, as a client that lost the answer
+large SESSION                    append a message of 500 KB, and read it
+list SESSIONS                    open so many sessions, and read a page of them
+write SESSION WRITER APPENDS REPEATS CLOSES    be one of those who race on a session
+read SESSION                     all contents
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import itertools
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from benchmarks import messages, meter
+from benchmarks.stores import Refused, Store, TryAgain, table
+
+POINTS = (10, 100, 1000, 5000)
+"""After how many messages the newest are read."""
+
+NEWEST = 20
+LARGE = 500 * 1024
+
+
+def say(told: object) -> None:
+    """Print an answer."""
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+
+
+def new_request(chance: random.Random) -> tuple[str, str]:
+    """A request's id and the time at which it was made."""
+    made_at = datetime.now(UTC).isoformat()
+    return str(UUID(int=chance.getrandbits(128), version=4)), made_at
+
+
+def grow(module: Any, session: str, up_to: int, seconds: float) -> None:
+    """Append up to so many messages; a line for each, and one for each look at the newest."""
+    chance = random.Random(session)
+    store = module.open_store(session)
+    look = _look()
+    deadline = time.monotonic() + seconds
+    for number, content in enumerate(messages.contents(up_to), 1):
+        append = partial(store.append, *new_request(chance), content)
+        try:
+            say({"append": number, **look(append)})
+        except Exception as error:  # Whatever it is, it is how this store ends.
+            return say({"ended": number, "why": f"{type(error).__name__}: {error}"[:300]})
+        if number in POINTS:
+            say({"newest": number, **look(partial(store.newest, NEWEST))})
+        if time.monotonic() > deadline:
+            return say({"stopped": number})
+    return None
+
+
+def fill(module: Any, up_to: int) -> None:
+    """Open a session with so many messages that is to be found at rest, and tell which it is."""
+    with module.an_hour_ago() if hasattr(module, "an_hour_ago") else contextlib.nullcontext():
+        session = module.new_session()
+        store = module.open_store(session)
+        chance = random.Random(session)
+        for number, content in enumerate(messages.contents(up_to), 1):
+            try:
+                store.append(*new_request(chance), content)
+            except Exception as error:
+                return say({"ended": number, "why": f"{type(error).__name__}: {error}"[:300]})
+    return say({"filled": session})
+
+
+def once(module: Any, session: str) -> None:
+    """Append one message from an instance that knows nothing yet."""
+    request = new_request(random.Random())
+    look = _look()
+    say(look(lambda: module.open_store(session).append(*request, messages.contents(1)[0])))
+
+
+def again(module: Any, session: str) -> None:
+    """Append a message, and again from another instance, as clients do that lost the answer."""
+    request = new_request(random.Random(session))
+    content = messages.contents(1)[0]
+    module.open_store(session).append(*request, content)
+    store, look = module.open_store(session), _look()
+    try:
+        seen: dict[str, Any] = look(lambda: store.append(*request, content))
+    except Exception as error:
+        seen = {"refused": f"{type(error).__name__}: {error}"[:300]}
+    say({"copies": list(module.open_store(session).read()).count(content), **seen})
+
+
+def large(module: Any, session: str) -> None:
+    """Append a message larger than an item can be."""
+    content = messages.text(LARGE)
+    request = new_request(random.Random(session))
+    look = _look()
+    store = module.open_store(session)
+    try:
+        written = look(lambda: store.append(*request, content))
+        seen: list[str] = []
+        read = look(lambda: seen.extend(module.open_store(session).newest(NEWEST)))
+    except Exception as error:
+        return say({"refused": f"{type(error).__name__}: {error}"[:300]})
+    return say({"is_whole": seen[-1:] == [content], "written": written, "read": read})
+
+
+def list_sessions(module: Any, count: int) -> None:
+    """Open sessions, and read a page of the newest, where a store has such a list."""
+    if not hasattr(module, "newest_sessions"):
+        return say(None)
+    look = _look()
+    opened: list[str] = []
+    created = look(lambda: opened.extend(module.new_session() for _ in range(count)))
+    module.newest_sessions(NEWEST)  # Whatever is needed once is there now.
+    seen: list[str] = []
+    page = look(lambda: seen.extend(module.newest_sessions(NEWEST)))
+    known = len(set(opened) & set(seen))
+    return say({"created": created, "page": page, "sessions": count, "seen": known})
+
+
+def _look() -> Callable[[Callable[[], object]], dict[str, Any]]:
+    """What a piece of work costs: by the meter if there is one, else in time beside a bare put."""
+    endpoint = os.environ.get("BENCH_METER")
+    if endpoint:
+        return lambda work: _counted(endpoint, work)
+    return _timed()
+
+
+def _counted(endpoint: str, work: Callable[[], object]) -> dict[str, Any]:
+    before = meter.read(endpoint)
+    work()
+    return asdict(meter.read(endpoint).since(before))
+
+
+def _timed() -> Callable[[Callable[[], object]], dict[str, Any]]:
+    """Time and processor time; and after every other, those of one bare PutItem of 1 KB."""
+    import boto3
+
+    client = boto3.client("dynamodb")
+    item = {"pk": {"S": str(os.getpid())}, "sk": {"S": "yardstick"}, "body": {"S": "x" * 990}}
+
+    turns = itertools.cycle((True, False))
+
+    def look(work: Callable[[], object]) -> dict[str, Any]:
+        seconds, cpu = _clocked(work)
+        seen = {"seconds": seconds, "cpu": cpu}
+        if next(turns):
+            bare, bare_cpu = _clocked(
+                lambda: client.put_item(TableName=table("yardstick"), Item=item)
+            )
+            seen |= {"bare": bare, "bare_cpu": bare_cpu}
+        return seen
+
+    look(lambda: None)
+    return look
+
+
+def _clocked(work: Callable[[], object]) -> tuple[float, float]:
+    cpu, at = time.process_time(), time.perf_counter()
+    work()
+    return time.perf_counter() - at, time.process_time() - cpu
+
+
+def write(
+    module: Any, session: str, writer: int, appends: int, repeats: float, closes: bool
+) -> None:
+    """Be one of those who race; each line that is printed is one answer."""
+    store = module.open_store(session)
+    chance = random.Random(writer)
+    sent: list[tuple[str, str, str]] = []
+    for number in range(appends):
+        if closes and number == appends // 2:
+            module.close(session, *new_request(chance))
+        sent.append((*new_request(chance), f"{writer}/{number}"))
+        say(_send(store, sent[-1]))
+        if chance.random() < repeats:
+            say(_send(store, chance.choice(sent[-20:])))
+
+
+def _send(store: Store, request: tuple[str, str, str]) -> dict[str, Any]:
+    content = request[2]
+    why = ""
+    for _ in range(5):
+        try:
+            return {"content": content, "place": store.append(*request)}
+        except Refused:
+            return {"refused": content}
+        except TryAgain as error:  # As clients do, with the same request.
+            why = str(error)
+    return {"gave_up": content, "why": why}
+
+
+def main(name: str, task: str, *arguments: str) -> None:
+    """Do one task on a store."""
+    module = importlib.import_module(f"benchmarks.stores.{name}")
+    match task, arguments:
+        case "prepare", []:
+            module.prepare()
+        case "new", []:
+            say(module.new_session())
+        case "read", [session]:
+            say(list(module.open_store(session).read()))
+        case "grow", [session, up_to, *limit]:
+            grow(module, session, int(up_to), float(limit[0]) if limit else 3600)
+        case "fill", [up_to]:
+            fill(module, int(up_to))
+        case "once", [session]:
+            once(module, session)
+        case "again", [session]:
+            again(module, session)
+        case "large", [session]:
+            large(module, session)
+        case "list", [count]:
+            list_sessions(module, int(count))
+        case "write", [session, writer, appends, repeats, closes]:
+            write(module, session, int(writer), int(appends), float(repeats), closes == "True")
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

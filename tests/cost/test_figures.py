@@ -1,0 +1,208 @@
+"""What operations cost in calls and units, each figure held against `held.toml`.
+
+Calls and units are exact, so nothing here depends on how fast a machine is. A figure that gets
+worse fails; one that got better is shown as such, to be held from then on.
+"""
+
+import random
+import tomllib
+from collections.abc import Iterator
+from datetime import timedelta
+from statistics import median
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from benchmarks import messages
+from benchmarks.meter import Meter, Reading, write_units
+from casefile import dynamodb, records, session_log, sessions
+from pydantic_models.base.times import now, to_text
+from tests.conftest import Context, load
+from tests.template import ROOT, template
+
+HELD = tomllib.loads((ROOT / "tests/cost/held.toml").read_text())
+EARLY, LATE = 200, 5000
+"""The records that are appended one by one, and the last."""
+
+SHADE = 0.01
+"""By so much a ratio may be off: what zlib makes of a text differs from version to version."""
+
+pytestmark = pytest.mark.xdist_group("figures")  # They are measured once.
+
+Figures = dict[str, float]
+
+
+class Session:
+    """One that figures are measured on, and what was sent to it."""
+
+    def __init__(self, meter: Meter, kind: str = "chat_session") -> None:
+        self.meter, self.chance = meter, random.Random(kind)
+        self.id, self.creation = self._create(kind)
+
+    def _create(self, kind: str) -> tuple[str, Reading]:
+        self.meter.calls.clear()
+        session_id: str = do(f"create_{kind}", title="Flights to Lisbon")["session_id"]
+        return session_id, self.meter.reading
+
+    def do(self, name: str, request: tuple[str, str] | None = None, **payload: Any) -> Reading:
+        """What one operation takes."""
+        request_id, at = request or self.new_request()
+        self.meter.calls.clear()
+        do(name, request_id=request_id, timestamp=at, session_id=self.id, **payload)
+        return self.meter.reading
+
+    def new_request(self) -> tuple[str, str]:
+        return str(UUID(int=self.chance.getrandbits(128), version=4)), to_text(now())
+
+
+def do(
+    name: str, *, request_id: str | None = None, timestamp: str | None = None, **payload: Any
+) -> Any:
+    envelope: dict[str, Any] = {"user_id": "ann@example.com", "operation": name, "payload": payload}
+    if request_id is not None:
+        envelope |= {"request_id": request_id, "timestamp": timestamp}
+    return load(name)(envelope, Context())["payload"]
+
+
+def raw_item(content: str) -> dict[str, Any]:
+    """The item of whoever puts a message into DynamoDB with bare hands."""
+    at, request_id = "2026-01-01T00:00:00.000000Z", str(UUID(int=0))
+    body = messages.as_json("cs_260101_aaaaaaaaaaaaaaaa", request_id, at, content)
+    return {
+        "pk": {"S": "cs_260101_aaaaaaaaaaaaaaaa"},
+        "sk": {"S": f"{at}#{request_id}"},
+        "body": {"S": body},
+    }
+
+
+def raw_units(contents: list[str]) -> float:
+    return sum(write_units(raw_item(content)) for content in contents)
+
+
+def raw_query_units(contents: list[str]) -> float:
+    """Of an eventually consistent query, which adds up the items' sizes and rounds up once."""
+    size = sum(
+        len(str(value["S"])) + len(name)
+        for content in contents
+        for name, value in raw_item(content).items()
+    )
+    return -(-size // 4096) / 2
+
+
+@pytest.fixture(scope="module")
+def figures(meter: Meter) -> Figures:
+    return {
+        **dict(of_appends(meter)),
+        **dict(of_tools(meter)),
+        **dict(of_batches(meter)),
+        **dict(of_heads(meter)),
+    }
+
+
+def of_appends(meter: Meter) -> Iterator[tuple[str, float]]:
+    """A session of 5,000 records, all but the last of them an hour old."""
+    contents = messages.contents(LATE)
+    early, late = contents[:EARLY], contents[-20:]
+    with pytest.MonkeyPatch.context() as an_hour_ago:
+        for module in (sessions, session_log):
+            an_hour_ago.setattr(module, "now", lambda: now() - timedelta(hours=1))
+        session = Session(meter)
+        session.do("chat", message="The first is by an instance that knows nothing.")
+        seen = [session.do("chat", message=content) for content in early]
+        grow(session.id, EARLY + 2, LATE - 20)
+    session_log._memories.clear()
+    last = session.new_request()
+    cold = session.do("chat", last, message=late[0])
+    warm = [session.do("chat", message=content) for content in late[1:]]
+    assert records.query(session.id, 2, strong=True)[1][0].number == LATE
+    yield "append_calls", max(each.calls for each in (*seen, *warm))
+    yield "append_units", sum(each.write_units for each in seen) / raw_units(early)
+    yield "append_units_late", (sum(each.write_units for each in (cold, *warm)) / raw_units(late))
+    yield "cold_append_calls", cold.calls - 1
+    yield "cold_append_read_units", cold.read_units
+    session_log._memories.clear()
+    yield "retry_units", session.do("chat", last, message=late[0]).write_units
+    newest = session.do("list_chat_messages", order="newest", limit=20)
+    yield "newest_calls", newest.calls
+    yield "newest_units", newest.read_units / raw_query_units(late)
+
+
+def grow(session_id: str, first: int, last: int) -> None:
+    """Fill the slots of a session with copies of its newest record; nobody reads their contents."""
+    newest = dynamodb.get(dynamodb.to_attributes(records.slot_key(session_id, first - 1)))
+    assert newest is not None
+    dynamodb.put_many(
+        [
+            newest
+            | records.slot_key(session_id, number)
+            | {"request": UUID(int=number).bytes, "totals": [*newest["totals"]]}
+            for number in range(first, last + 1)
+        ]
+    )
+
+
+def of_tools(meter: Meter) -> Iterator[tuple[str, float]]:
+    session = Session(meter, "session")
+    session.do("tool_execution", tool_name="search", parameters={}, result={})
+    contents = messages.contents(40, seed=1)
+    seen = [
+        session.do(
+            "tool_execution",
+            tool_name="search",
+            parameters={"query": content[:80], "limit": 20},
+            result={"found": content},
+        )
+        for content in contents
+    ]
+    yield "tool_items", max(each.calls for each in seen)
+    yield "tool_units", median(each.write_units for each in seen)
+
+
+def of_batches(meter: Meter) -> Iterator[tuple[str, float]]:
+    alone, together = Session(meter), Session(meter)
+    contents = messages.contents(100, seed=2)
+    single = sum(alone.do("chat", message=content).write_units for content in contents)
+    said = [{"content": content, "message_type": "user"} for content in contents]
+    batches = [said[place : place + 25] for place in range(0, len(said), 25)]
+    many = sum(together.do("chat", messages=batch).write_units for batch in batches)
+    yield "batch_units", many / single
+
+
+def of_heads(meter: Meter) -> Iterator[tuple[str, float]]:
+    own, filed = Session(meter), Session(meter)
+    yield "create_calls", own.creation.calls
+    yield "create_units", own.creation.write_units
+    casefile_id = do("create_casefile", title="Lisbon")["casefile_id"]
+    filed.do("add_session_to_casefile", casefile_id=casefile_id, session_type="chat")
+    (transaction,) = [call for call in meter.calls if call.name == "TransactWriteItems"]
+    yield "link_writes", transaction.items
+    for session in (own, filed):
+        session.do("chat", message="Lisbon.")
+    _, (newest, *_) = records.query(own.id, 2, strong=True)
+    meter.calls.clear()
+    sessions.refresh(own.id, newest)
+    refresh = meter.reading.write_units
+    window = float(template()["Parameters"]["RefreshSeconds"]["Default"])
+    yield "lists_units_often", refresh / (10 * window)
+    yield "lists_units_seldom", refresh / (window / 10)
+    yield "close_units", own.do("close_chat_session").write_units - 1
+    yield "filed_close_units", filed.do("close_chat_session").write_units - 1
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_no_figure_is_worse_than_it_is_held(
+    figures: Figures, name: str, record_property: Any
+) -> None:
+    measured, held, wanted = figures[name], HELD[name]["held"], HELD[name]["wanted"]
+    told = "" if measured <= wanted + SHADE else "not there yet"
+    if measured < held - SHADE:
+        told = f"{told}; better than held: hold {measured:.2f}".removeprefix("; ")
+    record_property(
+        "figure", f"{measured:8.2f} {held:8.2f} {wanted:8.2f}  {HELD[name]['what']}  {told}"
+    )
+    assert measured <= held + SHADE, f"{HELD[name]['what']}: {measured:.3f}, and it was {held}"
+
+
+def test_every_figure_is_held(figures: Figures) -> None:
+    assert set(figures) == set(HELD)

@@ -1,0 +1,62 @@
+"""The model of the stream's follower, beside the follower itself."""
+
+import random
+from typing import Any
+
+import pytest
+
+from benchmarks import scale
+from benchmarks.meter import Meter
+from casefile import dynamodb, records, sessions
+from casefile.stream import Batch
+from tests.conftest import Context, load
+from tests.template import resources, template
+
+
+@pytest.mark.parametrize(("many", "of"), [(200, 1), (200, 20), (60, 60)])
+def test_a_batch_takes_as_many_refreshes_as_the_model_says(
+    meter: Meter, many: int, of: int
+) -> None:
+    chance = random.Random(many)
+    opened = [create(f"{many} {of} {number}") for number in range(of)]
+    batch = [chance.choice(opened) for _ in range(many)]
+    event = {"Records": [change(number, session_id) for number, session_id in enumerate(batch, 1)]}
+    following = Batch()
+    following.read(event)
+    meter.calls.clear()
+    following.follow_records(sessions.refresh)
+    assert not following.failed
+    assert meter.names == ["UpdateItem"] * scale.refreshes(batch)
+    assert meter.units == scale.refreshes(batch) * sum(scale.REFRESH_UNITS.values())
+
+
+def create(title: str) -> str:
+    envelope = {"user_id": "ann@example.com", "payload": {"title": title}}
+    session_id: str = load("create_chat_session")(envelope, Context())["payload"]["session_id"]
+    return session_id
+
+
+def change(number: int, session_id: str) -> dict[str, Any]:
+    """What the stream tells of a record, as if it had been put."""
+    image = dynamodb.to_attributes(
+        {
+            **records.slot_key(session_id, number),
+            "kind": "chat",
+            "request": None,
+            "at": 4_000_000_000_000 + number,
+            "totals": [number, 0, 0, number],
+            "content": "{}",
+        }
+    )
+    image["request"], image["seal"] = {"B": "A" * 22 + "=="}, {"B": "A" * 43 + "="}
+    return {"dynamodb": {"SequenceNumber": str(number), "NewImage": image}}
+
+
+def test_the_model_has_the_settings_of_the_template() -> None:
+    follower = resources("AWS::Serverless::Function")["OnSessionRecord"]
+    source = follower["Events"]["Records"]["Properties"]
+    assert source["BatchSize"] == scale.BATCH
+    assert source["ParallelizationFactor"] == scale.LANES
+    parameters = template()["Parameters"]
+    assert parameters["RefreshSeconds"]["Default"] == scale.REFRESH_SECONDS
+    assert parameters["RequestsPerSecond"]["Default"] == scale.STAGE_REQUESTS
