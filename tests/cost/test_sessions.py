@@ -27,7 +27,7 @@ def refreshed(meter: Meter, session_id: str) -> list[tuple[str, float]]:
 
 
 @pytest.mark.parametrize(
-    ("is_filed", "refresh", "closing"), [(False, 4.0, 6.0), (True, 7.0, 10.0)], ids=["own", "filed"]
+    ("is_filed", "refresh", "closing"), [(False, 4.0, 7.0), (True, 7.0, 11.0)], ids=["own", "filed"]
 )
 def test_a_session_from_its_creation_to_its_end(
     meter: Meter, is_filed: bool, refresh: float, closing: float

@@ -20,6 +20,7 @@ from moto import mock_aws
 
 from casefile import dynamodb, reading, session_log, standing
 from casefile.errors import NotStanding
+from dev.template import create_table
 from tests.conftest import BUCKET, Context, forget, load
 
 Messages = list[dict[str, Any]]
