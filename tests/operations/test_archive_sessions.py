@@ -81,18 +81,18 @@ def chat(invoke: Invoke) -> str:
         for number in range(12):
             said = [{"content": f"{number}/{each}", "message_type": "user"} for each in range(2)]
             invoke("chat", {"session_id": session_id, "messages": said})
+            if number % 3 == 2:
+                invoke("rewind_chat_session", {"session_id": session_id, "count": number % 2 + 1})
         invoke("close_chat_session", {"session_id": session_id})
     return session_id
 
 
 def leave_table(session_id: str, numbers: set[int] | None = None) -> None:
     """Let records leave the table, but for the closing."""
-    slots = [item["sk"]["S"] for item in stored() if item["pk"]["S"] == f"SESSION#{session_id}"]
-    keep = max(int(slot) for slot in slots if slot.isdigit())
-    chosen = {int(slot) for slot in slots if slot.isdigit()} if numbers is None else numbers
-    dynamodb.delete_many(
-        [records.slot_key(session_id, number) for number in chosen if number < keep]
-    )
+    kinds = {number: kind for page in records.slots(session_id) for number, kind in page}
+    leaving = {number for number, kind in kinds.items() if kind not in retention.STAYING}
+    chosen = leaving if numbers is None else leaving & numbers
+    dynamodb.delete_many([records.slot_key(session_id, number) for number in chosen])
     forget()
 
 
@@ -144,34 +144,40 @@ def test_whatever_is_read_is_what_was_read_before(
     assert [told(invoke, *way) for way in ways] == before
     assert run(keep_days=1)["expired"] == {**DONE, "seen": 2, "done": 2}
     left = [item for item in stored() if item["sk"]["S"].isdigit()]
-    assert [item["kind"] for item in left] == [{"S": "closed"}] * 2
+    assert {item["kind"]["S"] for item in left} == {"closed", "rewind"}
     forget()
     assert [told(invoke, *way) for way in ways] == before
 
 
+@pytest.mark.parametrize("kind", ["tool", "chat"])
 @given(st.data())
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_also_while_they_are_leaving_the_table(
-    invoke: Invoke, tool: str, asked: dict[str, str], data: st.DataObject
+    invoke: Invoke, request: pytest.FixtureRequest, kind: str, data: st.DataObject
 ) -> None:
-    items = [item for item in stored() if item["pk"]["S"] == f"SESSION#{tool}"]
+    session_id = request.getfixturevalue(kind)
+    items = [item for item in stored() if item["pk"]["S"] == f"SESSION#{session_id}"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(archives, "PART_CHARACTERS", 1_500)
         run()
     page: dict[str, Any] = {
-        "session_id": tool,
+        "session_id": session_id,
         "after": data.draw(st.integers(0, 20)),
         "order": data.draw(st.sampled_from(["oldest", "newest"])),
         "limit": data.draw(st.integers(1, 12)),
     }
     if data.draw(st.booleans()):
         page["before"] = data.draw(st.integers(1, 24))
-    ways = [("list_tool_requests", page), ("list_tool_events", page)]
-    ways += [("export_session", {"session_id": tool, "after": page["after"]})]
+    after = {"session_id": session_id, "after": page["after"]}
+    if kind == "tool":
+        ways = [("list_tool_requests", page), ("list_tool_events", page), ("export_session", after)]
+    else:
+        ways = [("list_chat_messages", page), ("list_chat_events", page)]
+        ways += [("export_chat_session", after)]
     before = [told(invoke, *way) for way in ways]
-    leave_table(tool, data.draw(st.sets(st.integers(1, len(items)))))
+    leave_table(session_id, data.draw(st.sets(st.integers(1, len(items)))))
     assert [told(invoke, *way) for way in ways] == before
     for item in items:
         if item["sk"]["S"].isdigit():

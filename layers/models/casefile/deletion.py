@@ -62,7 +62,8 @@ def delete(session_id: str, user_id: str) -> int:
 def clear(session_id: str) -> bool:
     """Remove whatever is left of a deleted session. Raises Unavailable, as `delete` does."""
     for page in records.slots(session_id):
-        dynamodb.put_many([_stub(session_id, number) for number, is_dead in page if not is_dead])
+        living = [number for number, kind in page if kind != records.DEAD]
+        dynamodb.put_many([_stub(session_id, number) for number in living])
     contents.delete_all(session_id)
     archives.delete(session_id)
     sessions.mark_settled(session_id, "deleted")

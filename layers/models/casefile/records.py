@@ -3,7 +3,7 @@
 An item is written once, on condition that its slot is free, and never changed. Its content is JSON
 text, deflated where that saves a write unit; what is too large for that lies in the bucket, and
 the item names it by its SHA-256. Of a session that lies in the archive, records may be in the
-table no more, but for the closing: whoever asks for them gets them from there.
+table no more, but for the closing and rewindings: whoever asks for them gets them from there.
 
     pk SESSION#<session_id>   sk HEAD            the session's head, see sessions.py
                               sk 000000000001    record 1, and so on; HEAD sorts after them all
@@ -70,8 +70,8 @@ def top(session_id: str) -> tuple[Item | None, Item | None]:
     return head, next(iter(items.values()), None)
 
 
-def slots(session_id: str) -> Iterator[list[tuple[int, bool]]]:
-    """The numbers of all records, page by page, each with whether it is dead."""
+def slots(session_id: str) -> Iterator[list[tuple[int, str]]]:
+    """The numbers of all records, page by page, each with its kind, which may be dead."""
     pages = dynamodb.query_pages(
         KeyConditionExpression="pk = :session AND sk < :head",
         ExpressionAttributeValues=to_attributes({":session": partition(session_id), ":head": HEAD}),
@@ -79,7 +79,7 @@ def slots(session_id: str) -> Iterator[list[tuple[int, bool]]]:
         ConsistentRead=True,
     )
     for page, _ in pages:
-        yield [(int(item["sk"]), item["kind"] == DEAD) for item in page]
+        yield [(int(item["sk"]), item["kind"]) for item in page]
 
 
 def pack(session_id: str, content: str) -> Item:

@@ -1,8 +1,8 @@
 """Retention: closed sessions go to the archive, and later leave the table.
 
 1. What is closed is written to the archive, whole and verified; then its head says so.
-2. So many days after its closing, its records leave the table, but for the closing; its head stays,
-   for lists and for who may see it. Whoever reads a record that has left gets it from the archive.
+2. So many days after its closing, its records leave the table, but for a few; its head stays, for
+   lists and for who may see it. Whoever reads a record that has left gets it from the archive.
 
 Each step is found by the list of the sessions that wait for it, and may be repeated: killed
 anywhere, a run leaves a session in its list, with nothing lost, and readable. A session in a
@@ -26,6 +26,11 @@ from .sessions import SessionHead
 
 LONGEST_MEMORY = timedelta(days=1)
 """How long after a closing its records stay at least: far longer than any instance remembers."""
+
+
+STAYING = ("closed", "rewind")
+"""Kinds of records that stay: the end, above which nothing may be put, and those whose items hold
+what no other has (see standing.py)."""
 
 
 @dataclass
@@ -72,9 +77,8 @@ def _expire(session_id: str) -> bool:
     if not archives.is_whole(session_id, closing):
         raise archives.Broken(f"The archive of session {session_id} is not what it was.")
     for page in records.slots(session_id):
-        dynamodb.delete_many(
-            [records.slot_key(session_id, number) for number, _ in page if number < closing.number]
-        )
+        leaving = [number for number, kind in page if kind not in STAYING]
+        dynamodb.delete_many([records.slot_key(session_id, number) for number in leaving])
     sessions.mark_settled(session_id, "archived")
     return True
 
