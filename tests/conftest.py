@@ -184,3 +184,17 @@ def stored() -> list[dict[str, Any]]:
     """Everything in the table."""
     found = boto3.client("dynamodb").scan(TableName="casefile-test", ConsistentRead=True)
     return sorted(found["Items"], key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
+def restore(items: list[dict[str, Any]], kept: dict[str, bytes] | None = None) -> None:
+    """Make table and bucket what they were, for a new execution environment."""
+    client, bucket = boto3.client("dynamodb"), boto3.client("s3")
+    client.delete_table(TableName="casefile-test")
+    create_table(client, "casefile-test")
+    for item in items:
+        client.put_item(TableName="casefile-test", Item=item)
+    for key in objects():
+        bucket.delete_object(Bucket=BUCKET, Key=key)
+    for key, body in (kept or {}).items():
+        bucket.put_object(Bucket=BUCKET, Key=key, Body=body)
+    forget()

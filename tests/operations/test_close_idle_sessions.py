@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from pydantic import ValidationError
 
@@ -15,7 +14,7 @@ from casefile import dynamodb, idle, lists, records, session_log, sessions
 from casefile.errors import NotFound
 from pydantic_models.base.times import now
 from pydantic_models.export import verify
-from tests.conftest import Context, Invoke, forget, load, stored
+from tests.conftest import Context, Invoke, forget, load, restore, stored
 from tests.unit.test_faults import OF_ITS_TIME, Faults, Killed
 
 HOURS = 24
@@ -255,16 +254,6 @@ def test_a_session_that_cannot_be_closed_stops_no_other(
     assert run()["done"] == 1
 
 
-def put_back(items: list[dict[str, Any]]) -> None:
-    """Make the table what it was, for a new execution environment."""
-    client = boto3.client("dynamodb")
-    for item in stored():
-        client.delete_item(TableName="casefile-test", Key={key: item[key] for key in ("pk", "sk")})
-    for item in items:
-        client.put_item(TableName="casefile-test", Item=item)
-    forget()
-
-
 def kept() -> list[dict[str, Any]]:
     """What is stored, less what depends on the time of day, and the note of the place."""
     return [
@@ -287,11 +276,11 @@ def test_whatever_call_fails_the_next_run_ends_in_the_same_state(
         for item in stored()
         if item["pk"]["S"][8:] in (pending, filed, active)
     ]
-    put_back(before)
+    restore(before)
     run()
     expected = kept()
     for number in range(1, 60):
-        put_back(before)
+        restore(before)
         with monkeypatch.context() as patched:
             faults = Faults(patched, number, way)
             with contextlib.suppress(Killed):
