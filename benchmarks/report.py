@@ -59,6 +59,8 @@ like everything else.
 
 ## Run it
 
+<!--- skip: next "it takes half an hour" --->
+
 ```sh
 make bench                  # all of it: half an hour on two idle cores, once everything is installed
 make bench ARGS=--quick     # five minutes, with less of everything

@@ -152,6 +152,8 @@ DELETE_CHAT_SESSION = _operation(
     f"DELETE {_CHAT}", of.DeleteChatSessionRequest, of.DeleteChatSessionResponse
 )
 
+ERASE_USER = _operation("DELETE /users/{user_id}", of.EraseUserRequest, of.EraseUserResponse)
+
 CREATE_UPLOAD = _operation("POST /uploads", of.CreateUploadRequest, of.CreateUploadResponse)
 
 CREATE_CASEFILE = _operation("POST /casefiles", of.CreateCasefileRequest, of.CreateCasefileResponse)
@@ -159,6 +161,9 @@ LIST_CASEFILES = _operation("GET /casefiles", of.ListCasefilesRequest, of.ListCa
 GET_CASEFILE = _operation(f"GET {_CASEFILE}", of.GetCasefileRequest, of.GetCasefileResponse)
 UPDATE_CASEFILE = _operation(
     f"PATCH {_CASEFILE}", of.UpdateCasefileRequest, of.UpdateCasefileResponse
+)
+SET_LEGAL_HOLD = _operation(
+    f"PUT {_CASEFILE}/legal-hold", of.SetLegalHoldRequest, of.SetLegalHoldResponse
 )
 DELETE_CASEFILE = _operation(
     f"DELETE {_CASEFILE}", of.DeleteCasefileRequest, of.DeleteCasefileResponse

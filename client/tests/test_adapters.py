@@ -53,7 +53,7 @@ def asynchronously(stack: Stack, sign_in: SignIn) -> Do[Any]:
 
     def do(what: Callable[[casefile.AsyncClient], Awaitable[T]]) -> T:
         async def with_client() -> T:
-            async with casefile.AsyncClient(stack.url, sign_in("ann@example.com")) as client:
+            async with casefile.AsyncClient(stack.url, sign_in("ann@client.example")) as client:
                 return await what(client)
 
         return asyncio.run(with_client())

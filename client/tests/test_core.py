@@ -162,3 +162,22 @@ def test_a_token_is_asked_for_again_when_it_is_refused(stack: Stack, sign_in: Si
     assert len(asked) == 2
     with casefile.Client(stack.url, "nonsense") as client, pytest.raises(casefile.Unauthenticated):
         client.chat_sessions.create()
+
+
+def test_a_hold_keeps_a_casefile_until_it_is_lifted(bob: casefile.Client) -> None:
+    claim = bob.casefiles.create("Claim")
+    held = claim.set_legal_hold(True, reason="4711").legal_hold
+    assert held is not None
+    assert held.reason == "4711"
+    with pytest.raises(casefile.Conflict, match="legal hold"):
+        claim.delete()
+    assert claim.set_legal_hold(False).legal_hold is None
+    claim.delete()
+
+
+def test_a_user_is_erased(stack: Stack, sign_in: SignIn) -> None:
+    with casefile.Client(stack.url, sign_in("erin@client.example")) as erin:
+        session = erin.tool_sessions.create("Secret")
+        assert erin.erase_user("erin@client.example").sessions == 1
+        with pytest.raises(casefile.NotFound):
+            session.read()

@@ -65,7 +65,7 @@ def invoke(stack: Stack, operation: str, sent: Any) -> tuple[bool, Any]:
     sorted(
         OPERATIONS,
         key=lambda name: (
-            str(name).startswith("delete_"),
+            str(name).startswith(("delete_", "erase_")),
             str(name).startswith(("close_", "remove_", "revoke_")),
         ),
     ),

@@ -9,6 +9,7 @@ from pydantic_models.base import kind_of
 from pydantic_models.canonical import CasefileModel, PermissionLevel
 from pydantic_models.operations import (
     CasefileDeletedPayload,
+    LegalHoldPayload,
     PermissionCheckPayload,
     PermissionGrantedPayload,
     PermissionListPayload,
@@ -82,6 +83,13 @@ class AsyncCasefile:
         }
         answer = await self._connection.call(operations.UPDATE_CASEFILE, fields, envelope)
         return answer.payload.casefile
+
+    async def set_legal_hold(
+        self, hold: bool, *, reason: str | None = None, **envelope: Unpack[operations.Envelope]
+    ) -> LegalHoldPayload:
+        """Keep it, and what is filed in it, from any deletion, or let that be possible again."""
+        fields = {"casefile_id": self.casefile_id, "hold": hold, "reason": reason}
+        return (await self._connection.call(operations.SET_LEGAL_HOLD, fields, envelope)).payload
 
     async def delete(self, *, delete_sessions: bool = False) -> CasefileDeletedPayload:
         """Delete it; its sessions stay with their owners, unless they are to go with it."""

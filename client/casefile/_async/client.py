@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import httpx
 
+from pydantic_models.operations import ErasedPayload
+
+from .. import operations
 from ..credentials import Token, TokenSource
 from ..doors import Door, HttpDoor
 from ..retries import Retries
@@ -11,6 +16,9 @@ from .casefiles import AsyncCasefile, AsyncCasefiles
 from .chat_sessions import AsyncChatSession, AsyncChatSessions
 from .connection import AsyncConnection
 from .tool_sessions import AsyncToolSession, AsyncToolSessions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class AsyncClient(AsyncConnection):
@@ -39,6 +47,13 @@ class AsyncClient(AsyncConnection):
         self.tool_sessions = AsyncToolSessions(self)
         self.chat_sessions = AsyncChatSessions(self)
         self.casefiles = AsyncCasefiles(self)
+
+    async def erase_user(
+        self, user_id: str, **envelope: Unpack[operations.Envelope]
+    ) -> ErasedPayload:
+        """Remove everything that the user who asks owns; the receipt says when it is over."""
+        fields = {"user_id": user_id, "confirm": True}
+        return (await self.call(operations.ERASE_USER, fields, envelope)).payload
 
     def tool_session(self, session_id: str) -> AsyncToolSession:
         """The tool session of this id."""

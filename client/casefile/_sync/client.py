@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import httpx
 
+from pydantic_models.operations import ErasedPayload
+
+from .. import operations
 from ..credentials import Token, TokenSource
 from ..doors import Door, HttpDoor
 from ..retries import Retries
@@ -11,6 +16,9 @@ from .casefiles import Casefile, Casefiles
 from .chat_sessions import ChatSession, ChatSessions
 from .connection import Connection
 from .tool_sessions import ToolSession, ToolSessions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Client(Connection):
@@ -39,6 +47,11 @@ class Client(Connection):
         self.tool_sessions = ToolSessions(self)
         self.chat_sessions = ChatSessions(self)
         self.casefiles = Casefiles(self)
+
+    def erase_user(self, user_id: str, **envelope: Unpack[operations.Envelope]) -> ErasedPayload:
+        """Remove everything that the user who asks owns; the receipt says when it is over."""
+        fields = {"user_id": user_id, "confirm": True}
+        return (self.call(operations.ERASE_USER, fields, envelope)).payload
 
     def tool_session(self, session_id: str) -> ToolSession:
         """The tool session of this id."""

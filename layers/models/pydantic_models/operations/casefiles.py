@@ -204,7 +204,7 @@ class SetLegalHoldPayload(RequestPayload):
     """A casefile, and whether everything in it must be kept."""
 
     casefile_id: CasefileId
-    hold: bool
+    hold: bool = Field(strict=True)
     reason: str | None = Field(None, min_length=1, max_length=2000)
 
 
