@@ -38,6 +38,10 @@ CALLS: dict[str, dict[str, Any]] = {
 }
 
 
+HELD = "6f4f6c1e-5d0a-4f35-9a55-1f5f3f0c9b11"
+"""The request that lifts the hold."""
+
+
 def physical_id(stack: Stack, name: str) -> str:
     found = stack.client("cloudformation").describe_stack_resource(
         StackName=STACK, LogicalResourceId=name
@@ -81,6 +85,10 @@ def test_a_function_can_do_its_work(stack: Stack, things: None, operation: str) 
         return
     assert invoke(stack, operation, event(operation, "sqs")) == (False, {"batchItemFailures": []})
     assert not invoke(stack, operation, event(operation, "eventbridge"))[0]
+    if operation == "set_legal_hold":  # What is held can't be taken from the others.
+        asked = event(operation, "direct")
+        lifted = asked["payload"] | {"hold": False}
+        assert not invoke(stack, operation, asked | {"payload": lifted, "request_id": HELD})[0]
 
 
 def test_requests_are_listed_with_outcomes_that_are_far_away(ann: Caller) -> None:
