@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, TypeAlias
 
+import boto3
 import pytest
 
 from benchmarks.meter import Meter
@@ -75,7 +76,7 @@ def spent(meter: Meter) -> dict[str, float]:
 def logs() -> Logs:
     """Sessions to their records, slot and kind, and whether their heads show them as active."""
     found: Logs = {}
-    pages = dynamodb.client().get_paginator("scan").paginate(TableName=dynamodb.table())
+    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=dynamodb.table())
     for page in pages:
         for item in map(dynamodb.from_attributes, page["Items"]):
             if item["pk"].startswith("SESSION#"):
