@@ -243,5 +243,5 @@ class Chat(RuleBasedStateMachine):
         assert whole["event_count"] == len(whole["events"]) == self.recorded + self.rewindings
 
 
-Chat.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+Chat.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
 TestChat = Chat.TestCase
