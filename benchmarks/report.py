@@ -38,7 +38,7 @@ is what was not reached.
 
 Messages are the same for all: a median of 600 characters, some of many thousand
 ([`messages.py`](../benchmarks/messages.py)). Each store is driven as its users do
-([`stores`](../benchmarks/stores)), in its own environment. What is better than ours is in the tables
+([`stores`](../benchmarks/stores/__init__.py)), in its own environment. What is better than ours is in the tables
 like everything else.
 
 {as_text(results)}
@@ -75,13 +75,13 @@ def as_text(results: dict[str, Any]) -> str:
     """The tables."""
     stores: dict[str, Store] = results["stores"]
     return "\n\n".join(
-        f"### {title}\n\n{_table(head, stores, of)}" for title, head, of in _TABLES
+        f"## {title}\n\n{_table(head, stores, of)}" for title, head, of in _TABLES
     ) + _failures(stores)
 
 
 def _failures(stores: dict[str, Store]) -> str:
     told = [f"- {store['title']}: {why}" for store in stores.values() for why in store["failed"]]
-    return "\n\n### Not measured\n\n" + "\n".join(told) if told else ""
+    return "\n\n## Not measured\n\n" + "\n".join(told) if told else ""
 
 
 def _table(head: list[str], stores: dict[str, Store], of: Callable[[Store], list[str]]) -> str:
