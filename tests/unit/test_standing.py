@@ -33,6 +33,7 @@ class Chat(RuleBasedStateMachine):
     known = Bundle("known")
     instances = st.integers(min_value=0, max_value=1)
     environment: ClassVar[dict[str, str]] = {
+        "DYNAMODB_CLIENT": "boto3",
         "TABLE_NAME": "casefile-test",
         "BUCKET_NAME": BUCKET,
         "AWS_ACCESS_KEY_ID": "test",
@@ -52,7 +53,10 @@ class Chat(RuleBasedStateMachine):
             mock.patch("time.sleep"),
         ):
             self.patches.enter_context(patch)
-        create_table(boto3.client("dynamodb"), "casefile-test")
+        client = boto3.client("dynamodb")
+        if "casefile-test" in client.list_tables()["TableNames"]:
+            client.delete_table(TableName="casefile-test")
+        create_table(client, "casefile-test")
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         forget()
         self.memories: list[dict[str, session_log.Memory]] = [{}, {}]

@@ -91,6 +91,7 @@ def lambda_(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The environment of a function, and nothing of this machine's."""
     for name in (*transport._ASKS_FOR_MORE, "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # It may know other credentials.
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "DYNAMODB_CLIENT"):
         monkeypatch.delenv(name, raising=False)
     for name in ("TABLE_NAME", "BUCKET_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
