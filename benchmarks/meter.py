@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from abc import ABC, abstractmethod
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -178,7 +179,7 @@ class _Server(ThreadingHTTPServer):
         """A program that goes away amid an answer, as one that is killed does, is no news."""
 
 
-class _Between(BaseHTTPRequestHandler):
+class _Between(BaseHTTPRequestHandler, ABC):
     """One connection of a program, and the one to the engine that is kept for it."""
 
     service: str
@@ -248,8 +249,9 @@ class _Between(BaseHTTPRequestHandler):
     def _asked(self, body: bytes) -> bytes:
         return body
 
+    @abstractmethod
     def _counted(self, asked: bytes, status: int, answered: bytes) -> Call:
-        raise NotImplementedError
+        """What the service charges for a call."""
 
 
 class _DynamoDB(_Between):

@@ -10,20 +10,23 @@ from strands.models import Model
 AGENT = "agent"
 
 
+UNASKED = "What is measured here asks no model."
+
+
 class Silent(Model):
     """A model that is never asked."""
 
     def update_config(self, **model_config: Any) -> None:
-        raise NotImplementedError
+        raise AssertionError(UNASKED)
 
     def get_config(self) -> Any:
         return {}
 
     def structured_output(self, *arguments: Any, **more: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError(UNASKED)
 
     def stream(self, *arguments: Any, **more: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError(UNASKED)
 
 
 def agent_of(manager: Any) -> Agent:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
@@ -77,7 +78,7 @@ def _bearing(request: httpx.Request, token: str) -> httpx.Request:
     return request
 
 
-class _Renewed(httpx.Auth):
+class _Renewed(httpx.Auth, ABC):
     """A token that is renewed shortly before it ends, or when it is refused."""
 
     requires_response_body = True
@@ -95,8 +96,9 @@ class _Renewed(httpx.Auth):
             yield from self._renew(request)
             yield _bearing(request, self._token)
 
+    @abstractmethod
     def _renew(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        raise NotImplementedError
+        """Get a new token, by what requests that takes, and `_take` it."""
 
     def _take(self, token: str, seconds: float) -> None:
         self._token = token

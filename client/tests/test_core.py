@@ -86,8 +86,9 @@ def test_what_is_wrong_is_told_before_it_is_sent(ann: casefile.Client) -> None:
     assert refused.value.faults
     with pytest.raises(casefile.BadRequest, match="no JSON"):
         session.record("x", {"x": object()})
+    mistyped: Any = {"resul": {}}
     with pytest.raises(TypeError, match="resul"):
-        session.record("x", resul={})  # type: ignore[call-arg]
+        session.record("x", **mistyped)
     with pytest.raises(casefile.NotFound):
         session.record("x")
 

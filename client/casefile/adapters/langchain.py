@@ -56,9 +56,14 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
         self._async_chat: AsyncChatSession | None = None
 
     @property
-    def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # as the protocol shows it
-        """All messages, in their order."""
+    def messages(self) -> list[BaseMessage]:
+        """All messages, in their order. Set, they take the place of those that are there."""
         return [_from_message(each) for each in self._opened().messages()]
+
+    @messages.setter
+    def messages(self, messages: list[BaseMessage]) -> None:
+        self.clear()
+        self.add_messages(messages)
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Add messages, up to a hundred of them together or not at all."""
