@@ -63,7 +63,7 @@ class Context:
     """What Lambda tells a function about its invocation."""
 
     aws_request_id: str = field(default_factory=lambda: str(uuid4()))
-    seconds: float = 20
+    seconds: float = 900
 
     def get_remaining_time_in_millis(self) -> int:
         return int(self.seconds * 1000)

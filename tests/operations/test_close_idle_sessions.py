@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from casefile import dynamodb, idle, lists, records, session_log, sessions
 from casefile.errors import NotFound
-from pydantic_models.base.times import now
+from pydantic_models.base.times import now, to_milliseconds
 from pydantic_models.export import verify
 from tests.conftest import Context, Invoke, forget, load, restore, stored
 from tests.unit.test_faults import OF_ITS_TIME, Faults, Killed
@@ -345,6 +345,23 @@ def test_what_takes_all_the_time_there_is_holds_up_no_other(
             patched.setattr(session_log, "glance", dawdle)
             run()
     assert listed_as_open() == {idle_ones[3]}
+
+
+def test_a_round_begins_behind_the_place_that_was_noted(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "STAGE_SHARDS", 2)
+    monkeypatch.setattr(lists, "STAGE_AT_ONCE", 1)
+    with at(LONG_AGO):
+        idle_ones = [create(invoke) for _ in range(5)]
+    before = to_milliseconds(now())
+    places = [each for each in lists.in_stage("open", before, lists.StagePlace()) if each[0]]
+    assert {session_id for [session_id], _ in places} == set(idle_ones)
+    for [session_id], after in places:
+        pages = lists.in_stage("open", before, after)
+        order = [each for page, _ in pages for each in page]
+        assert sorted(order) == sorted(idle_ones)
+        assert order[-1] == session_id
 
 
 def test_nothing_is_begun_without_time(invoke: Invoke, idle_ones: list[str]) -> None:

@@ -93,7 +93,7 @@ class Faulty:
         if faults.way == "and the SDK repeated it":
             return answer if name.startswith("transact") else call(**arguments)
         if faults.way == "past the deadline":
-            faults.late = 60
+            faults.late = 900
             return answer
         if faults.way == "and the function was killed":
             raise Killed

@@ -262,7 +262,10 @@ def in_stage(
         shard, following = _shard(stage, number), StagePlace((number + 1) % STAGE_SHARDS)
         for entries, is_last in _pages("stage", "since", shard, low, high, STAGE_AT_ONCE):
             after = following if is_last else StagePlace(number, entries[-1]["since"])
-            yield [entry["pk"].partition("#")[2] for entry in entries], after
+            yield (
+                [entry["pk"].partition("#")[2] for entry in entries if entry["since"] < high],
+                after,
+            )
 
 
 def oldest_in_stage(stage: Stage) -> int | None:
