@@ -91,7 +91,7 @@ def _run_locally(command: str, arguments: Sequence[str]) -> None:
         options.add_argument("--email", default=start.DEFAULT_EMAIL)
     if command == "invoke":
         options.add_argument("operation", help="a folder in functions/")
-        options.add_argument("--event", default="direct", help="api, sqs, …, or a JSON file")
+        options.add_argument("--event", help="api, direct, sqs, …, or a JSON file")
     chosen = options.parse_args(arguments)
     running = local_cloud.running()
     if command == "stop":

@@ -14,16 +14,22 @@ _FUNCTIONS = environments.ROOT / "functions"
 _EVENTS = environments.ROOT / "tests/events"
 
 
-def read_event(operation: str, event: str) -> dict[str, Any]:
-    """The event of this name for this operation, or the one in the file of this name."""
+def read_event(operation: str, event: str | None) -> dict[str, Any]:
+    """The event of this name for this operation, or the one in the file of this name.
+
+    Without a name it is the direct one, or the only one there is.
+    """
     operations = sorted(path.parent.name for path in _FUNCTIONS.glob("*/handler.py"))
     if operation not in operations:
         raise Problem(f"There is no function {operation!r}. There are: {', '.join(operations)}")
-    named = _EVENTS / operation / f"{event}.json"
-    file = named if named.is_file() else Path(event)
+    events = sorted(path.stem for path in (_EVENTS / operation).glob("*.json"))
+    event = event or (events[0] if len(events) == 1 else "direct")
+    file = _EVENTS / operation / f"{event}.json" if event in events else Path(event)
     if not file.is_file():
-        events = ", ".join(sorted(path.stem for path in named.parent.glob("*.json")))
-        raise Problem(f"There is no event {event!r} for {operation}, nor a file: {events}")
+        raise Problem(
+            f"There is no event {event!r} for {operation}, nor a file. There are: "
+            f"{', '.join(events)}"
+        )
     try:
         read: dict[str, Any] = json.loads(file.read_text())
     except ValueError as error:

@@ -14,6 +14,8 @@ from tests.template import ROOT
 
 def test_an_event_is_found_by_its_name_or_in_a_file(tmp_path: Path) -> None:
     assert invoke.read_event("chat", "api") == event("chat", "api")
+    assert invoke.read_event("chat", None) == event("chat", "direct")
+    assert invoke.read_event("archive_sessions", None) == event("archive_sessions", "schedule")
     (tmp_path / "mine.json").write_text(json.dumps({"operation": "chat"}))
     assert invoke.read_event("chat", str(tmp_path / "mine.json")) == {"operation": "chat"}
 
@@ -32,10 +34,13 @@ def test_every_function_has_an_event_to_try_it_with() -> None:
             "no function 'chatt'. There are: add_session_to_casefile, answer_preflight, ",
         ),
         ("../chat", "api", "no function"),
-        ("chat", "apii", "no event 'apii' for chat, nor a file: api, direct, "),
+        ("chat", "apii", "no event 'apii' for chat, nor a file. There are: api, direct, "),
+        ("on_request", None, "no event 'direct' for on_request"),
     ],
 )
-def test_a_wrong_name_is_told_with_the_right_ones(function: str, named: str, told: str) -> None:
+def test_a_wrong_name_is_told_with_the_right_ones(
+    function: str, named: str | None, told: str
+) -> None:
     with pytest.raises(Problem, match=told):
         invoke.read_event(function, named)
 
