@@ -1,5 +1,6 @@
 """What the bus is told: each thing that happened once, or again under the same id."""
 
+import contextlib
 import functools
 import json
 from typing import Any
@@ -9,8 +10,12 @@ import pytest
 from casefile import bus, config, domain_events
 from dev import openapi
 from pydantic_models.domain_events import ADAPTER
-from tests.conftest import Context, Invoke, load
+from tests.conftest import Context, Invoke, load, restore, stored
 from tests.stream import is_let_through, stream
+from tests.unit.test_faults import Faults, Faulty, Killed
+
+RECORDS = {"session": "tool_execution", "chat_session": "chat"}
+"""By which operation something is recorded."""
 
 
 class Bus:
@@ -45,9 +50,9 @@ def told(aws: None, monkeypatch: pytest.MonkeyPatch) -> Bus:
     return listening
 
 
-def follow() -> list[dict[str, str]]:
+def follow(batch: list[dict[str, Any]] | None = None) -> list[dict[str, str]]:
     handler: Any = load("on_session_record")
-    batch = [change for change in stream() if is_let_through(change)]
+    batch = batch or [change for change in stream() if is_let_through(change)]
     failures: list[dict[str, str]] = handler({"Records": batch}, Context())["batchItemFailures"]
     return failures
 
@@ -223,6 +228,37 @@ def test_a_bus_that_does_not_answer_leaves_the_lists_right(
     assert follow()
     (line,) = invoke("list_chat_sessions")["payload"]["sessions"]
     assert line["message_count"] == 1
+
+
+@pytest.mark.parametrize("way", Faults.WAYS)
+def test_whatever_call_fails_all_is_told_and_shown_when_the_batch_comes_again(
+    story: dict[str, str], told: Bus, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    for kind in ("session", "chat_session"):
+        session_id = invoke(f"create_{kind}")["payload"]["session_id"]
+        say = {"message": "Hello"} if kind == "chat_session" else {"tool_name": "search"}
+        invoke(RECORDS[kind], {"session_id": session_id, **say})
+    batch, before = [change for change in stream() if is_let_through(change)], stored()
+    assert follow(batch) == []
+    shown, happened = stored(), {detail["event_id"] for detail in told.details}
+    assert len(happened) == len(HAPPENED) + 2
+    for number in range(1, 30):
+        restore(before)
+        told.taken.clear()
+        with monkeypatch.context() as patched:
+            faults = Faults(patched, number, way)
+            patched.setattr(bus, "client", functools.cache(lambda on=faults: Faulty(told, on)))
+            comes_again = True
+            with contextlib.suppress(Killed):
+                comes_again = bool(follow(batch))
+        if faults.calls < number:
+            assert number > 3
+            return
+        if comes_again:
+            assert follow(batch) == []
+        assert stored() == shown
+        assert {detail["event_id"] for detail in told.details} == happened
+    raise AssertionError("no batch makes that many calls")
 
 
 def test_refreshing_a_head_makes_no_news(invoke: Invoke, told: Bus) -> None:
