@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,17 @@ def load(path: Path) -> dict[str, Any]:
 
 def create_table(client: Any, name: str) -> None:
     """Create the template's table under another name."""
-    resources = load(environments.ROOT / "template.yaml")["Resources"]
-    properties = resources["Table"]["Properties"]
+    client.create_table(TableName=name, **_table())
+    client.get_waiter("table_exists").wait(TableName=name)
+
+
+@functools.cache
+def _table() -> dict[str, Any]:
+    """What the template says of its table, read once: reading it takes a third of a second."""
+    properties = load(environments.ROOT / "template.yaml")["Resources"]["Table"]["Properties"]
     keys = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
-    client.create_table(
-        TableName=name, StreamSpecification=stream, **{key: properties[key] for key in keys}
-    )
-    client.get_waiter("table_exists").wait(TableName=name)
+    return {"StreamSpecification": stream, **{key: properties[key] for key in keys}}
 
 
 def _spell_out(loader: Any, tag: str, node: Any) -> dict[str, Any]:

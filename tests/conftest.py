@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from botocore.loaders import create_loader
+from botocore.session import Session
 from moto import mock_aws
 
 from casefile import (
@@ -81,6 +83,24 @@ BOTH_CLIENTS = pytest.fixture(name="client", params=["boto3", "lean"])(
 """In place of `client`, for tests that are to hold with either."""
 
 
+_LOADER = create_loader()
+
+
+@contextlib.contextmanager
+def empty_aws() -> Iterator[None]:
+    """An AWS that lives in this process, with an empty table and an empty bucket.
+
+    What boto3 knows of AWS is read once for all tests, and not for each one's session.
+    """
+    with mock_aws():
+        session = Session()
+        session.register_component("data_loader", _LOADER)
+        boto3.setup_default_session(botocore_session=session)
+        create_table(boto3.client("dynamodb"), "casefile-test")
+        boto3.client("s3").create_bucket(Bucket=BUCKET)
+        yield
+
+
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, client: str) -> Iterator[None]:
     """An empty table of an AWS that lives in this process, and a fresh execution environment."""
@@ -92,11 +112,9 @@ def aws(monkeypatch: pytest.MonkeyPatch, client: str) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("DYNAMODB_CLIENT", client)
     monkeypatch.setattr(erasure, "SETTLING_SECONDS", 0)  # This table's indexes don't lag.
-    with mock_aws(), contextlib.ExitStack() as stack:
+    with empty_aws(), contextlib.ExitStack() as stack:
         if client == "lean":
             stack.enter_context(wired_to_moto())
-        create_table(boto3.client("dynamodb"), "casefile-test")
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
         forget()
         yield
         forget()

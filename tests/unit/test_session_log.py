@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 from unittest import mock
 from uuid import UUID, uuid4
 
-import boto3
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -30,7 +29,6 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from moto import mock_aws
 
 from casefile import (
     attempts,
@@ -53,11 +51,10 @@ from casefile.errors import (
     Unavailable,
 )
 from casefile.session_log import Entry, Memories, append
-from dev.template import create_table
 from pydantic_models.base.times import to_text
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
-from tests.conftest import BOTH_CLIENTS, BUCKET, forget
+from tests.conftest import BOTH_CLIENTS, BUCKET, empty_aws, forget
 from tests.loopback import wired_to_moto
 
 client = BOTH_CLIENTS
@@ -149,9 +146,7 @@ class Log(RuleBasedStateMachine):
     @contextmanager
     def aws(self) -> Iterator[None]:
         """An AWS with an empty table and an empty bucket."""
-        with mock_aws():
-            create_table(boto3.client("dynamodb"), self.environment["TABLE_NAME"])
-            boto3.client("s3").create_bucket(Bucket=self.environment["BUCKET_NAME"])
+        with empty_aws():
             yield
 
     def _clock(self) -> datetime:

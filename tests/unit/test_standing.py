@@ -12,16 +12,13 @@ from typing import Any, ClassVar
 from unittest import mock
 from uuid import uuid4
 
-import boto3
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
-from moto import mock_aws
 
 from casefile import dynamodb, reading, session_log, standing
 from casefile.errors import NotStanding
-from dev.template import create_table
-from tests.conftest import BUCKET, Context, forget, load
+from tests.conftest import BUCKET, Context, empty_aws, forget, load
 
 Messages = list[dict[str, Any]]
 
@@ -46,18 +43,13 @@ class Chat(RuleBasedStateMachine):
         self.patches = ExitStack()
         for patch in (
             mock.patch.dict("os.environ", self.environment),
-            mock_aws(),
+            empty_aws(),
             mock.patch.object(standing, "MAX_MARKS", 2),
             mock.patch.object(reading, "PAGE", 2),
             mock.patch.object(session_log, "FIRST_PAGE", 3),
             mock.patch("time.sleep"),
         ):
             self.patches.enter_context(patch)
-        client = boto3.client("dynamodb")
-        if "casefile-test" in client.list_tables()["TableNames"]:
-            client.delete_table(TableName="casefile-test")
-        create_table(client, "casefile-test")
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
         forget()
         self.memories: list[dict[str, session_log.Memory]] = [{}, {}]
         self.session_id = self.do("create_chat_session")["session_id"]
