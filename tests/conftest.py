@@ -1,10 +1,11 @@
 """What tests share: the functions as they are deployed, and a table like the template's."""
 
 import contextlib
+import functools
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import boto3
@@ -96,9 +97,16 @@ def empty_aws() -> Iterator[None]:
         session = Session()
         session.register_component("data_loader", _LOADER)
         boto3.setup_default_session(botocore_session=session)
-        create_table(boto3.client("dynamodb"), "casefile-test")
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
+        account.cache_clear()
+        create_table(account("dynamodb"), "casefile-test")
+        account("s3").create_bucket(Bucket=BUCKET)
         yield
+
+
+@functools.cache
+def account(service: Literal["dynamodb", "s3"]) -> Any:
+    """The tests' own client of the AWS in this process."""
+    return boto3.client(service)
 
 
 @pytest.fixture
@@ -194,23 +202,24 @@ def invoke(aws: None) -> Invoke:
 
 def objects() -> list[str]:
     """The keys of everything in the bucket."""
-    found = boto3.client("s3").list_objects_v2(Bucket=BUCKET)
+    found = account("s3").list_objects_v2(Bucket=BUCKET)
     return sorted(content["Key"] for content in found.get("Contents", []))
 
 
 def stored() -> list[dict[str, Any]]:
     """Everything in the table."""
-    found = boto3.client("dynamodb").scan(TableName="casefile-test", ConsistentRead=True)
+    found = account("dynamodb").scan(TableName="casefile-test", ConsistentRead=True)
     return sorted(found["Items"], key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
 
 
 def restore(items: list[dict[str, Any]], kept: dict[str, bytes] | None = None) -> None:
     """Make table and bucket what they were, for a new execution environment."""
-    client, bucket = boto3.client("dynamodb"), boto3.client("s3")
+    client, bucket = account("dynamodb"), account("s3")
     client.delete_table(TableName="casefile-test")
     create_table(client, "casefile-test")
-    for item in items:
-        client.put_item(TableName="casefile-test", Item=item)
+    for begin in range(0, len(items), 25):
+        puts = [{"PutRequest": {"Item": item}} for item in items[begin : begin + 25]]
+        client.batch_write_item(RequestItems={"casefile-test": puts})
     for key in objects():
         bucket.delete_object(Bucket=BUCKET, Key=key)
     for key, body in (kept or {}).items():

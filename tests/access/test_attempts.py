@@ -9,11 +9,10 @@ import json
 from typing import Any, get_args
 from uuid import uuid4
 
-import boto3
 import pytest
 
 from casefile.errors import BadRequest, ContentMissing
-from tests.conftest import BUCKET, OPERATIONS, Context, Invoke, load, objects, stored
+from tests.conftest import BUCKET, OPERATIONS, Context, Invoke, account, load, objects, stored
 from tests.events import event
 
 EVE = "eve@example.com"
@@ -154,7 +153,7 @@ def test_anothers_upload_is_nobodys_attachment(invoke: Invoke, anns: dict[str, s
     place = (
         invoke("create_upload", asked)["payload"]["url"].partition("?")[0].partition("incoming")[2]
     )
-    boto3.client("s3").put_object(Bucket=BUCKET, Key=f"incoming{place}", Body=b"abc")
+    account("s3").put_object(Bucket=BUCKET, Key=f"incoming{place}", Body=b"abc")
     own = invoke("create_chat_session", user=EVE)["payload"]["session_id"]
     message = {
         "content": "See",

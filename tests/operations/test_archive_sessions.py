@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from casefile.errors import CasefileError, LegalHold, NotFound, SessionClosed
 from casefile.log import HANDLER
 from pydantic_models.base.times import now
 from pydantic_models.export import verify
-from tests.conftest import BUCKET, Context, Invoke, forget, load, objects, restore, stored
+from tests.conftest import BUCKET, Context, Invoke, account, forget, load, objects, restore, stored
 from tests.unit.test_faults import OF_ITS_TIME, Faults, Killed
 
 LONG_AGO = timedelta(days=3)
@@ -181,7 +180,7 @@ def test_also_while_they_are_leaving_the_table(
     assert [told(invoke, *way) for way in ways] == before
     for item in items:
         if item["sk"]["S"].isdigit():
-            boto3.client("dynamodb").put_item(TableName="casefile-test", Item=item)
+            account("dynamodb").put_item(TableName="casefile-test", Item=item)
 
 
 def test_an_answer_says_where_it_was_read(invoke: Invoke, tool: str) -> None:
@@ -202,7 +201,7 @@ def test_the_object_alone_verifies_and_the_manifest_tells_of_it(
     monkeypatch.setattr(archives, "PART_CHARACTERS", 2_000)
     run()
     day = f"created=20{tool[3:5]}-{tool[5:7]}-{tool[7:9]}"
-    body = boto3.client("s3").get_object
+    body = account("s3").get_object
     for session_id, read in ((tool, "get_session"), (chat, "get_chat_session")):
         key = f"archive/sessions/{day}/{session_id}.jsonl.gz"
         packed = body(Bucket=BUCKET, Key=key)["Body"].read()
@@ -236,7 +235,7 @@ def test_an_archive_written_again_is_the_same(invoke: Invoke, tool: str) -> None
 
 
 def listed() -> list[Any]:
-    found = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="archive/")
+    found = account("s3").list_objects_v2(Bucket=BUCKET, Prefix="archive/")
     return list(found["Contents"])
 
 
@@ -363,7 +362,7 @@ def test_what_the_archive_has_not_whole_stays_in_the_table(
     invoke: Invoke, tool: str, harm: str
 ) -> None:
     run()
-    client = boto3.client("s3")
+    client = account("s3")
     manifest_key, key = objects()[0], objects()[1]
     assert (manifest_key[:18], key[:17]) == ("archive/manifests/", "archive/sessions/")
     if harm.startswith("no"):

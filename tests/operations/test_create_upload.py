@@ -5,12 +5,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
-import boto3
 import pytest
 
 from casefile import contents
 from casefile.errors import BadRequest, ContentMissing
-from tests.conftest import BUCKET, Invoke, forget, objects, stored
+from tests.conftest import BUCKET, Invoke, account, forget, objects, stored
 
 PICTURE = b"\x89PNG" + b"pixels" * 1000
 
@@ -25,7 +24,7 @@ def upload(invoke: Invoke, body: bytes, user: str = "ann@example.com") -> dict[s
     address = urlsplit(link["url"])
     signed = parse_qs(address.query)["X-Amz-SignedHeaders"][0].split(";")
     assert {name.lower() for name in link["headers"]} | {"content-length"} <= set(signed)
-    boto3.client("s3").put_object(
+    account("s3").put_object(
         Bucket=BUCKET,
         Key=unquote(address.path).removeprefix("/"),
         Body=body,
@@ -38,7 +37,8 @@ def upload(invoke: Invoke, body: bytes, user: str = "ann@example.com") -> dict[s
 
 def fetch(url: str) -> bytes:
     key = unquote(urlsplit(url).path).removeprefix("/")
-    return boto3.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    body: bytes = account("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    return body
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_the_upload_may_expire_once_a_record_refers_to_it(invoke: Invoke, chat: 
     first = send(invoke, chat, attachment, request_id=request_id)
     for key in objects():
         if key.startswith("incoming/"):
-            boto3.client("s3").delete_object(Bucket=BUCKET, Key=key)
+            account("s3").delete_object(Bucket=BUCKET, Key=key)
     forget()
     again = send(invoke, chat, attachment, request_id=request_id)
     assert again["record"] == first["record"]
@@ -112,7 +112,7 @@ def test_what_was_put_by_other_means_than_the_link_is_refused(invoke: Invoke, ch
     """Without the digest that S3 checks, nobody knows what it is."""
     attachment = upload(invoke, PICTURE)
     (key,) = objects()
-    boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"x" * len(PICTURE))
+    account("s3").put_object(Bucket=BUCKET, Key=key, Body=b"x" * len(PICTURE))
     with pytest.raises(ContentMissing):
         send(invoke, chat, attachment)
 
@@ -126,7 +126,7 @@ def test_nobody_takes_what_another_uploaded(invoke: Invoke, chat: str) -> None:
 def test_nobody_takes_what_another_session_holds(invoke: Invoke, chat: str) -> None:
     attachment = upload(invoke, PICTURE)
     send(invoke, chat, attachment)
-    boto3.client("s3").delete_object(Bucket=BUCKET, Key=objects()[-1])
+    account("s3").delete_object(Bucket=BUCKET, Key=objects()[-1])
     other = invoke("create_chat_session", {}, user="bob@example.com")["payload"]["session_id"]
     with pytest.raises(ContentMissing):
         send(invoke, other, attachment, user="bob@example.com")

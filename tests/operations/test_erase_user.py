@@ -8,14 +8,13 @@ from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pytest
 
 from casefile import archives, deletion, dynamodb
 from casefile.attempts import RESERVE
 from casefile.erasure import ANSWER_SECONDS
 from casefile.errors import BadRequest, Forbidden, Unavailable
-from tests.conftest import BUCKET, Context, Invoke, forget, load, objects, restore, stored
+from tests.conftest import BUCKET, Context, Invoke, account, forget, load, objects, restore, stored
 from tests.unit.test_faults import Faults, Killed
 
 ANN, BOB, CARL = "ann@example.com", "bob@example.com", "carl@example.com"
@@ -42,12 +41,12 @@ def share(invoke: Invoke, casefile_id: str, by: str, to: str, level: str = "admi
 
 def upload(user: str, body: bytes) -> None:
     key = f"incoming/{sha256(user.encode()).hexdigest()}/{sha256(body).hexdigest()}"
-    boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
+    account("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
 def everything() -> str:
     """All that is stored anywhere, in words."""
-    bucket = boto3.client("s3")
+    bucket = account("s3")
     bodies = [bucket.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in objects()]
     texts = [gzip.decompress(b) if b[:2] == b"\x1f\x8b" else b for b in bodies]
     return str(stored()) + str(objects()) + str(texts)
@@ -201,7 +200,7 @@ def test_there_is_time_left_to_answer_when_there_is_none_to_go_on(
 def test_interrupted_at_any_call_it_goes_on_and_counts_each_thing_once(
     invoke: Invoke, world: dict[str, str], part: int
 ) -> None:
-    bucket, items = boto3.client("s3"), stored()
+    bucket, items = account("s3"), stored()
     kept = {key: bucket.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in objects()}
     request_id = str(uuid4())
     ways = itertools.cycle(["and the function was killed", "after it took effect"])

@@ -7,13 +7,12 @@ from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pytest
 
 from casefile import api, contents, reading, records, session_log
 from casefile.errors import NotFound, RequestIdReused
 from pydantic_models.export import verify
-from tests.conftest import Context, Invoke, forget, load, objects, stored
+from tests.conftest import Context, Invoke, account, forget, load, objects, stored
 from tests.operations.test_create_upload import fetch
 
 
@@ -237,7 +236,7 @@ def test_a_stale_instance_brings_nothing_back_to_the_bucket(
 def test_content_that_vanished_is_no_bug_of_the_reader(invoke: Invoke, session_id: str) -> None:
     """As seen by a reader that a deletion overtakes."""
     record(invoke, session_id, noise(60_000))
-    boto3.client("s3").delete_object(Bucket="casefile-test", Key=objects()[0])
+    account("s3").delete_object(Bucket="casefile-test", Key=objects()[0])
     with pytest.raises(NotFound, match="not there any more"):
         requests_of(invoke, session_id)
 
@@ -280,7 +279,7 @@ def test_an_id_of_another_kind_of_record_is_refused_without_its_content(
 ) -> None:
     request_id = str(uuid4())
     record(invoke, session_id, noise(60_000), request_id=request_id)
-    boto3.client("s3").delete_object(Bucket="casefile-test", Key=objects()[0])
+    account("s3").delete_object(Bucket="casefile-test", Key=objects()[0])
     for known in (True, False):
         if not known:
             forget()

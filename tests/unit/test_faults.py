@@ -14,13 +14,22 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from casefile import attempts, contents, dynamodb
 from casefile.errors import Unavailable
-from tests.conftest import BUCKET, RECORDING, WRITING, Context, forget, load, objects, stored
+from tests.conftest import (
+    BUCKET,
+    RECORDING,
+    WRITING,
+    Context,
+    account,
+    forget,
+    load,
+    objects,
+    stored,
+)
 from tests.events import event
 
 OF_ITS_TIME = {
@@ -114,7 +123,7 @@ def prepare(operation: str, is_large: bool) -> dict[str, Any]:
 
     A session to create is filed with its creation, for there the most can fail.
     """
-    client, bucket = boto3.client("dynamodb"), boto3.client("s3")
+    client, bucket = account("dynamodb"), account("s3")
     for item in stored():
         client.delete_item(TableName="casefile-test", Key={key: item[key] for key in ("pk", "sk")})
     for key in objects():
@@ -149,7 +158,7 @@ def enlarged(payload: dict[str, Any]) -> dict[str, Any]:
         load("create_upload")(event("create_upload", "direct"), Context())["payload"]["url"]
     )
     described = event("create_upload", "direct")["payload"]
-    boto3.client("s3").put_object(
+    account("s3").put_object(
         Bucket=BUCKET,
         Key=address.path.removeprefix("/"),
         Body=b"hello world",
