@@ -1,4 +1,4 @@
-"""Finish what was interrupted: sessions not wholly deleted, users not wholly erased."""
+"""Put an end to deletions, of sessions a quarter of an hour after they began, and of users."""
 
 from casefile import erasure
 from casefile.schedule import scheduled

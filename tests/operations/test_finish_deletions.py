@@ -1,21 +1,28 @@
 """What was interrupted and is asked for no more comes to its end all the same."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from casefile import contents, deletion, dynamodb, records
+from casefile import contents, deletion, dynamodb, erasure, records
 from casefile.errors import Unavailable
-from tests.conftest import Context, Invoke, load, objects, stored
+from pydantic_models.base.times import now
+from tests.conftest import BUCKET, Context, Invoke, account, load, objects, stored
 
 DONE = {"seen": 1, "done": 1, "failed": 0, "is_complete": True}
 
 
-def run(event: Any = None) -> dict[str, Any]:
+LATER = timedelta(minutes=16)
+
+
+def run(event: Any = None, after: timedelta = LATER) -> dict[str, Any]:
     handler: Any = load("finish_deletions")
-    done: dict[str, Any] = handler(event or {}, Context(seconds=900))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(erasure, "now", lambda: now() + after)
+        done: dict[str, Any] = handler(event or {}, Context(seconds=900))
     return done
 
 
@@ -47,8 +54,25 @@ def test_a_deletion_that_was_interrupted_is_finished(
     assert run()["sessions"]["seen"] == 0
 
 
+def test_what_somebody_left_who_was_at_work_then_goes_when_he_must_be_done(
+    invoke: Invoke, session_id: str
+) -> None:
+    invoke("close_chat_session", {"session_id": session_id})
+    load("archive_sessions")({"keep_days": 0}, Context())
+    written = objects()
+    assert [key.partition("/")[0] for key in written] == ["archive", "archive", "content"]
+    invoke("delete_chat_session", {"session_id": session_id, "confirm": True})
+    for key in written:
+        account("s3").put_object(Bucket=BUCKET, Key=key, Body=b"left")
+    assert run(after=timedelta(minutes=14))["sessions"]["seen"] == 0
+    assert objects() == written
+    assert run()["sessions"] == DONE
+    assert objects() == []
+
+
 def test_where_all_is_done_there_is_nothing_to_do(invoke: Invoke, session_id: str) -> None:
     invoke("delete_chat_session", {"session_id": session_id, "confirm": True})
+    assert run()["sessions"] == DONE
     before = stored()
     assert run()["sessions"]["seen"] == 0
     assert stored() == before

@@ -4,8 +4,9 @@
    becomes a tombstone; and the casefile that it was filed in counts one session less.
 2. Every record is overwritten by a dead stub; the stubs expire a day later.
 3. What the records pointed at in the bucket is deleted, and so is the archive of the session.
-   Until then its tombstone is in the list of what is deleted, by which an end is put to it that
-   nobody asks for any more.
+4. When no function can still be at work that began before the first step, 2 and 3 are done once
+   more, by the clock: so what was interrupted comes to its end though nobody asks for it again, and
+   what such a function put in the bucket, and was stopped before it took it back, goes, too.
 
 Overwriting costs what deleting would, and leaves no slot free that an instance with an old memory
 could win: whoever meets a stub or the tombstone learns that there is no such session. The
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 STUB_SECONDS = 24 * 60 * 60
 """How long a dead stub holds its slot: far longer than any instance remembers a session."""
+
+LONGEST_RUN = timedelta(minutes=15)
+"""No function runs longer (AWS Lambda quotas)."""
 
 TITLE_SECONDS = 15 * 24 * 60 * 60
 """How long a repeated deletion is told the title of the casefile: as long as a request may be."""
@@ -55,19 +60,23 @@ def delete(session_id: str, user_id: str) -> int:
     is more to delete than there is time.
     """
     deleted_at = _bury(session_id, user_id)
-    clear(session_id)
+    _clear(session_id)
     return deleted_at
 
 
-def clear(session_id: str) -> bool:
-    """Remove whatever is left of a deleted session. Raises Unavailable, as `delete` does."""
+def finish(session_id: str) -> bool:
+    """Remove what was left of a deleted session, for good. Raises Unavailable, as `delete` does."""
+    _clear(session_id)
+    sessions.mark_settled(session_id, "deleted")
+    return True
+
+
+def _clear(session_id: str) -> None:
     for page in records.slots(session_id):
         living = [number for number, kind in page if kind != records.DEAD]
         dynamodb.put_many([_stub(session_id, number) for number in living])
     contents.delete_all(session_id)
     archives.delete(session_id)
-    sessions.mark_settled(session_id, "deleted")
-    return True
 
 
 def _bury(session_id: str, user_id: str) -> int:

@@ -55,7 +55,7 @@ class Thing(NamedTuple):
 
 @dataclass
 class Finished:
-    """What a run did: sessions of whose deletion it did the rest, and users whom it erased."""
+    """What a run did: sessions whose deletion it ended, and users whom it erased."""
 
     sessions: Round
     users: Round
@@ -89,9 +89,12 @@ def erase(request: EraseUserRequest) -> Receipt:
 
 
 def finish_deletions() -> Finished:
-    """Do the rest of deletions that were interrupted, and go on with erasures under way."""
-    at = to_milliseconds(now()) + 1
-    return Finished(go_round("deleted", at, deletion.clear), go_round("erasing", at, go_on))
+    """Do the rest of deletions, when nothing can come after it; go on with erasures under way."""
+    settled = to_milliseconds(now() - deletion.LONGEST_RUN)
+    return Finished(
+        go_round("deleted", settled, deletion.finish),
+        go_round("erasing", to_milliseconds(now()) + 1, go_on),
+    )
 
 
 def go_on(digest: str) -> bool:
