@@ -81,6 +81,19 @@ def test_it_says_who_placed_it_when_and_why(invoke: Invoke, casefile_id: str) ->
     assert hold(invoke, casefile_id)["reason"] is None
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_sent_again_late_it_changes_nothing(invoke: Invoke, casefile_id: str, first: bool) -> None:
+    """What somebody else asked for since stands, whether the first time changed anything or not."""
+    request_id = str(uuid4())
+    asked = {"casefile_id": casefile_id, "hold": first}
+    invoke("set_legal_hold", asked, request_id=request_id)
+    for _ in range(casefiles.REMEMBERED_HOLDS - 1):
+        hold(invoke, casefile_id, is_held=not first)
+    late = invoke("set_legal_hold", asked, request_id=request_id)["payload"]["legal_hold"]
+    assert (late is not None) is not first
+    assert shown(invoke, casefile_id) == late
+
+
 @pytest.mark.parametrize("wrong", [{}, {"hold": "yes please"}, {"hold": True, "reason": ""}])
 def test_it_must_be_said_clearly(invoke: Invoke, casefile_id: str, wrong: dict[str, Any]) -> None:
     before = stored()

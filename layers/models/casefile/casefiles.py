@@ -51,6 +51,9 @@ HEAD = "HEAD"
 MAX_OPENED = 500
 """Casefiles of others that one answer looks at, each for a read unit."""
 
+REMEMBERED_HOLDS = 20
+"""Requests to change the legal hold that are known again, the latest."""
+
 KIND = "casefile"
 """Of the lists that its owner finds it in."""
 
@@ -73,6 +76,7 @@ class CasefileHead:
     changed_by: bytes | None
     hold: LegalHoldEntry | None
     hold_changed_at: int
+    hold_requests: list[bytes]
 
 
 def partition(casefile_id: str) -> str:
@@ -101,6 +105,7 @@ def _head(casefile_id: str, item: Item) -> CasefileHead:
         changed_by=item.get("changed_by"),
         hold=_hold(item),
         hold_changed_at=item.get("hold_changed_at") or item["created_at"],
+        hold_requests=item.get("hold_requests", []),
     )
 
 
@@ -315,37 +320,45 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
 def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
     """Put a casefile under legal hold, or lift it; returns the hold then, and when that changed.
 
-    A hold that is there stays as it was placed. Raises NotFound and Forbidden.
+    A hold that is there stays as it was placed, and a request that comes again changes nothing.
+    Raises NotFound and Forbidden.
     """
-    asked, user_id = request.payload, request.user_id
+    asked, user_id, request_id = request.payload, request.user_id, request.request_id
     casefile_id = asked.casefile_id
     for _ in attempts(f"Casefile {casefile_id}"):
         casefile = find(casefile_id, user_id)
-        if (casefile.hold is not None) == asked.hold:
+        before = casefile.hold_requests
+        if request_id.bytes in before:
             return casefile.hold, casefile.hold_changed_at
-        at = max(to_milliseconds(now()), casefile.updated_at)
-        made = _active(casefile_id, at) | {"hold_changed_at": at}
-        if asked.hold:
-            made |= {"held_at": at, "held_by": user_id}
-            made |= {"held_for": asked.reason} if asked.reason else {}
+        is_change = (casefile.hold is not None) != asked.hold
+        made: Item = {"hold_requests": [*before, request_id.bytes][-REMEMBERED_HOLDS:]}
+        if is_change:
+            at = max(to_milliseconds(now()), casefile.updated_at)
+            made |= _active(casefile_id, at) | {"hold_changed_at": at}
+            made |= {"held_at": at, "held_by": user_id} if asked.hold else {}
+            made |= {"held_for": asked.reason} if asked.hold and asked.reason else {}
         setting, values = dynamodb.setting(made)
         lifted = "" if asked.hold else ", held_at, held_by, held_for"
-        with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
+        unchanged = "hold_requests = :before" if before else "attribute_not_exists(hold_requests)"
+        with contextlib.suppress(ConditionFailed):  # It was changed or handed over just now.
             item = dynamodb.update(
                 key(casefile_id),
                 f"{setting} REMOVE news{lifted}",
-                condition="user_id = :owner AND attribute_not_exists(deleting_at)"
-                f" AND attribute_{'not_' if asked.hold else ''}exists(held_at)",
-                values=values | {":owner": casefile.user_id},
+                condition=f"user_id = :owner AND attribute_not_exists(deleting_at) AND {unchanged}",
+                values=values
+                | {":owner": casefile.user_id}
+                | ({":before": before} if before else {}),
             )
-            logger.info(
-                "legal hold changed",
-                casefile_id=casefile_id,
-                user_id=user_id,
-                is_held=asked.hold,
-                request_id=str(request.request_id),
-            )
-            return _hold(item), at
+            if is_change:
+                logger.info(
+                    "legal hold changed",
+                    casefile_id=casefile_id,
+                    user_id=user_id,
+                    is_held=asked.hold,
+                    request_id=str(request_id),
+                )
+            changed = _head(casefile_id, item)
+            return changed.hold, changed.hold_changed_at
     raise AssertionError("attempts() ends by raising")
 
 
