@@ -20,7 +20,7 @@ from pydantic_models.operations import (
 def handle(request: AddSessionToCasefileRequest) -> Answer[SessionAddedPayload]:
     """A session is filed once: filing it again in the same casefile gets the first answer."""
     asked = request.payload
-    filing = sessions.file(asked.session_id, asked.casefile_id, request.user_id)
+    filing = sessions.file(request)
     added = SessionAddedPayload(
         casefile_id=filing.casefile_id,
         session_id=asked.session_id,

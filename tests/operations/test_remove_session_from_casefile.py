@@ -50,6 +50,18 @@ def test_it_is_taken_out_once_and_a_retry_is_told_the_same(
     assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
 
 
+def test_a_late_retry_of_the_filing_files_it_no_more(invoke: Invoke, casefile_id: str) -> None:
+    session_id = invoke("create_session")["payload"]["session_id"]
+    asked = {"casefile_id": casefile_id, "session_id": session_id, "session_type": "tool"}
+    request_id = str(uuid4())
+    first = invoke("add_session_to_casefile", asked, request_id=request_id)
+    take_out(invoke, casefile_id, session_id)
+    assert invoke("add_session_to_casefile", asked, request_id=request_id) == first
+    assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
+    invoke("add_session_to_casefile", asked)
+    assert count(invoke, casefile_id) == 1
+
+
 def test_who_came_through_the_casefile_is_out_at_once(
     invoke: Invoke, casefile_id: str, session_id: str
 ) -> None:

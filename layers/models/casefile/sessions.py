@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from pydantic_models.operations import (
+        AddSessionToCasefileRequest,
         CreateChatSessionRequest,
         CreateSessionRequest,
         ListCasefileSessionsPayload,
@@ -212,17 +213,19 @@ def _check_origin(item: Item, request: CreateSessionRequest | CreateChatSessionR
     creation.check_origin(item, request)
 
 
-def file(session_id: str, casefile_id: str, user_id: str) -> Filing:
+def file(request: AddSessionToCasefileRequest) -> Filing:
     """File a session in a casefile; filing it there again gives the first answer.
 
-    Raises NotFound for a session or casefile that isn't there or isn't the user's, Forbidden and
-    AlreadyFiled.
+    So does the same request again when it was taken out since. Raises NotFound for a session or
+    casefile that isn't there or isn't the user's, Forbidden and AlreadyFiled.
     """
+    session_id, casefile_id = request.payload.session_id, request.payload.casefile_id
+    user_id, filed_by = request.user_id, [request.request_id.bytes, casefile_id]
     for _ in attempts(f"Session {session_id}"):
         casefile = casefiles.find(casefile_id, user_id)
         item = dynamodb.get(_key(session_id)) or {}
         head = authorize(session_id, from_item(item), user_id)
-        if head.casefile_id == casefile_id:
+        if head.casefile_id == casefile_id or item.get("filed_by") == filed_by:
             return Filing(casefile_id, item["total_sessions"], item["filed_at"])
         if head.casefile_id is not None:
             raise AlreadyFiled(
@@ -234,7 +237,7 @@ def file(session_id: str, casefile_id: str, user_id: str) -> Filing:
         made = _active_now(head)
         filing = Filing(casefile_id, casefile.session_count + 1, made["updated_at"])
         made |= _filed(item, casefile_id, filing.at)
-        made |= {"total_sessions": filing.total_sessions, "news": True}
+        made |= {"total_sessions": filing.total_sessions, "filed_by": filed_by, "news": True}
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact([_rewriting(item, made), casefiles.counting(casefile, 1)])
             return filing
@@ -311,8 +314,7 @@ def leave(head: SessionHead, told: Item) -> int:
         update: Any = {
             "TableName": dynamodb.table(),
             "Key": _key(head.session_id),
-            "UpdateExpression": f"{setting} "
-            "REMOVE casefile_id, total_sessions, filed_at, casefile_list",
+            "UpdateExpression": f"{setting} REMOVE casefile_id, casefile_list",
             "ConditionExpression": "casefile_id = :casefile AND updated_at <= :updated_at",
             "ExpressionAttributeValues": to_attributes(values | place),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
