@@ -21,6 +21,7 @@ from pydantic_models.canonical import (
     ChatEvent,
     ChatMessage,
     ChatRewindEvent,
+    MessageType,
     ToolEvent,
     ToolRequest,
 )
@@ -102,21 +103,19 @@ def result_entry(request: ToolResultRequest) -> Entry:
 
 def chat_entry(request: ChatRequest) -> Entry:
     """Chat messages as one entry of the log: all or none."""
-    messages = [
-        message.model_dump(mode="json", exclude_unset=True, exclude_defaults=True)
-        for message in request.payload.all_messages()
-    ]
-    asked = _content(request) | {"messages": messages}
-    asked.pop("message", None)
+    asked = _content(request)
+    if "message" in asked:
+        asked["messages"] = [{"content": asked.pop("message"), "message_type": MessageType.USER}]
+    count = len(asked["messages"])
     return Entry(
         kind="chat",
         request_id=request.request_id,
         made_at=request.made_at(),
         content=to_json(asked),
-        adds=Totals(events=len(messages), messages=len(messages)),
+        adds=Totals(events=count, messages=count),
         attachments=tuple(
             attachment
-            for message in request.payload.all_messages()
+            for message in request.payload.messages or ()
             for attachment in message.attachments
         ),
     )
@@ -419,7 +418,7 @@ def chat_events(session_id: str, log: Sequence[Record]) -> list[dict[str, Any]]:
         for event in (
             [_rewind_event(session_id, record)]
             if record.kind == "rewind"
-            else _message_events(chat_messages(session_id, [record]))
+            else message_events(chat_messages(session_id, [record]))
         )
     ]
 
@@ -437,7 +436,8 @@ def _rewind_event(session_id: str, record: Record) -> dict[str, Any]:
     ).model_dump(mode="json")
 
 
-def _message_events(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+def message_events(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    """That messages were recorded: one event each."""
     return [
         ChatEvent(
             event_id=message.message_id.replace("msg_", "evt_"),

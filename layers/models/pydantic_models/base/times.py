@@ -10,16 +10,18 @@ from uuid import UUID
 from pydantic import AfterValidator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def now() -> datetime:
     """The time, cut to the millisecond."""
-    return from_milliseconds(to_milliseconds(datetime.now(timezone.utc)))
+    at = datetime.now(timezone.utc)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def to_milliseconds(time: datetime) -> int:
     """Whole milliseconds since 1970, rounded down."""
-    return (time - _EPOCH) // timedelta(milliseconds=1)
+    return (time - _EPOCH) // _MILLISECOND
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
@@ -43,7 +45,8 @@ def from_text(text: str) -> datetime:
     Raises ValueError for anything else, years that UTC can't hold included.
     """
     # In a URL, + means a space: an offset that was not escaped arrives with one.
-    text = re.sub(r"(T.*) (\d\d:\d\d)$", r"\1+\2", text)
+    if " " in text:
+        text = re.sub(r"(T.*) (\d\d:\d\d)$", r"\1+\2", text)
     try:
         # Python 3.10 does not know the letter Z.
         time = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "Zz" else text)

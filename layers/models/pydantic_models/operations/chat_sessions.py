@@ -16,7 +16,7 @@ from ..base.envelopes import (
 from ..base.identifiers import CasefileId, ChatSessionId
 from ..base.json_values import Text
 from ..canonical.casefile import Title
-from ..canonical.chat_session import ChatMessage, ChatMessagePayload, ChatSession, MessageType
+from ..canonical.chat_session import ChatMessage, ChatMessagePayload, ChatSession
 from .answers import SessionDeletedPayload
 
 MAX_ATTACHMENTS = 100
@@ -104,12 +104,6 @@ class ChatRequestPayload(RequestPayload):
         if sum(len(message.attachments) for message in self.messages or []) > MAX_ATTACHMENTS:
             raise ValueError(f"one request refers to at most {MAX_ATTACHMENTS} attachments")
         return self
-
-    def all_messages(self) -> list[ChatMessagePayload]:
-        """The messages to record, whichever form they came in."""
-        if self.messages is not None:
-            return self.messages
-        return [ChatMessagePayload(content=self.message or "", message_type=MessageType.USER)]
 
 
 class ChatRequest(BaseRequest[ChatRequestPayload]):
