@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
@@ -74,7 +75,7 @@ class Operation(Generic[RequestT, PayloadT]):
     needs: Needs
     run: Callable[[RequestT], Answer[PayloadT]]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The operation as envelopes name it."""
         return str(self.request_type.model_fields["operation"].default)
