@@ -23,7 +23,7 @@ def test_what_no_encoding_can_hold_is_written(capsys: pytest.CaptureFixture[str]
 
 def test_an_exception_is_told_with_its_stack(capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        {}["missing"]
+        raise KeyError("missing")
     except KeyError:
         Log(20).exception("bug", operation="chat")
     line = json.loads(capsys.readouterr().out)
