@@ -81,16 +81,18 @@ def test_outside_lambda_nothing_is_made(
     assert not hooks
 
 
-def test_every_function_collects_garbage_once_it_has_started() -> None:
+def test_every_function_has_its_validators_and_collects_garbage_once_it_has_started() -> None:
     program = """
 import gc, importlib, sys
 import casefile
 assert not gc.isenabled()
 for name in sys.argv[1:]:
     gc.disable()
-    importlib.import_module(f"functions.{name}.handler")
+    handle = importlib.import_module(f"functions.{name}.handler").handle
     assert gc.isenabled(), name
     assert gc.get_freeze_count()
+    for model in (getattr(handle, "request_type", None), getattr(handle, "response_type", None)):
+        assert model is None or model.__pydantic_complete__, name
 """
     named = ("AWS_LAMBDA_FUNCTION_NAME", "TABLE_NAME", "BUCKET_NAME")
     environment = {**os.environ, **dict.fromkeys(named, "x"), "AWS_DEFAULT_REGION": "us-east-1"}

@@ -36,6 +36,7 @@ from pydantic_models.operations import ExportPayload
 from . import access, api, archives, contents, dynamodb, inbox, metrics, origins
 from .access import Needs
 from .attempts import time_limit
+from .config import is_lambda
 from .errors import AnswerTooLarge, BadRequest, CasefileError, Fault
 from .log import logger
 from .starting import start
@@ -203,6 +204,9 @@ def operation(
     `route` is its HTTP method and path template; the path's parameters are fields of the payload.
     `needs` are the levels that who asks must have; `status` is the HTTP status of an answer.
     """
+    if is_lambda():  # Here, and not in the first request: while it starts, a function has more CPU.
+        request_type.model_rebuild()
+        response_type.model_rebuild()
     start(dynamodb.client)
     return lambda run: Operation(request_type, response_type, route, status, needs, run)
 
