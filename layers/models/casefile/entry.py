@@ -30,7 +30,7 @@ from pydantic_models.base import (
     RequestStatus,
     ResponsePayload,
 )
-from pydantic_models.base.times import from_milliseconds, now, to_text
+from pydantic_models.base.times import now_text, text_of
 from pydantic_models.operations import ExportPayload
 
 from . import access, api, archives, contents, dynamodb, inbox, metrics, origins
@@ -150,7 +150,7 @@ class Operation(Generic[RequestT, PayloadT]):
             request_id=request.request_id,
             status=answer.status,
             payload=answer.payload,
-            timestamp=to_text(now() if answer.at is None else from_milliseconds(answer.at)),
+            timestamp=now_text() if answer.at is None else text_of(answer.at),
             metadata=answer.metadata | archives.told(),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Annotated
 from uuid import UUID
 
@@ -34,6 +35,7 @@ def to_text(time: datetime) -> str:
     return time.astimezone(timezone.utc).isoformat(timespec="milliseconds")
 
 
+@lru_cache(maxsize=128)  # A record's is told with each of its messages.
 def text_of(milliseconds: int) -> str:
     """The point in time that lies `milliseconds` after 1970 began, as text."""
     return to_text(from_milliseconds(milliseconds))
