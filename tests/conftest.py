@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -172,6 +173,15 @@ def allow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Allow]:
 
     yield name
     config.configuration.cache_clear()
+
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
+    """The lines that were logged since they were last asked for."""
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 Invoke = Callable[..., dict[str, Any]]

@@ -17,12 +17,13 @@ def handle(request: ChatRequest) -> Answer[ChatResultPayload]:
     """All messages of a request are one record, so they stay together and in order."""
     session_id = request.payload.session_id
     record = session_log.append(session_id, request.user_id, transcript.chat_entry(request))
-    first, *others = transcript.chat_messages(session_id, [record])
+    messages = transcript.chat_messages(session_id, [record])
+    first, *others = messages
     return Answer(
         ChatResultPayload(
             message=first,
             related_messages=others,
-            events=transcript.chat_events(session_id, [record]),
+            events=transcript.message_events(messages),
             session_id=session_id,
             record=record.number,
             recorded_at=first.timestamp,

@@ -1,7 +1,6 @@
 """The HTTP door: who asks, what is asked, and a reason for everything that is refused."""
 
 import base64
-import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casefile import reading
-from casefile.log import HANDLER
 from pydantic_models.base import FailedResponse
-from tests.conftest import OPERATIONS, Context, Invoke, load
+from tests.conftest import OPERATIONS, Context, Invoke, Lines, load
 from tests.events import event
 from tests.json_strategies import OBJECTS, VALUES
 
@@ -320,7 +318,7 @@ def test_a_bug_is_500_without_its_internals(
     request_: Request,
     session_id: str,
     monkeypatch: pytest.MonkeyPatch,
-    log: io.StringIO,
+    lines: Lines,
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("secret plumbing")
@@ -329,16 +327,16 @@ def test_a_bug_is_500_without_its_internals(
     status, answer = request_("get_session", path={"session_id": session_id})
     assert (status, answer["metadata"]["error_code"]) == (500, "internal_error")
     assert "secret" not in json.dumps(answer)
-    assert "secret plumbing" in log.getvalue()
+    assert "secret plumbing" in str(lines())
 
 
 def test_log_lines_tell_who_and_what_but_no_content(
-    request_: Request, session_id: str, log: io.StringIO
+    request_: Request, session_id: str, lines: Lines
 ) -> None:
     body = {"payload": {"tool_name": "x", "parameters": {"password": "hunter2"}}}
     request_("tool_execution", body, path={"session_id": session_id})
     request_("tool_execution", {"payload": {"hunter2": "x"}}, path={"session_id": session_id})
-    done, refused = map(json.loads, log.getvalue().splitlines()[-2:])
+    done, refused = lines()[-2:]
     assert done["operation"] == "tool_execution"
     assert done["user_id"] == "ann@example.com"
     assert done["session_id"] == session_id
@@ -357,14 +355,6 @@ def test_an_answer_too_large_for_a_function_is_413(
     query = {"include_requests": ["true"]}
     status, answer = request_("get_session", path={"session_id": session_id}, query=query)
     assert (status, answer["metadata"]["error_code"]) == (413, "too_large")
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What the function logs."""
-    lines = io.StringIO()
-    monkeypatch.setattr(HANDLER, "stream", lines)
-    return lines
 
 
 STRANGE = st.one_of(
@@ -481,14 +471,13 @@ def test_any_json_goes_through_http_and_comes_back_identical(
 
 
 def test_a_refusal_is_logged_with_names_and_nothing_that_was_said(
-    request_: Request, caplog: pytest.LogCaptureFixture
+    request_: Request, lines: Lines
 ) -> None:
-    caplog.set_level("INFO")
     body = {"payload": {"message": "secret words", "nonsense": 1}}
     status, _ = request_("chat", body, path={"session_id": "cs_nobodys"})
     assert status == 400
-    (line,) = (record for record in caplog.records if record.message == "refused")
-    told = vars(line)
+    told = lines()[-1]
+    assert told["message"] == "refused"
     assert (told["user_id"], told["session_id"]) == ("ann@example.com", "cs_nobodys")
     assert (told["operation"], told["outcome"]) == ("chat", "invalid_request")
     assert "secret" not in str(told)

@@ -30,12 +30,14 @@ FORBIDDEN = {
 
 HOMES = {
     "casefiles": "casefile|hold",
-    "chat_sessions": "chat",
+    "chat_messages": "chat$|rewind",
+    "chat_sessions": "chat_session",
     "lists": "list|casefile|hold",
     "pages": "list_tool_|list_chat_|export_",
     "permissions": "permission",
     "session_changes": "update",
-    "tool_sessions": "session|tool",
+    "tool_requests": "tool_",
+    "tool_sessions": "session",
     "uploads": "upload",
     "users": "erase",
 }

@@ -16,10 +16,20 @@ from pydantic import ValidationError
 
 from casefile import archives, deletion, dynamodb, records, retention, session_log, sessions
 from casefile.errors import CasefileError, LegalHold, NotFound, SessionClosed
-from casefile.log import HANDLER
 from pydantic_models.base.times import now
 from pydantic_models.export import verify
-from tests.conftest import BUCKET, Context, Invoke, account, forget, load, objects, restore, stored
+from tests.conftest import (
+    BUCKET,
+    Context,
+    Invoke,
+    Lines,
+    account,
+    forget,
+    load,
+    objects,
+    restore,
+    stored,
+)
 from tests.unit.test_faults import OF_ITS_TIME, Faults, Killed
 
 LONG_AGO = timedelta(days=3)
@@ -393,18 +403,16 @@ def test_what_does_not_verify_is_not_archived_and_stops_no_other(
 
 
 def test_it_tells_how_far_behind_it_is(
-    invoke: Invoke, tool: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    invoke: Invoke, tool: str, monkeypatch: pytest.MonkeyPatch, lines: Lines
 ) -> None:
     def fail(head: Any, stored: Any) -> Any:
         raise RuntimeError("broken")
 
-    caplog.set_level("INFO")
     with monkeypatch.context() as broken:
         broken.setattr(archives, "write", fail)
         run()
     run()
-    lines = [json.loads(HANDLER.format(each)) for each in caplog.records]
-    behind, caught_up = (line["ArchiveLag"] for line in lines if "ArchiveLag" in line)
+    behind, caught_up = (line["ArchiveLag"] for line in lines() if "ArchiveLag" in line)
     assert LONG_AGO.total_seconds() <= behind < LONG_AGO.total_seconds() + 600
     assert caught_up == 0
 

@@ -7,7 +7,7 @@ import pytest
 
 from casefile import dynamodb
 from casefile.errors import BadRequest, Forbidden, NotFound
-from tests.conftest import Invoke
+from tests.conftest import Invoke, Lines
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 
@@ -160,12 +160,9 @@ def test_a_giver_who_is_stopped_meanwhile_gives_nothing(
     assert level(invoke, casefile_id, EVE) == "none"
 
 
-def test_a_change_of_access_leaves_a_line(
-    invoke: Invoke, casefile_id: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_change_of_access_leaves_a_line(invoke: Invoke, casefile_id: str, lines: Lines) -> None:
     grant(invoke, casefile_id, BOB, "editor", notes="secret reasons")
-    (line,) = [record for record in caplog.records if record.message == "access changed"]
-    told = vars(line)
+    (told,) = [line for line in lines() if line["message"] == "access changed"]
     assert (told["user_id"], told["target_user_id"]) == (ANN, BOB)
     assert (told["before"], told["after"], told["casefile_id"]) == ("none", "editor", casefile_id)
     assert "secret" not in str(told)

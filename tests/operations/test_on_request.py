@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from casefile import functions
 from casefile.errors import CasefileError
-from tests.conftest import OPERATIONS, Context, Invoke, load
+from tests.conftest import OPERATIONS, Context, Invoke, Lines, load
 from tests.events import event
 
 
@@ -213,11 +213,11 @@ def test_what_there_is_no_time_for_is_not_begun(deployed: Functions, session_id:
 
 
 def test_the_log_tells_why_a_message_failed_and_not_what_it_said(
-    deployed: Functions, session_id: str, caplog: pytest.LogCaptureFixture
+    deployed: Functions, session_id: str, lines: Lines
 ) -> None:
     deliver(batch([saying("cs_260115_p2hksij2jxowo2jn", "secret"), "secret"]))
-    told = [vars(record) for record in caplog.records]
-    assert [line["outcome"] for line in told if line["msg"] == "not done"] == [
+    told = lines()
+    assert [line["outcome"] for line in told if line["message"] == "not done"] == [
         "NotFound",
         "invalid_request",
     ]

@@ -7,7 +7,7 @@ import pytest
 
 from casefile import casefiles, dynamodb
 from casefile.errors import BadRequest, LegalHold
-from tests.conftest import Invoke, stored
+from tests.conftest import Invoke, Lines, stored
 
 
 @pytest.fixture
@@ -127,16 +127,12 @@ def test_placed_at_the_last_moment_it_holds(
     assert invoke("get_chat_session", {"session_id": session_id})["payload"]["message_count"] == 1
 
 
-def test_a_change_of_it_is_logged(
-    invoke: Invoke, casefile_id: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
+def test_a_change_of_it_is_logged(invoke: Invoke, casefile_id: str, lines: Lines) -> None:
     request_id = str(uuid4())
     asked = {"casefile_id": casefile_id, "hold": True, "reason": "secret"}
     for _ in range(2):
         invoke("set_legal_hold", asked, request_id=request_id)
-    (line,) = [each for each in caplog.records if each.getMessage() == "legal hold changed"]
-    told = vars(line)
+    (told,) = [line for line in lines() if line["message"] == "legal hold changed"]
     assert (told["casefile_id"], told["user_id"]) == (casefile_id, "ann@example.com")
     assert (told["is_held"], told["request_id"]) == (True, request_id)
     assert "secret" not in str(told)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from casefile import creation, session_log
 from casefile.errors import BadRequest, NotFound, RequestIdReused, SessionClosed, TooLarge
-from pydantic_models.canonical.tool_session import LIFECYCLE_EVENT_TYPES
+from pydantic_models.canonical.lifecycle import LIFECYCLE_EVENT_TYPES
 from pydantic_models.operations import ToolExecutionResponse
 from tests.conftest import Invoke, forget, objects, stored
 from tests.json_strategies import OBJECTS

@@ -13,7 +13,7 @@ from casefile.errors import (
     RequestIdReused,
     SessionClosed,
 )
-from pydantic_models.canonical.tool_session import LIFECYCLE_EVENT_TYPES
+from pydantic_models.canonical.lifecycle import LIFECYCLE_EVENT_TYPES
 from pydantic_models.operations import ToolResultResponse
 from tests.conftest import Invoke, forget, stored
 

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, get_args
 from uuid import uuid4
@@ -11,28 +10,18 @@ import pytest
 
 from casefile import api, metrics, session_log
 from casefile.errors import SessionClosed
-from casefile.log import HANDLER
 from pydantic_models.base.times import now, to_text
 from pydantic_models.canonical.record import Totals
-from tests.conftest import Context, Invoke, load, objects
+from tests.conftest import Context, Invoke, Lines, load, objects
 from tests.events import event
 
 SECRET = "the treasure is under the oak"
 
-Lines = Callable[[], list[dict[str, Any]]]
-
 
 @pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> Lines:
-    """The lines that were logged, as they are written to standard output."""
-    caplog.set_level("INFO")
-    return lambda: [json.loads(HANDLER.format(record)) for record in caplog.records]
-
-
-@pytest.fixture
-def session_id(invoke: Invoke, caplog: pytest.LogCaptureFixture) -> str:
+def session_id(invoke: Invoke, lines: Lines) -> str:
     opened = str(invoke("create_chat_session")["payload"]["session_id"])
-    caplog.clear()
+    lines()
     return opened
 
 

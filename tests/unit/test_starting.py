@@ -1,6 +1,8 @@
 """A function that is restored from a snapshot renews what all its copies would share."""
 
+import os
 import random
+import subprocess
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -9,8 +11,9 @@ import pytest
 
 from casefile import dynamodb, transport
 from casefile.starting import start
-from tests.conftest import forget
+from tests.conftest import FUNCTIONS, forget
 from tests.loopback import Scripted, scripted
+from tests.template import ROOT
 
 KEY = {"pk": {"S": "a"}, "sk": {"S": "b"}}
 
@@ -76,3 +79,23 @@ def test_outside_lambda_nothing_is_made(
     monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME")
     start(lambda: pytest.fail("it was made"))
     assert not hooks
+
+
+def test_every_function_has_its_validators_and_collects_garbage_once_it_has_started() -> None:
+    program = """
+import gc, importlib, sys
+import casefile
+assert not gc.isenabled()
+for name in sys.argv[1:]:
+    gc.disable()
+    handle = importlib.import_module(f"functions.{name}.handler").handle
+    assert gc.isenabled(), name
+    assert gc.get_freeze_count()
+    for model in (getattr(handle, "request_type", None), getattr(handle, "response_type", None)):
+        assert model is None or model.__pydantic_complete__, name
+"""
+    named = ("AWS_LAMBDA_FUNCTION_NAME", "TABLE_NAME", "BUCKET_NAME")
+    environment = {**os.environ, **dict.fromkeys(named, "x"), "AWS_DEFAULT_REGION": "us-east-1"}
+    command = [sys.executable, "-W", "ignore", "-c", program, *FUNCTIONS]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -384,6 +384,36 @@ def test_a_connection_that_the_server_ends_is_not_kept(lambda_: pytest.MonkeyPat
         assert [request.connection for request in server.requests] == [1, 2]
 
 
+def test_a_connection_on_which_more_came_than_was_told_is_not_kept(
+    lambda_: pytest.MonkeyPatch,
+) -> None:
+    more = loopback.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK")
+    with playing(lambda_, more, answer()) as server:
+        client = lean()
+        assert client.get_item(TableName="tab", Key=KEY) == {}
+        assert client.get_item(TableName="tab", Key=KEY) == {}
+        assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_an_answer_that_comes_byte_by_byte_is_read(lambda_: pytest.MonkeyPatch) -> None:
+    told = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"Item": {}}'
+
+    def trickle(connection: Any) -> bool:
+        for byte in told:
+            connection.sendall(bytes([byte]))
+        return True
+
+    with playing(lambda_, trickle):
+        assert lean().get_item(TableName="tab", Key=KEY) == {"Item": {}}
+
+
+def test_a_head_without_an_end_is_no_answer(lambda_: pytest.MonkeyPatch) -> None:
+    endless = loopback.send(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 30_000)
+    served = playing(lambda_, *[endless] * aws.ATTEMPTS)
+    with served, pytest.raises(aws.NoAnswer, match="has no end"):
+        lean().get_item(TableName="tab", Key=KEY)
+
+
 def test_an_answer_in_chunks_is_read(lambda_: pytest.MonkeyPatch) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunks = loopback.send(

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from pydantic_models.canonical.casefile import PermissionLevel
+from pydantic_models.canonical.permission_level import PermissionLevel
 
 from .errors import BadRequest, Forbidden, NotFound
 

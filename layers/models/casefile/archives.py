@@ -16,9 +16,7 @@ the record that it had.
 from __future__ import annotations
 
 import functools
-import gzip
 import json
-import tempfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
@@ -84,6 +82,8 @@ def write(head: SessionHead, stored: Iterable[Stored]) -> Manifest:
 
     Raises Broken, before anything is put, if they don't verify or don't end with a closing.
     """
+    import tempfile
+
     session_id = head.session_id
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
         writer = _Writer(file)
@@ -159,6 +159,8 @@ class _Writer:
             self._waiting, self._characters = [], 0
 
     def _put(self, lines: list[str]) -> None:
+        import gzip
+
         # Without the time, so that the same lines are the same bytes.
         part = gzip.compress("".join(f"{line}\n" for line in lines).encode(), 6, mtime=0)
         self.digest.update(part)
@@ -246,6 +248,8 @@ def _part(manifest: Manifest, place: int) -> list[Stored]:
     is_last = place + 1 == len(manifest.parts)
     end = manifest.size if is_last else manifest.parts[place + 1][1]
     key = _session_key(manifest.session_id)
+    import gzip
+
     lines = gzip.decompress(contents.fetch(key, begin, end)).decode().split("\n")
     return [read_record_line(line) for line in lines if line]
 

@@ -17,17 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from pydantic_models import operations
+from pydantic_models import canonical, operations, views
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
-from pydantic_models.canonical import (
-    CasefileACL,
-    CasefileMetadata,
-    CasefileModel,
-    LegalHoldEntry,
-    PermissionLevel,
-)
-from pydantic_models.views import CasefileSummary
+from pydantic_models.canonical.permission_level import PermissionLevel
 
 from . import access, creation, dynamodb, grants, lists
 from .attempts import attempts
@@ -38,6 +31,7 @@ from .log import logger
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
+    from pydantic_models.canonical import CasefileACL, CasefileModel, LegalHoldEntry
     from pydantic_models.operations import (
         CreateCasefileRequest,
         GetCasefilePayload,
@@ -45,6 +39,7 @@ if TYPE_CHECKING:
         SetLegalHoldRequest,
         UpdateCasefileRequest,
     )
+    from pydantic_models.views import CasefileSummary
 
 HEAD = "HEAD"
 
@@ -112,7 +107,7 @@ def _head(casefile_id: str, item: Item) -> CasefileHead:
 def _hold(item: Item) -> LegalHoldEntry | None:
     if "held_at" not in item:
         return None
-    return LegalHoldEntry(
+    return canonical.LegalHoldEntry(
         placed_by=item["held_by"], placed_at=text_of(item["held_at"]), reason=item.get("held_for")
     )
 
@@ -172,7 +167,7 @@ def access_list(casefile_id: str, user_id: str) -> CasefileACL:
     listed = grants.entries(casefile_id, permissions)
     if not access.includes(permissions.level(user_id), access.ADMIN):
         listed = [entry for entry in listed if entry.user_id == user_id]
-    return CasefileACL(
+    return canonical.CasefileACL(
         owner_id=permissions.owner,
         permissions=listed,
         public_access=permissions.granted(grants.EVERYBODY),
@@ -233,9 +228,9 @@ def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | 
     casefile_id = asked.casefile_id
     head = find(casefile_id, user_id)
     page = lists.read(_filed(casefile_id), asked.sessions(), user_id)
-    casefile = CasefileModel(
+    casefile = canonical.CasefileModel(
         casefile_id=casefile_id,
-        metadata=CasefileMetadata(
+        metadata=canonical.CasefileMetadata(
             title=head.title,
             description=head.description,
             tags=head.tags,
@@ -459,7 +454,7 @@ def _words(text: str) -> list[str]:
 
 def summary(entry: Item) -> CasefileSummary:
     """A casefile as a list shows it."""
-    return CasefileSummary(
+    return views.CasefileSummary(
         casefile_id=_identifier(entry),
         owner_id=entry["user_id"],
         title=entry["title"],

@@ -14,6 +14,19 @@ ORIGIN = (
 """A web origin as browsers spell it: scheme://host[:port], in small letters, no default port."""
 
 
+LOG_LEVELS = {
+    "TRACE": 5,
+    "DEBUG": 10,
+    "INFO": 20,
+    "WARN": 30,
+    "WARNING": 30,
+    "ERROR": 40,
+    "FATAL": 50,
+    "CRITICAL": 50,
+}
+"""As Lambda and Powertools name them."""
+
+
 class Misconfigured(Exception):
     """The deployment left out something that the functions need, or said it wrong."""
 
@@ -57,12 +70,14 @@ def is_from_snapshot() -> bool:
     return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
-def log_level() -> str:
-    """From which level on lines are logged."""
+def log_level() -> int:
+    """From which level on lines are logged; raises Misconfigured for one that there is not."""
     for name in ("POWERTOOLS_LOG_LEVEL", "AWS_LAMBDA_LOG_LEVEL"):
         if level := os.environ.get(name):
-            return level.upper()
-    return "INFO"
+            if level.upper() not in LOG_LEVELS:
+                raise Misconfigured(f"{name} is {level!r}, not one of {', '.join(LOG_LEVELS)}")
+            return LOG_LEVELS[level.upper()]
+    return LOG_LEVELS["INFO"]
 
 
 def trace_id() -> str:

@@ -58,14 +58,14 @@ def to_attributes(item: Mapping[str, Value | None]) -> dict[str, Any]:
 
 def _spell(value: Value) -> dict[str, Any]:
     match value:
-        case bool():
-            return {"BOOL": value}
         case str():
             return {"S": value}
-        case int():
-            return {"N": str(value)}
         case bytes():
             return {"B": value}
+        case bool():  # It is an int, too.
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
         case list():
             return {"L": [_spell(element) for element in value]}
 

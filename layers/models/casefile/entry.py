@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
@@ -29,12 +30,13 @@ from pydantic_models.base import (
     RequestStatus,
     ResponsePayload,
 )
-from pydantic_models.base.times import from_milliseconds, now, to_text
+from pydantic_models.base.times import now_text, text_of
 from pydantic_models.operations import ExportPayload
 
 from . import access, api, archives, contents, dynamodb, inbox, metrics, origins
 from .access import Needs
 from .attempts import time_limit
+from .config import is_lambda
 from .errors import AnswerTooLarge, BadRequest, CasefileError, Fault
 from .log import logger
 from .starting import start
@@ -74,7 +76,7 @@ class Operation(Generic[RequestT, PayloadT]):
     needs: Needs
     run: Callable[[RequestT], Answer[PayloadT]]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The operation as envelopes name it."""
         return str(self.request_type.model_fields["operation"].default)
@@ -148,7 +150,7 @@ class Operation(Generic[RequestT, PayloadT]):
             request_id=request.request_id,
             status=answer.status,
             payload=answer.payload,
-            timestamp=to_text(now() if answer.at is None else from_milliseconds(answer.at)),
+            timestamp=now_text() if answer.at is None else text_of(answer.at),
             metadata=answer.metadata | archives.told(),
         )
 
@@ -202,6 +204,9 @@ def operation(
     `route` is its HTTP method and path template; the path's parameters are fields of the payload.
     `needs` are the levels that who asks must have; `status` is the HTTP status of an answer.
     """
+    if is_lambda():  # Here, and not in the first request: while it starts, a function has more CPU.
+        request_type.model_rebuild()
+        response_type.model_rebuild()
     start(dynamodb.client)
     return lambda run: Operation(request_type, response_type, route, status, needs, run)
 

@@ -14,8 +14,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic_models import canonical
 from pydantic_models.base.times import from_text, now, text_of, to_milliseconds
-from pydantic_models.canonical.casefile import PermissionEntry, PermissionLevel
+from pydantic_models.canonical.permission_level import PermissionLevel
 
 from . import access, casefiles, dynamodb, lists
 from .access import ADMIN, NONE, OWNER, Grant
@@ -27,6 +28,7 @@ from .log import logger
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
+    from pydantic_models.canonical import PermissionEntry
     from pydantic_models.operations import GrantPermissionRequest, RevokePermissionRequest
 
 KIND = "grant"
@@ -131,7 +133,7 @@ def entries(casefile_id: str, permissions: Permissions) -> list[PermissionEntry]
             continue
         expires_at = item.get("expires_at")
         listed.append(
-            PermissionEntry(
+            canonical.PermissionEntry(
                 user_id=user,
                 permission=item["level"],
                 granted_by=item["granted_by"],

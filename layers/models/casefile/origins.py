@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .config import configuration, is_lambda
+from .config import configuration
+from .starting import start
 
 Answer = dict[str, Any]
 
@@ -25,8 +26,7 @@ def readable(event: dict[str, Any], answer: Answer) -> Answer:
 
 def preflight(allowed: Callable[[], dict[str, str]]) -> Callable[[Any, Any], Answer]:
     """Make a function that tells what pages may send the Lambda handler of preflights."""
-    if is_lambda():  # While the function starts.
-        configuration()
+    start()
     sent = {f"Access-Control-{name}": value for name, value in allowed().items()}
 
     def handle(event: dict[str, Any], _: Any) -> Answer:

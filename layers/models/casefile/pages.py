@@ -19,6 +19,7 @@ from pydantic_models.base import FailedResponse
 
 from . import api
 from .errors import NotFound
+from .starting import start
 
 VIEWER = Path(str(files("aws_lambda_powertools"))) / "event_handler/openapi/swagger_ui"
 """Swagger UI, which Powertools brings along, so the layer has it already."""
@@ -49,6 +50,9 @@ class Pages:
     """A Lambda handler that serves each file at its path, to whoever asks."""
 
     files: Mapping[str, Path]
+
+    def __post_init__(self) -> None:
+        start()
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer with the file, or that the reader's copy is still what it is."""

@@ -156,6 +156,8 @@ class Memory:
 
     def trim(self) -> None:
         """Forget the oldest records once no request of our time could be among them."""
+        if len(self.records) <= MEMORY_RECORDS:
+            return
         recent = to_milliseconds(now() - 2 * CLOCK_ALLOWANCE)
         while len(self.records) > MEMORY_RECORDS and self.records[0].at < recent:
             oldest = self.records.popleft()

@@ -18,11 +18,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic_models import views
 from pydantic_models.base import SessionKind, kind_of
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.canonical.record import Record, Totals
-from pydantic_models.views import ChatSessionSummary, SessionSummary
 
 from . import access, casefiles, creation, dynamodb, grants, lists
 from .attempts import attempts
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         UpdateChatSessionRequest,
         UpdateSessionRequest,
     )
+    from pydantic_models.views import ChatSessionSummary, SessionSummary
 
 HEAD = "HEAD"
 """The slot of the head: it sorts after every record's."""
@@ -484,13 +485,13 @@ def perhaps_idle(session_ids: Iterable[str], since: int) -> Iterator[str]:
 def tool_summary(entry: Item) -> SessionSummary:
     """A tool session as a list shows it."""
     totals = Totals.read(entry.get("totals", []))
-    return SessionSummary(**_line(entry, totals), request_count=totals.requests)
+    return views.SessionSummary(**_line(entry, totals), request_count=totals.requests)
 
 
 def chat_summary(entry: Item) -> ChatSessionSummary:
     """A chat session as a list shows it."""
     totals = Totals.read(entry.get("totals", []))
-    return ChatSessionSummary(**_line(entry, totals), message_count=totals.messages)
+    return views.ChatSessionSummary(**_line(entry, totals), message_count=totals.messages)
 
 
 def summary(entry: Item) -> SessionSummary | ChatSessionSummary:

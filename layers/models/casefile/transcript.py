@@ -13,20 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
-from pydantic_models import operations
+from pydantic_models import canonical, operations
 from pydantic_models.base import RequestStatus
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import text_of
-from pydantic_models.canonical import (
-    ChatEvent,
-    ChatMessage,
-    ChatRewindEvent,
-    ToolEvent,
-    ToolRequest,
-)
 from pydantic_models.canonical.content import Attachment, AttachmentPayload, RecordLink
+from pydantic_models.canonical.lifecycle import LIFECYCLE_EVENT_TYPES
 from pydantic_models.canonical.record import Record, RecordKind, Totals
-from pydantic_models.canonical.tool_session import LIFECYCLE_EVENT_TYPES
 
 from . import contents, reading, records
 from .errors import NotFound
@@ -34,6 +27,7 @@ from .session_log import Entry
 from .standing import Rewind, Swap, marks_of
 
 if TYPE_CHECKING:
+    from pydantic_models.canonical import ChatMessage, ToolRequest
     from pydantic_models.operations import (
         ChatRequest,
         CloseChatSessionRequest,
@@ -102,21 +96,21 @@ def result_entry(request: ToolResultRequest) -> Entry:
 
 def chat_entry(request: ChatRequest) -> Entry:
     """Chat messages as one entry of the log: all or none."""
-    messages = [
-        message.model_dump(mode="json", exclude_unset=True, exclude_defaults=True)
-        for message in request.payload.all_messages()
-    ]
-    asked = _content(request) | {"messages": messages}
-    asked.pop("message", None)
+    asked = _content(request)
+    if "message" in asked:
+        asked["messages"] = [
+            {"content": asked.pop("message"), "message_type": canonical.MessageType.USER}
+        ]
+    count = len(asked["messages"])
     return Entry(
         kind="chat",
         request_id=request.request_id,
         made_at=request.made_at(),
         content=to_json(asked),
-        adds=Totals(events=len(messages), messages=len(messages)),
+        adds=Totals(events=count, messages=count),
         attachments=tuple(
             attachment
-            for message in request.payload.all_messages()
+            for message in request.payload.messages or ()
             for attachment in message.attachments
         ),
     )
@@ -211,7 +205,7 @@ def _tool_request(session_id: str, record: Record, end: Record | None) -> ToolRe
         if end.kind == "closed":
             outcome = {"error_message": FORCED, "user_id": outcome["user_id"]}
     ended_at = record.at if record.kind == "tool" else end.at if end else None
-    return ToolRequest(
+    return canonical.ToolRequest(
         request_id=record.request_id,
         session_request_id=begun.session_request_id,
         user_id=asked["user_id"],
@@ -305,9 +299,9 @@ def _events(session_id: str, record: Record, begun: Begun) -> list[dict[str, Any
     links = {"left_out": [link.model_dump() for link in left_out]} if left_out else {}
     at = text_of(record.at)
     events = [
-        ToolEvent.model_validate({"timestamp": at, **own}).model_dump(mode="json") | links
+        canonical.ToolEvent.model_validate({"timestamp": at, **own}).model_dump(mode="json") | links
         if own
-        else ToolEvent.model_validate(
+        else canonical.ToolEvent.model_validate(
             _lifecycle_event(event_type, begun.tool_name, said, at)
         ).model_dump(mode="json")
         for event_type, own in _timeline(record.kind, said)
@@ -390,7 +384,7 @@ def _messages(session_id: str, record: Record) -> Iterator[ChatMessage]:
     asked, left_out = _told(session_id, record)
     said = asked.get("messages", [])
     for position, message in enumerate(said):
-        yield ChatMessage(
+        yield canonical.ChatMessage(
             content=message["content"],
             user_id=asked["user_id"],
             message_type=message["message_type"],
@@ -419,14 +413,14 @@ def chat_events(session_id: str, log: Sequence[Record]) -> list[dict[str, Any]]:
         for event in (
             [_rewind_event(session_id, record)]
             if record.kind == "rewind"
-            else _message_events(chat_messages(session_id, [record]))
+            else message_events(chat_messages(session_id, [record]))
         )
     ]
 
 
 def _rewind_event(session_id: str, record: Record) -> dict[str, Any]:
     message = next(_messages(session_id, record), None)
-    return ChatRewindEvent(
+    return canonical.ChatRewindEvent(
         event_id=_derived_id("evt", session_id, record, "rewind"),
         event_type="chat_message_replaced" if message else "chat_messages_withdrawn",
         timestamp=text_of(record.at),
@@ -437,9 +431,10 @@ def _rewind_event(session_id: str, record: Record) -> dict[str, Any]:
     ).model_dump(mode="json")
 
 
-def _message_events(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+def message_events(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    """That messages were recorded: one event each."""
     return [
-        ChatEvent(
+        canonical.ChatEvent(
             event_id=message.message_id.replace("msg_", "evt_"),
             timestamp=message.timestamp,
             message_id=message.message_id,

@@ -30,7 +30,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from functools import lru_cache, partialmethod
 from hashlib import sha256
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -75,7 +75,10 @@ _WRONG_TIME = {"InvalidSignatureException", "RequestExpired", "RequestTimeTooSke
 _LARGEST_SKEW = 240
 """Seconds: DynamoDB refuses signatures that are five minutes away from its own time."""
 
-_LONGEST_LINE = 65536
+_END_OF_LINE = b"\r\n"
+_END_OF_HEAD = b"\r\n\r\n"
+_LONGEST_HEAD = 65536
+_AT_ONCE = 65536
 
 _ASKS_FOR_MORE = (
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
@@ -223,20 +226,21 @@ class Answer(NamedTuple):
     body: bytes
 
     @classmethod
-    def read(cls, stream: BinaryIO) -> Answer:
+    def read(cls, stream: Stream) -> Answer:
         """Read an HTTP response (RFC 9112). Raises ConnectionError if it ends before its end."""
-        version, _, rest = _line(stream).partition(" ")
+        start, *lines = stream.until(_END_OF_HEAD).decode("latin-1").split("\r\n")
+        version, _, rest = start.partition(" ")
         status = rest[:3]
         if not version.startswith("HTTP/1.") or not status.isdecimal():
             raise ProtocolError(f"this is no HTTP: {version[:20]}")
         headers: dict[str, str] = {}
-        while line := _line(stream):
+        for line in lines:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         if headers.get("transfer-encoding", "").lower() == "chunked":
             body = b"".join(_chunks(stream))
         elif (length := headers.get("content-length", "")).isdecimal():
-            body = _exactly(stream, int(length))
+            body = stream.exactly(int(length))
         else:
             raise ProtocolError("the answer does not tell its length")
         return cls(int(status), headers, body)
@@ -251,25 +255,49 @@ class ProtocolError(OSError):
     """What came is no answer."""
 
 
-def _line(stream: BinaryIO) -> str:
-    line = stream.readline(_LONGEST_LINE)
-    if not line.endswith(b"\n"):
-        raise ConnectionError("the connection ended before the answer did")
-    return line.rstrip(b"\r\n").decode("latin-1")
+class Stream:
+    """What comes over a connection, read as far as it is asked for."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._received = b""
+
+    def until(self, mark: bytes) -> bytes:
+        """What comes before a mark, which is passed over."""
+        while mark not in self._received:
+            if len(self._received) > _LONGEST_HEAD:
+                raise ProtocolError("the head of the answer has no end")
+            self._received += self._more()
+        found, _, self._received = self._received.partition(mark)
+        return found
+
+    def exactly(self, length: int) -> bytes:
+        """So many bytes."""
+        parts, missing = [self._received], length - len(self._received)
+        while missing > 0:
+            parts.append(self._more())
+            missing -= len(parts[-1])
+        found = b"".join(parts)
+        self._received = found[length:]
+        return found[:length]
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing came that was not asked for."""
+        return not self._received
+
+    def _more(self) -> bytes:
+        received = self._connection.recv(_AT_ONCE)
+        if not received:
+            raise ConnectionError("the connection ended before the answer did")
+        return received
 
 
-def _exactly(stream: BinaryIO, length: int) -> bytes:
-    body = stream.read(length)
-    if len(body) < length:
-        raise ConnectionError("the connection ended before the answer did")
-    return body
-
-
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    while length := int(_line(stream).partition(";")[0], 16):
-        yield _exactly(stream, length)
-        _line(stream)
-    while _line(stream):
+def _chunks(stream: Stream) -> Iterator[bytes]:
+    while length := int(stream.until(_END_OF_LINE).partition(b";")[0], 16):
+        yield stream.exactly(length)
+        stream.until(_END_OF_LINE)
+    while stream.until(_END_OF_LINE):
         pass
 
 
@@ -356,12 +384,12 @@ class Client:
     def _exchange(self, connection: socket.socket, request: bytes) -> Answer:
         try:
             connection.sendall(request)
-            with connection.makefile("rb") as stream:
-                answer = Answer.read(stream)
+            stream = Stream(connection)
+            answer = Answer.read(stream)
         except BaseException:
             connection.close()
             raise
-        if answer.is_last:
+        if answer.is_last or not stream.is_read:
             connection.close()
         else:
             self._idle.append(connection)

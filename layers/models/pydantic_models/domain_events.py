@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 from .base import SessionKind
 from .base.json_values import to_canonical_json
 from .base.model import Model
-from .canonical.casefile import PermissionLevel
+from .canonical.permission_level import PermissionLevel
 
 _NAMESPACE = UUID("0d0a5bb4-98c4-4f0e-8d2c-6a6d6f0f7b21")
 """Of the ids of events."""

@@ -51,16 +51,20 @@ def _check_text(text: str) -> str:
     return text
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_CANONICAL_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+)
+
+
 def to_json(value: Any) -> str:
     """Compact JSON text, keys in the order in which they came."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def to_canonical_json(value: Any) -> str:
     """Compact JSON text, keys sorted: equal for equal values, so fit for digests."""
-    return json.dumps(
-        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
-    )
+    return _CANONICAL_ENCODER.encode(value)
 
 
 Text = Annotated[str, AfterValidator(_check_text)]
@@ -71,7 +75,7 @@ MAX_METADATA_BYTES = 16_000
 
 
 def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
-    if len(to_json(value).encode()) > MAX_METADATA_BYTES:
+    if value and len(to_json(value).encode()) > MAX_METADATA_BYTES:
         raise ValueError(f"longer than {MAX_METADATA_BYTES} bytes of JSON; put it in the payload")
     return value
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def now() -> datetime:
     """The time, cut to the millisecond."""
-    return from_milliseconds(to_milliseconds(datetime.now(timezone.utc)))
+    at = datetime.now(timezone.utc)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def to_milliseconds(time: datetime) -> int:
     """Whole milliseconds since 1970, rounded down."""
-    return (time - _EPOCH) // timedelta(milliseconds=1)
+    return (time - _EPOCH) // _MILLISECOND
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
@@ -32,6 +35,7 @@ def to_text(time: datetime) -> str:
     return time.astimezone(timezone.utc).isoformat(timespec="milliseconds")
 
 
+@lru_cache(maxsize=128)  # A record's is told with each of its messages.
 def text_of(milliseconds: int) -> str:
     """The point in time that lies `milliseconds` after 1970 began, as text."""
     return to_text(from_milliseconds(milliseconds))
@@ -43,7 +47,8 @@ def from_text(text: str) -> datetime:
     Raises ValueError for anything else, years that UTC can't hold included.
     """
     # In a URL, + means a space: an offset that was not escaped arrives with one.
-    text = re.sub(r"(T.*) (\d\d:\d\d)$", r"\1+\2", text)
+    if " " in text:
+        text = re.sub(r"(T.*) (\d\d:\d\d)$", r"\1+\2", text)
     try:
         # Python 3.10 does not know the letter Z.
         time = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "Zz" else text)

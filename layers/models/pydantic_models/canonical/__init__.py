@@ -1,44 +1,37 @@
 """What exists: sessions with their contents, casefiles with their access lists."""
 
-from .casefile import (
-    CasefileACL,
-    CasefileMetadata,
-    CasefileModel,
-    LegalHoldEntry,
-    PermissionEntry,
-    PermissionLevel,
-    ResourceReference,
-)
-from .chat_session import (
-    ChatEvent,
-    ChatMessage,
-    ChatMessagePayload,
-    ChatRewindEvent,
-    ChatSession,
-    MessageType,
-)
-from .content import Attachment, AttachmentPayload, ContentLink, RecordLink
-from .tool_session import ToolEvent, ToolRequest, ToolSession
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Attachment",
-    "AttachmentPayload",
-    "CasefileACL",
-    "CasefileMetadata",
-    "CasefileModel",
-    "ChatEvent",
-    "ChatMessage",
-    "ChatMessagePayload",
-    "ChatRewindEvent",
-    "ChatSession",
-    "ContentLink",
-    "LegalHoldEntry",
-    "MessageType",
-    "PermissionEntry",
-    "PermissionLevel",
-    "RecordLink",
-    "ResourceReference",
-    "ToolEvent",
-    "ToolRequest",
-    "ToolSession",
-]
+from ..lazily import finding
+
+if TYPE_CHECKING:
+    from .casefile import *
+    from .chat_session import *
+    from .content import *
+    from .permission_level import *
+    from .tool_session import *
+
+_NAMES = {
+    ".casefile": (
+        "CasefileACL",
+        "CasefileMetadata",
+        "CasefileModel",
+        "LegalHoldEntry",
+        "PermissionEntry",
+        "ResourceReference",
+    ),
+    ".chat_session": (
+        "ChatEvent",
+        "ChatMessage",
+        "ChatMessagePayload",
+        "ChatRewindEvent",
+        "ChatSession",
+        "MessageType",
+    ),
+    ".content": ("Attachment", "AttachmentPayload", "ContentLink", "RecordLink"),
+    ".permission_level": ("PermissionLevel",),
+    ".tool_session": ("ToolEvent", "ToolRequest", "ToolSession"),
+}
+
+__all__ = sorted(name for names in _NAMES.values() for name in names)
+__getattr__ = finding(__name__, _NAMES)

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
 from ..base.model import Model
 from ..base.times import now_text
+from .permission_level import PermissionLevel
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Tags = Annotated[list[Tag], Field(max_length=50)]
-
-
-class PermissionLevel(str, Enum):
-    """What somebody may do with a casefile; each level includes those after it."""
-
-    OWNER = "owner"
-    ADMIN = "admin"
-    EDITOR = "editor"
-    VIEWER = "viewer"
-    NONE = "none"
 
 
 class CasefileMetadata(Model):

@@ -12,15 +12,7 @@ from ..base.json_values import JsonObject, Text
 from ..base.model import Model
 from ..base.times import Timestamp, now_text
 from .content import Attachment, RecordLink
-
-LIFECYCLE_EVENT_TYPES = (
-    "tool_request_received",
-    "tool_execution_started",
-    "tool_execution_completed",
-    "tool_execution_failed",
-    "tool_response_sent",
-)
-"""What happens to every tool execution. An agent may report events of other types besides."""
+from .lifecycle import LIFECYCLE_EVENT_TYPES
 
 EventType = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 ToolName = Annotated[str, StringConstraints(min_length=1, max_length=200)]

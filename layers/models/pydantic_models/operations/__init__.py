@@ -1,21 +1,20 @@
-"""Request, payload and response of each operation.
+"""Request, payload and response of each operation."""
 
-Each module is imported when one of its names is first asked for: a function needs a few of them,
-and would pay for all at each cold start.
-"""
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from ..lazily import finding
 
 if TYPE_CHECKING:
     from ..canonical.chat_session import *
     from .answers import *
     from .casefiles import *
+    from .chat_messages import *
     from .chat_sessions import *
     from .lists import *
     from .pages import *
     from .permissions import *
     from .session_changes import *
+    from .tool_requests import *
     from .tool_sessions import *
     from .uploads import *
     from .users import *
@@ -56,12 +55,18 @@ _NAMES = {
         "UpdateCasefileRequest",
         "UpdateCasefileResponse",
     ),
-    ".chat_sessions": (
+    ".chat_messages": (
         "ChatRequest",
         "ChatRequestPayload",
         "ChatResponse",
         "ChatResultPayload",
         "ChatRewoundPayload",
+        "MessageReference",
+        "RewindChatSessionPayload",
+        "RewindChatSessionRequest",
+        "RewindChatSessionResponse",
+    ),
+    ".chat_sessions": (
         "ChatSessionClosedPayload",
         "ChatSessionCreatedPayload",
         "ChatSessionDataPayload",
@@ -77,10 +82,6 @@ _NAMES = {
         "GetChatSessionPayload",
         "GetChatSessionRequest",
         "GetChatSessionResponse",
-        "MessageReference",
-        "RewindChatSessionPayload",
-        "RewindChatSessionRequest",
-        "RewindChatSessionResponse",
     ),
     ".lists": (
         "CasefileListPayload",
@@ -152,6 +153,19 @@ _NAMES = {
         "UpdateSessionRequest",
         "UpdateSessionResponse",
     ),
+    ".tool_requests": (
+        "GetToolRequestPayload",
+        "GetToolRequestRequest",
+        "GetToolRequestResponse",
+        "ToolExecutionRequest",
+        "ToolExecutionResponse",
+        "ToolRequestDataPayload",
+        "ToolRequestPayload",
+        "ToolResponsePayload",
+        "ToolResultPayload",
+        "ToolResultRequest",
+        "ToolResultResponse",
+    ),
     ".tool_sessions": (
         "CloseSessionPayload",
         "CloseSessionRequest",
@@ -165,20 +179,9 @@ _NAMES = {
         "GetSessionPayload",
         "GetSessionRequest",
         "GetSessionResponse",
-        "GetToolRequestPayload",
-        "GetToolRequestRequest",
-        "GetToolRequestResponse",
         "SessionClosedPayload",
         "SessionCreatedPayload",
         "SessionDataPayload",
-        "ToolExecutionRequest",
-        "ToolExecutionResponse",
-        "ToolRequestDataPayload",
-        "ToolRequestPayload",
-        "ToolResponsePayload",
-        "ToolResultPayload",
-        "ToolResultRequest",
-        "ToolResultResponse",
     ),
     ".uploads": (
         "CreateUploadPayload",
@@ -193,13 +196,5 @@ _NAMES = {
         "EraseUserResponse",
     ),
 }
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
-
-__all__ = sorted(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
-    return value
+__all__ = sorted(name for names in _NAMES.values() for name in names)
+__getattr__ = finding(__name__, _NAMES)

@@ -9,7 +9,8 @@ from pydantic import Field, StringConstraints
 from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
 from ..base.identifiers import CasefileId, UserId, lower_case
 from ..base.times import Timestamp
-from ..canonical.casefile import PermissionEntry, PermissionLevel
+from ..canonical.casefile import PermissionEntry
+from ..canonical.permission_level import PermissionLevel
 
 Grantee = Annotated[
     str,

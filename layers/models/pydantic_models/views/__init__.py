@@ -1,5 +1,13 @@
 """What lists show of each thing."""
 
-from .summaries import CasefileSummary, ChatSessionSummary, SessionSummary
+from typing import TYPE_CHECKING
 
-__all__ = ["CasefileSummary", "ChatSessionSummary", "SessionSummary"]
+from ..lazily import finding
+
+if TYPE_CHECKING:
+    from .summaries import *
+
+_NAMES = {".summaries": ("CasefileSummary", "ChatSessionSummary", "SessionSummary")}
+
+__all__ = sorted(name for names in _NAMES.values() for name in names)
+__getattr__ = finding(__name__, _NAMES)
