@@ -101,6 +101,24 @@ def test_tool_executions_are_recorded_and_shown(ann_runs: Run) -> None:
     assert session in ann_runs("list").out
 
 
+def test_what_is_taken_back_is_shown(ann_runs: Run, ann: casefile.Client) -> None:
+    talk = ann.chat_sessions.create()
+    one, _ = talk.say("one"), talk.say("two")
+    talk.rewind(1)
+    talk.replace(one, {"content": "ONE", "message_type": "user"})
+    talk.close()
+    everything = ann_runs("show", talk.session_id).out
+    assert "ONE" in everything
+    assert "in the place of message 1" in everything
+    assert "two" not in everything
+    followed = ann_runs("follow", talk.session_id, "--after", "2").out.splitlines()
+    assert followed[0].strip() == "taken back: the first message stands"
+    assert "ONE" in followed[1]
+    first, second = ann_runs("follow", talk.session_id, "--after", "2", "--json").out.splitlines()
+    assert json.loads(first) == {"keep": 1}
+    assert json.loads(second)["replaces"] == one.message_id
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code"),
     [

@@ -18,6 +18,8 @@ from rich.text import Text
 
 from pydantic_models.canonical import ChatMessage, ToolRequest
 
+from ..withdrawals import Withdrawal
+
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -61,9 +63,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     out.print(shown, soft_wrap=False)
 
 
-def entry(told: ChatMessage | ToolRequest) -> None:
+def entry(told: ChatMessage | ToolRequest | Withdrawal) -> None:
     """Print one entry of a timeline."""
-    out.print(_message(told) if isinstance(told, ChatMessage) else _execution(told))
+    if isinstance(told, Withdrawal):
+        stand = {0: "no message stands", 1: "the first message stands"}
+        what = stand.get(told.keep, f"the first {told.keep} messages stand")
+        out.print(Text(f"{'':28}taken back: {what}", style="yellow"))
+    else:
+        out.print(_message(told) if isinstance(told, ChatMessage) else _execution(told))
 
 
 def _message(message: ChatMessage) -> Text:
@@ -71,6 +78,8 @@ def _message(message: ChatMessage) -> Text:
     line = _beginning(message.record, message.timestamp)
     line.append(f"{who:9} ", style=_SPEAKERS[who])
     line.append(_shortened(message.content))
+    if message.replaces is not None:
+        line.append(f"\n{'':34}in the place of message {message.index + 1}", style="yellow")
     for call in message.tool_calls:
         line.append(f"\n{'':34}calls {_shortened(json.dumps(call))}", style="blue")
     for attachment in message.attachments:
