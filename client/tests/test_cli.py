@@ -1,53 +1,15 @@
 """The command line against the deployed template: what it prints, and its exit codes."""
 
-import io
 import json
 import stat
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import casefile
-from casefile import cli
 from dev.local_stack import Stack
 
-from .conftest import SignIn
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("COLUMNS", "200")
-    for name in ("CASEFILE_URL", "CASEFILE_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: str, stdin: str = "") -> Ran:
-        monkeypatch.setattr("sys.argv", ["casefile", *arguments])
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        code = ended.value.code
-        return Ran(code if isinstance(code, int) else 0, printed.out, printed.err)
-
-    return run
-
-
-@pytest.fixture
-def ann_runs(run: Run, stack: Stack, sign_in: SignIn) -> Run:
-    assert run("login", stack.url, "--token", sign_in("ann@client.example")).code == 0
-    return run
+from .conftest import Run
 
 
 def test_a_session_from_login_to_verifying_its_export(

@@ -80,7 +80,9 @@ def _message(message: ChatMessage) -> Text:
     line.append(_shortened(message.content))
     if message.replaces is not None:
         line.append(f"\n{'':34}in the place of message {message.index + 1}", style="yellow")
-    for call in message.tool_calls:
+    # What an adapter keeps there is said already, if anything is.
+    is_kept = "format" in message.metadata and message.content
+    for call in () if is_kept else message.tool_calls:
         line.append(f"\n{'':34}calls {_shortened(json.dumps(call))}", style="blue")
     for attachment in message.attachments:
         line.append(f"\n{'':34}with {_attached(attachment.name, attachment.size)}", style="dim")
