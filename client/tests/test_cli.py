@@ -37,6 +37,9 @@ def test_a_session_from_login_to_verifying_its_export(
     assert "Lisbon" in ann_runs("list", "casefiles").out
     assert ann_runs("share", folder, "bob@client.example", "--level", "editor").code == 0
     assert ann.casefile(folder).check("bob@client.example").can_write
+    taken = ann_runs("share", folder, "bob@client.example", "--level", "none")
+    assert taken.out == f"bob@client.example may no longer use {folder}.\n"
+    assert not ann.casefile(folder).check("bob@client.example").can_read
 
     export = tmp_path / "talk.jsonl"
     assert ann_runs("export", session, "-o", str(export)).code == 0
@@ -61,6 +64,14 @@ def test_tool_executions_are_recorded_and_shown(ann_runs: Run) -> None:
     for text in ('{"q": "BER-LIS"}', '{"hits": 3}', "sold out", "12 ms", "failed"):
         assert text in shown
     assert session in ann_runs("list").out
+    broken = ann_runs("record", session, stdin=json.dumps(said[0]) + "\nno JSON\n")
+    assert broken.code == 2
+    assert broken.err.startswith("What came before was recorded: 1.\n")
+
+
+def test_an_export_that_breaks_off_leaves_nothing(ann_runs: Run, tmp_path: Path) -> None:
+    assert ann_runs("export", "ts_251013_nosuch", "-o", str(tmp_path / "x.jsonl")).code == 4
+    assert not list(tmp_path.glob("x.jsonl*"))
 
 
 def test_what_is_taken_back_is_shown(ann_runs: Run, ann: casefile.Client) -> None:

@@ -171,10 +171,14 @@ def record(
     with _client() as client, ExitStack() as opened, _progress() as progress:
         task = progress.add_task("Recording", total=None)
         recorder = _recorder(client, session, opened, buffer)
-        for document in _documents(kind_of(session.lower())):
-            recorder(document)
-            count += 1
-            progress.update(task, description=f"Recorded {count}")
+        try:
+            for document in _documents(kind_of(session.lower())):
+                recorder(document)
+                count += 1
+                progress.update(task, description=f"Recorded {count}")
+        except errors.CasefileError:
+            err.print(f"What came before was recorded: {count}.")
+            raise
     as_json({"recorded": count}) if json_ else fact(f"Recorded {count}.")
 
 
@@ -224,17 +228,20 @@ def list_(
             for each in found:
                 as_json(each)
         elif what is Listed.CASEFILES:
-            rows = [(e.casefile_id, e.title, e.session_count, e.updated_at[:19]) for e in found]
-            printing.table(("casefile", "title", "sessions", "changed"), rows)
+            rows = [
+                (e.casefile_id, e.title, e.session_count, printing.time(e.updated_at))
+                for e in found
+            ]
+            printing.table(("casefile", "title", "sessions", "changed (UTC)"), rows)
         else:
             printing.table(
-                ("session", "title", "records", "last active", ""),
+                ("session", "title", "records", "last active (UTC)", ""),
                 [
                     (
                         each.session_id,
                         each.title,
                         each.request_count if what is Listed.TOOL else each.message_count,
-                        each.updated_at[:19],
+                        printing.time(each.updated_at),
                         "" if each.active else "closed",
                     )
                     for each in found
@@ -275,12 +282,15 @@ def export(
                 sys.stdout.write(f"{line}\n")
             return
         partial = output.with_name(f"{output.name}.part")
-        with partial.open("w", encoding="utf-8") as file, _progress() as progress:
-            task = progress.add_task("Exporting", total=None)
-            for number, line in enumerate(opened.export()):
-                file.write(f"{line}\n")
-                progress.update(task, advance=1, description=f"Exported {number} records")
-        partial.replace(output)
+        try:
+            with partial.open("w", encoding="utf-8") as file, _progress() as progress:
+                task = progress.add_task("Exporting", total=None)
+                for number, line in enumerate(opened.export()):
+                    file.write(f"{line}\n")
+                    progress.update(task, advance=1, description=f"Exported {number} records")
+            partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)
     fact(f"Exported to {output}.")
 
 
@@ -332,7 +342,12 @@ def share(
             told = folder.unshare(user)
         else:
             told = folder.share(user, level, expires_at=until)
-    as_json(told) if json_ else fact(f"{user} is now {level.value} of {casefile}.")
+    if json_:
+        as_json(told)
+    elif level is PermissionLevel.NONE:
+        fact(f"{user} may no longer use {casefile}.")
+    else:
+        fact(f"{user} is now {level.value} of {casefile}.")
 
 
 @app.command()
@@ -340,7 +355,7 @@ def file(casefile: CasefileId, session: SessionId, json_: Json = False) -> None:
     """File a session in a casefile."""
     with _client() as client:
         told = client.casefile(casefile).add(session)
-    as_json(told) if json_ else fact(f"Filed; {casefile} holds {told.total_sessions} sessions.")
+    as_json(told) if json_ else fact(f"Filed; sessions in {casefile}: {told.total_sessions}.")
 
 
 @imports.command("openai-sqlite")

@@ -63,6 +63,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     out.print(shown, soft_wrap=False)
 
 
+def time(told: str) -> str:
+    """A time as people read it, to the second."""
+    return f"{told[:10]} {told[11:19]}"
+
+
 def entry(told: ChatMessage | ToolRequest | Withdrawal) -> None:
     """Print one entry of a timeline."""
     if isinstance(told, Withdrawal):
@@ -106,8 +111,8 @@ def _execution(request: ToolRequest) -> Text:
     return line
 
 
-def _beginning(record: int, time: str) -> Text:
-    return Text(f"{record:>5}  {time[:10]} {time[11:19]}  ", style="dim").append("", style="")
+def _beginning(record: int, at: str) -> Text:
+    return Text(f"{record:>5}  {time(at)}  ", style="dim").append("", style="")
 
 
 def _attached(name: str | None, size: int) -> str:
