@@ -199,7 +199,7 @@ def test_followers_come_to_have_what_stands(
         standing: list[ChatMessage] = []
         following = talk.follow()
         chance = Random(7)
-        for number in range(60):
+        for number in range(40):
             match chance.choice(["say", "say", "say", "many", "rewind", "keep", "replace"]):
                 case "say":
                     talk.say(str(number))

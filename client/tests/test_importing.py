@@ -362,8 +362,9 @@ def test_a_file_is_imported_from_the_command_line(
 def test_a_table_is_imported_from_the_command_line(
     ann_runs: Run, table: Any, name: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(variable, "test")
+    root = local_cloud.ROOT_CREDENTIALS
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", root["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", root["SecretAccessKey"])
     odd = ["no message", {"type": "human", "data": {"content": Binary(b"\xff")}}]
     table.put_item(Item={"SessionId": name, "History": [*SAID, *odd]})
     where = ["--endpoint-url", stack.endpoint, "--region", "us-east-1"]
