@@ -343,6 +343,9 @@ def test_a_file_is_imported_from_the_command_line(
     told = {each["name"]: each for each in map(json.loads, again)}
     assert (told[name]["recorded"], told[name]["already"], told[name]["error"]) == (1, 4, None)
     assert len(list(folder.sessions())) == 2
+    shown = ann_runs("show", told[name]["session_id"]).out
+    assert 'calls {"arguments"' in shown
+    assert '"role"' not in shown  # What says something, is not shown as a call, too.
     # Of a conversation whose session is closed the rest is left out, and the others come.
     ann.chat_session(told[name]["session_id"]).close()
     sqlite.add(name, ["later"])
