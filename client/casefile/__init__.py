@@ -39,6 +39,7 @@ from .errors import (
 from .executions import Execution
 from .identifiers import uuid7
 from .retries import Retries
+from .withdrawals import Withdrawal
 
 __all__ = [
     "AlreadyCompleted",
@@ -83,5 +84,6 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Unreachable",
+    "Withdrawal",
     "uuid7",
 ]

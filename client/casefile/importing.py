@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -58,6 +59,9 @@ class Conversation:
     messages: Sequence[Stored]
 
 
+Progress = Callable[[Conversation, int], object]
+
+
 @dataclass(frozen=True)
 class Imported:
     """What became of a conversation: how many messages were recorded now, and before.
@@ -73,17 +77,27 @@ class Imported:
 
 
 def import_conversations(
-    client: Client, conversations: Iterable[Conversation], *, casefile_id: str | None = None
+    client: Client,
+    conversations: Iterable[Conversation],
+    *,
+    casefile_id: str | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Imported]:
     """Record what is not yet recorded of each conversation; tell of each what became of it.
 
-    `casefile_id` files sessions there when they are opened. Raises what hinders all of them.
+    `casefile_id` files sessions there when they are opened. `progress` is told of each message how
+    many of its conversation are there by now. Raises what hinders all conversations.
     """
     for conversation in conversations:
-        yield _import(client, conversation, casefile_id)
+        yield _import(client, conversation, casefile_id, progress)
 
 
-def _import(client: Client, conversation: Conversation, casefile_id: str | None) -> Imported:
+def _import(
+    client: Client,
+    conversation: Conversation,
+    casefile_id: str | None,
+    progress: Progress | None,
+) -> Imported:
     asked, envelope = _kept.opening(conversation.name, casefile_id)
     session_id, already, recorded = None, 0, 0
     try:
@@ -97,6 +111,8 @@ def _import(client: Client, conversation: Conversation, casefile_id: str | None)
         for request_id, stored in missing:
             session.record([stored.message], **Envelope(request_id=request_id, timestamp=timestamp))
             recorded += 1
+            if progress is not None:
+                progress(conversation, already + recorded)
     except HINDRANCES as error:
         return Imported(conversation.name, session_id, recorded, already, error)
     return Imported(conversation.name, session_id, recorded, already)
@@ -155,24 +171,35 @@ def read_langchain_table(
         page = {"ExclusiveStartKey": found["LastEvaluatedKey"]}
 
 
-def _from_langchain(told: dict[str, Any]) -> ChatMessagePayload:
-    kept = {"type": told["type"], **told["data"]}
-    text = _kept.text_in(told["data"].get("content"))
+def _from_langchain(told: Any) -> ChatMessagePayload:
     imported = {"from": "DynamoDBChatMessageHistory"}
-    return _kept.message_of(kept, str(told["type"]), text, "langchain", imported=imported)
+    match told:
+        case {"type": str(kind), "data": {} as data}:
+            kept, text = {"type": kind, **data}, _kept.text_in(data.get("content"))
+            return _kept.message_of(kept, kind, text, "langchain", imported=imported)
+    return _for_people(json.dumps(told, ensure_ascii=False), imported)
+
+
+def _for_people(text: str, imported: dict[str, str]) -> ChatMessagePayload:
+    """What no framework can read, to look at."""
+    return ChatMessagePayload(content=text, message_type="error", metadata={"imported": imported})
 
 
 def _plain(value: Any) -> Any:
-    """What DynamoDB holds as the JSON that it was."""
+    """What DynamoDB holds as the JSON that it was; bytes are told in base64."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, set | frozenset):
+        return sorted(map(_plain, value), key=json.dumps)
+    if isinstance(of_bytes := getattr(value, "value", None), bytes):  # boto3's Binary
+        return b64encode(of_bytes).decode()
     if value is None or isinstance(value, str | bool):
         return value
-    raise TypeError(f"a message holds {type(value).__name__}, which is no JSON")
+    raise TypeError(f"a message holds {type(value).__name__}, which DynamoDB does not")
 
 
 def _digest(value: Any) -> str:
@@ -210,9 +237,7 @@ def _from_openai(text: str, time: str) -> ChatMessagePayload:
     except ValueError:  # The SDK passes it over; here it is kept, for people to look at.
         kept = None
     if not isinstance(kept, dict):
-        return ChatMessagePayload(
-            content=text, message_type="error", metadata={"imported": imported}
-        )
+        return _for_people(text, imported)
     kind = kept.get("type")
     role = "tool" if isinstance(kind, str) and kind.endswith("_output") else kept.get("role")
     said = _kept.text_in(kept.get("content", kept.get("output")))

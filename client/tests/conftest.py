@@ -3,13 +3,16 @@
 The cloud is one that is running, if CASEFILE_TEST_CLOUD says where, or else these tests' own.
 """
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import casefile
+from casefile import cli
 from dev import local_stack
 from dev.local_cloud import LocalCloud, free_port
 from dev.local_stack import Stack
@@ -52,3 +55,37 @@ def ann(stack: Stack, sign_in: SignIn) -> Iterator[casefile.Client]:
 def bob(stack: Stack, sign_in: SignIn) -> Iterator[casefile.Client]:
     with casefile.Client(stack.url, sign_in("bob@client.example")) as client:
         yield client
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("CASEFILE_URL", "CASEFILE_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str, stdin: str = "") -> Ran:
+        monkeypatch.setattr("sys.argv", ["casefile", *arguments])
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return Ran(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def ann_runs(run: Run, stack: Stack, sign_in: SignIn) -> Run:
+    assert run("login", stack.url, "--token", sign_in("ann@client.example")).code == 0
+    return run

@@ -88,8 +88,21 @@ class TestOpenAIAgents:
                 name, ann, session_settings=SessionSettings(limit=2)
             )
             assert await two.get_items() == list(self.items[-2:])
+            two = openai_agents.CasefileSession(name, ann, session_settings={"limit": 2})
+            assert two.session_settings == SessionSettings(limit=2)
+            assert await two.get_items() == list(self.items[-2:])
 
         asyncio.run(steps())
+
+    def test_what_it_cannot_keep_is_refused(self, ann: casefile.Client, name: str) -> None:
+        settings: Any = {"limitt": 2}
+        with pytest.raises(TypeError, match="limitt"):
+            openai_agents.CasefileSession(name, ann, session_settings=settings)
+        session = openai_agents.CasefileSession(name, ann)
+        items: list[Any] = [{"role": "user", "content": "Hello"}, {"role": "user", "x": object()}]
+        with pytest.raises(casefile.BadRequest, match="no JSON"):
+            asyncio.run(session.add_items(items))
+        assert asyncio.run(session.get_items()) == []
 
     def test_what_is_popped_is_gone_here_and_in_the_log(
         self, ann: casefile.Client, name: str

@@ -1,53 +1,15 @@
 """The command line against the deployed template: what it prints, and its exit codes."""
 
-import io
 import json
 import stat
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import casefile
-from casefile import cli
 from dev.local_stack import Stack
 
-from .conftest import SignIn
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("COLUMNS", "200")
-    for name in ("CASEFILE_URL", "CASEFILE_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: str, stdin: str = "") -> Ran:
-        monkeypatch.setattr("sys.argv", ["casefile", *arguments])
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        code = ended.value.code
-        return Ran(code if isinstance(code, int) else 0, printed.out, printed.err)
-
-    return run
-
-
-@pytest.fixture
-def ann_runs(run: Run, stack: Stack, sign_in: SignIn) -> Run:
-    assert run("login", stack.url, "--token", sign_in("ann@client.example")).code == 0
-    return run
+from .conftest import Run
 
 
 def test_a_session_from_login_to_verifying_its_export(
@@ -75,6 +37,9 @@ def test_a_session_from_login_to_verifying_its_export(
     assert "Lisbon" in ann_runs("list", "casefiles").out
     assert ann_runs("share", folder, "bob@client.example", "--level", "editor").code == 0
     assert ann.casefile(folder).check("bob@client.example").can_write
+    taken = ann_runs("share", folder, "bob@client.example", "--level", "none")
+    assert taken.out == f"bob@client.example may no longer use {folder}.\n"
+    assert not ann.casefile(folder).check("bob@client.example").can_read
 
     export = tmp_path / "talk.jsonl"
     assert ann_runs("export", session, "-o", str(export)).code == 0
@@ -99,6 +64,32 @@ def test_tool_executions_are_recorded_and_shown(ann_runs: Run) -> None:
     for text in ('{"q": "BER-LIS"}', '{"hits": 3}', "sold out", "12 ms", "failed"):
         assert text in shown
     assert session in ann_runs("list").out
+    broken = ann_runs("record", session, stdin=json.dumps(said[0]) + "\nno JSON\n")
+    assert broken.code == 2
+    assert broken.err.startswith("What came before was recorded: 1.\n")
+
+
+def test_an_export_that_breaks_off_leaves_nothing(ann_runs: Run, tmp_path: Path) -> None:
+    assert ann_runs("export", "ts_251013_nosuch", "-o", str(tmp_path / "x.jsonl")).code == 4
+    assert not list(tmp_path.glob("x.jsonl*"))
+
+
+def test_what_is_taken_back_is_shown(ann_runs: Run, ann: casefile.Client) -> None:
+    talk = ann.chat_sessions.create()
+    one, _ = talk.say("one"), talk.say("two")
+    talk.rewind(1)
+    talk.replace(one, {"content": "ONE", "message_type": "user"})
+    talk.close()
+    everything = ann_runs("show", talk.session_id).out
+    assert "ONE" in everything
+    assert "in the place of message 1" in everything
+    assert "two" not in everything
+    followed = ann_runs("follow", talk.session_id, "--after", "2").out.splitlines()
+    assert followed[0].strip() == "taken back: the first message stands"
+    assert "ONE" in followed[1]
+    first, second = ann_runs("follow", talk.session_id, "--after", "2", "--json").out.splitlines()
+    assert json.loads(first) == {"keep": 1}
+    assert json.loads(second)["replaces"] == one.message_id
 
 
 @pytest.mark.parametrize(

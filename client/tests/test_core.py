@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import casefile
 from casefile.operations import OPERATIONS
 from dev.local_stack import Stack
+from pydantic_models.canonical import ChatMessage
 
 from .conftest import ROOT, SignIn
 
@@ -130,7 +133,7 @@ def test_whoever_follows_is_given_what_comes_until_the_end(stack: Stack, sign_in
                 await tool.close()
 
             writing = asyncio.create_task(write())
-            said = [message.content async for message in chat.follow()]
+            said = [m.content async for m in chat.follow() if isinstance(m, ChatMessage)]
             done = [(each.tool_name, each.status.value) async for each in tool.follow()]
             await writing
             return said, done
@@ -138,6 +141,89 @@ def test_whoever_follows_is_given_what_comes_until_the_end(stack: Stack, sign_in
     said, done = asyncio.run(follow())
     assert said == ["one", "two"]
     assert done[-1] == ("slow", "completed")
+
+
+Told = ChatMessage | casefile.Withdrawal
+
+
+def apply(told: Told, standing: list[ChatMessage]) -> None:
+    """Do to the messages that stood what `follow` tells, as its documentation says."""
+    if isinstance(told, casefile.Withdrawal):
+        del standing[told.keep :]
+    else:
+        standing[told.index : told.index + 1] = [told]
+
+
+def test_whoever_follows_is_told_what_is_taken_back(ann: casefile.Client) -> None:
+    talk = ann.chat_sessions.create()
+    one, *_ = (talk.say(text) for text in ("one", "two", "three"))
+    following = talk.follow()
+    for _ in range(3):
+        next(following)
+    talk.rewind(2)
+    assert next(following) == casefile.Withdrawal(keep=1)
+    talk.replace(one, {"content": "ONE", "message_type": "user"})
+    replaced = next(following)
+    assert isinstance(replaced, ChatMessage)
+    assert (replaced.content, replaced.index, replaced.replaces) == ("ONE", 0, one.message_id)
+    # What comes and goes while nobody looks, is nobody told of.
+    talk.say("gone")
+    talk.rewind(1)
+    talk.rewind(keep=7)
+    talk.say("two again")
+    said = next(following)
+    assert isinstance(said, ChatMessage)
+    assert (said.content, said.index) == ("two again", 1)
+    # One who begins later is told of what stood before, whatever they have.
+    later = talk.follow(after=3)
+    assert next(later) == casefile.Withdrawal(keep=1)
+    talk.rewind(keep=0)
+    talk.close()
+    assert list(following) == [casefile.Withdrawal(keep=0)]
+
+
+def test_followers_come_to_have_what_stands(
+    ann: casefile.Client, stack: Stack, sign_in: SignIn
+) -> None:
+    talk = ann.chat_sessions.create()
+
+    async def follow() -> list[ChatMessage]:
+        standing: list[ChatMessage] = []
+        async with casefile.AsyncClient(stack.url, sign_in("ann@client.example")) as client:
+            async for told in client.chat_session(talk.session_id).follow():
+                apply(told, standing)
+        return standing
+
+    with ThreadPoolExecutor() as pool:
+        async_follower = pool.submit(asyncio.run, follow())
+        standing: list[ChatMessage] = []
+        following = talk.follow()
+        chance = Random(7)
+        for number in range(40):
+            match chance.choice(["say", "say", "say", "many", "rewind", "keep", "replace"]):
+                case "say":
+                    talk.say(str(number))
+                case "many":
+                    said = [{"content": f"{number} {n}", "message_type": "user"} for n in range(3)]
+                    talk.record(said)
+                case "rewind":
+                    talk.rewind(chance.randint(1, 4))
+                case "keep":
+                    talk.rewind(keep=chance.randint(0, 20))
+                case "replace":
+                    stands = list(talk.messages())
+                    if stands:
+                        by = {"content": f"{number}!", "message_type": "user"}
+                        talk.replace(chance.choice(stands), by)
+            if chance.random() < 0.3 and len(list(talk.messages())) > len(standing):
+                apply(next(following), standing)
+        talk.close()
+        for told in following:
+            apply(told, standing)
+        left = list(talk.messages())
+        assert standing == left
+        assert async_follower.result() == left
+        assert len(left) > 1
 
 
 def test_a_token_is_asked_for_again_when_it_is_refused(stack: Stack, sign_in: SignIn) -> None:

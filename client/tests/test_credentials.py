@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -83,10 +84,11 @@ def test_a_token_that_ended_is_renewed_and_one_that_is_good_is_kept(
 
 def test_a_machine_gets_its_token_by_its_secret(stack: Stack) -> None:
     cognito, pool = stack.client("cognito-idp"), stack.outputs["UserPoolId"]
+    server = f"casefile-{uuid4()}"
     cognito.create_resource_server(
         UserPoolId=pool,
-        Identifier="casefile",
-        Name="casefile",
+        Identifier=server,
+        Name=server,
         Scopes=[{"ScopeName": "record", "ScopeDescription": "Record"}],
     )
     machine = cognito.create_user_pool_client(
@@ -94,11 +96,11 @@ def test_a_machine_gets_its_token_by_its_secret(stack: Stack) -> None:
         ClientName="agent",
         GenerateSecret=True,
         AllowedOAuthFlows=["client_credentials"],
-        AllowedOAuthScopes=["casefile/record"],
+        AllowedOAuthScopes=[f"{server}/record"],
         AllowedOAuthFlowsUserPoolClient=True,
     )["UserPoolClient"]
     url, names = f"{stack.endpoint}/oauth2/token", (machine["ClientId"], machine["ClientSecret"])
-    asks = casefile.CognitoMachine(url, *names, scope="casefile/record")
+    asks = casefile.CognitoMachine(url, *names, scope=f"{server}/record")
     with casefile.Client(stack.url, auth=asks) as client:
         session = client.chat_sessions.create()
         assert session.read().user_id == machine["ClientId"].lower()

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import boto3
 import pytest
+from boto3.dynamodb.types import Binary
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,8 @@ from casefile.importing import (
 from dev import local_cloud
 from dev.local_stack import Stack
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload
+
+from .conftest import Run
 
 LAYOUT = """
 CREATE TABLE "agent_sessions" (
@@ -285,7 +288,7 @@ SAID: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def table(stack: Stack) -> Any:
     root = local_cloud.ROOT_CREDENTIALS
     dynamodb = boto3.resource(
@@ -296,7 +299,7 @@ def table(stack: Stack) -> Any:
         aws_secret_access_key=root["SecretAccessKey"],
     )
     made = dynamodb.create_table(
-        TableName="History",
+        TableName=f"History-{uuid4()}",
         KeySchema=[{"AttributeName": "SessionId", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "SessionId", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
@@ -323,6 +326,62 @@ def test_what_a_langchain_table_holds_comes_in_order_and_once(
     (grown,) = run(ann, read_langchain_table(table))
     assert (grown.session_id, grown.recorded, grown.already) == (told.session_id, 1, 2)
     assert [each.content for each in messages(ann, told)] == ["Where to?", "", "sunny", "Where to?"]
+
+
+def test_a_file_is_imported_from_the_command_line(
+    ann_runs: Run, sqlite: Sqlite, tmp_path: Path, ann: casefile.Client, name: str
+) -> None:
+    command = ["import", "openai-sqlite", str(sqlite.file)]
+    folder = ann.casefiles.create("Moved")
+    sqlite.add(name, ITEMS)
+    sqlite.add(f"{name}!", ["gone"])
+    first = ann_runs(*command, "--casefile", folder.casefile_id)
+    assert f"{name}: 4 recorded, 0 already there\n" in first.out
+    assert (first.code, first.out.splitlines()[-1]) == (0, "Imported 5 messages.")
+    sqlite.add(name, ["late"])
+    again = ann_runs(*command, "--casefile", folder.casefile_id, "--json").out.splitlines()
+    told = {each["name"]: each for each in map(json.loads, again)}
+    assert (told[name]["recorded"], told[name]["already"], told[name]["error"]) == (1, 4, None)
+    assert len(list(folder.sessions())) == 2
+    shown = ann_runs("show", told[name]["session_id"]).out
+    assert 'calls {"arguments"' in shown
+    assert '"role"' not in shown  # What says something, is not shown as a call, too.
+    # Of a conversation whose session is closed the rest is left out, and the others come.
+    ann.chat_session(told[name]["session_id"]).close()
+    sqlite.add(name, ["later"])
+    sqlite.add(f"{name}!", ["more"])
+    partly = ann_runs(*command, "--casefile", folder.casefile_id)
+    assert partly.code == 1
+    assert "closed" in partly.err
+    assert f"{name}!: 1 recorded, 1 already there" in partly.out
+
+    other = tmp_path / "other.db"
+    sqlite3.connect(other).close()
+    refused = ann_runs("import", "openai-sqlite", str(other))
+    assert (refused.code, "no such table: agent_sessions" in refused.err) == (2, True)
+    assert ann_runs("import", "openai-sqlite", str(tmp_path / "none.db")).code == 2
+
+
+def test_a_table_is_imported_from_the_command_line(
+    ann_runs: Run, table: Any, name: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = local_cloud.ROOT_CREDENTIALS
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", root["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", root["SecretAccessKey"])
+    odd = ["no message", {"type": "human", "data": {"content": Binary(b"\xff")}}]
+    table.put_item(Item={"SessionId": name, "History": [*SAID, *odd]})
+    where = ["--endpoint-url", stack.endpoint, "--region", "us-east-1"]
+    command = ["import", "langchain-dynamodb", table.name, *where]
+    first = ann_runs(*command)
+    assert (first.code, first.out.splitlines()[-1]) == (0, "Imported 5 messages.")
+    session = first.out.split()[0]
+    last, binary = map(json.loads, ann_runs("show", session, "--json").out.splitlines()[-2:])
+    assert (last["message_type"], last["content"]) == ("error", '"no message"')
+    assert binary["content"] == "/w=="
+    assert ann_runs(*command).out.endswith("Imported 0 messages.\n")
+    command[2] = "nothing-there"
+    refused = ann_runs(*command)
+    assert (refused.code, "nothing-there" in refused.err) == (2, True)
 
 
 def conversation(said: Sequence[str]) -> Conversation:

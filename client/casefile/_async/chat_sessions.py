@@ -17,6 +17,7 @@ from pydantic_models.operations import (
 from pydantic_models.views import ChatSessionSummary
 
 from .. import contents, operations
+from ..withdrawals import Withdrawal
 from .connection import AsyncConnection, Order
 
 if TYPE_CHECKING:
@@ -196,9 +197,16 @@ class AsyncChatSession:
             limit=limit,
         )
 
-    async def follow(self, *, after: int = 0) -> AsyncIterator[ChatMessage]:
-        """Messages as they are recorded, until the session is closed."""
+    async def follow(self, *, after: int = 0) -> AsyncIterator[ChatMessage | Withdrawal]:
+        """Messages as they are recorded, and what is taken back, until the session is closed.
+
+        A message that `replaces` another takes its place, which is its `index`. So
+        `messages[message.index : message.index + 1] = [message]` is right for each message, and
+        `del messages[withdrawal.keep :]` for each withdrawal. To go on later, give `after` the
+        `record` of the last message that replaced none.
+        """
         whole: dict[int, bytes] = {}
+        end: int | None = 0 if after == 0 else None  # Of the messages that were told and stand.
         is_open = True
         while is_open:
             asked = self._fields({"after": after, "wait": FOLLOW_SECONDS})
@@ -208,7 +216,13 @@ class AsyncChatSession:
                 is_open = (await self.read()).active
                 asked["wait"] = 0
                 page = (await self._connection.call(operations.LIST_CHAT_MESSAGES, asked)).payload
+            if page.keep is not None and (end is None or page.keep < end):
+                end = page.keep
+                yield Withdrawal(keep=end)
+            for message in page.replaced:
+                yield await self._whole(message, whole)
             for message in page.messages:
+                end = message.index + 1
                 yield await self._whole(message, whole)
             is_open = is_open or page.has_more
             after = page.next_after or after

@@ -14,8 +14,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
+from pydantic import ValidationError
+
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
+from .. import errors
 from ..operations import Envelope
 
 T = TypeVar("T")
@@ -48,17 +51,20 @@ def opening(name: str, casefile_id: str | None) -> tuple[dict[str, Any], Envelop
 def message_of(
     kept: dict[str, Any], role: str, text: str, of_format: str, **more: Any
 ) -> ChatMessagePayload:
-    """A thing as a message; `text` is what it says."""
+    """A thing as a message; `text` is what it says. Raises BadRequest for what is no JSON."""
     metadata = {"format": of_format, **more}
     if text and kept.get("content") == text:
         kept = {name: value for name, value in kept.items() if name != "content"}
         metadata["content"] = "apart"
-    return ChatMessagePayload(
-        content=text,
-        message_type=_TYPES.get(role, MessageType.ASSISTANT),
-        tool_calls=[kept],
-        metadata=metadata,
-    )
+    try:
+        return ChatMessagePayload(
+            content=text,
+            message_type=_TYPES.get(role, MessageType.ASSISTANT),
+            tool_calls=[kept],
+            metadata=metadata,
+        )
+    except ValidationError as error:
+        raise errors.invalid(error) from None
 
 
 def kept_in(message: ChatMessage, of_format: str) -> dict[str, Any] | None:

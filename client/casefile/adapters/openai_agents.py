@@ -38,10 +38,12 @@ class CasefileSession(SessionABC):
         client: Client,
         *,
         casefile_id: str | None = None,
-        session_settings: SessionSettings | None = None,
+        session_settings: SessionSettings | dict[str, Any] | None = None,
     ) -> None:
         self.session_id = session_id
-        self.session_settings = session_settings or SessionSettings()
+        if not isinstance(session_settings, SessionSettings):
+            session_settings = SessionSettings().resolve(session_settings)
+        self.session_settings = session_settings
         self._client = client
         self._casefile_id = casefile_id
         self._chat: ChatSession | None = None

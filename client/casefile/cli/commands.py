@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress
 
 from pydantic_models.base import kind_of
@@ -19,7 +21,7 @@ from pydantic_models.canonical import ChatMessage, PermissionLevel, ToolRequest
 from pydantic_models.export import BrokenExport
 from pydantic_models.export import verify as verify_lines
 
-from .. import errors
+from .. import errors, importing
 from .._sync.chat_sessions import ChatSession
 from .._sync.client import Client
 from .._sync.tool_sessions import ToolSession
@@ -57,9 +59,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+imports = typer.Typer(
+    help="Import conversations of a framework's own store; again, only what is new.",
+    no_args_is_help=True,
+)
+app.add_typer(imports, name="import")
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs, one document a line.")]
 SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="ts_… or cs_…")]
 CasefileId = Annotated[str, typer.Argument(metavar="CASEFILE", help="cf_…")]
+FiledIn = Annotated[str | None, typer.Option("--casefile", help="File the sessions there: cf_…")]
 Limit = Annotated[int, typer.Option(help="How many at most.", min=1)]
 
 
@@ -162,10 +171,14 @@ def record(
     with _client() as client, ExitStack() as opened, _progress() as progress:
         task = progress.add_task("Recording", total=None)
         recorder = _recorder(client, session, opened, buffer)
-        for document in _documents(kind_of(session.lower())):
-            recorder(document)
-            count += 1
-            progress.update(task, description=f"Recorded {count}")
+        try:
+            for document in _documents(kind_of(session.lower())):
+                recorder(document)
+                count += 1
+                progress.update(task, description=f"Recorded {count}")
+        except errors.CasefileError:
+            err.print(f"What came before was recorded: {count}.")
+            raise
     as_json({"recorded": count}) if json_ else fact(f"Recorded {count}.")
 
 
@@ -215,17 +228,20 @@ def list_(
             for each in found:
                 as_json(each)
         elif what is Listed.CASEFILES:
-            rows = [(e.casefile_id, e.title, e.session_count, e.updated_at[:19]) for e in found]
-            printing.table(("casefile", "title", "sessions", "changed"), rows)
+            rows = [
+                (e.casefile_id, e.title, e.session_count, printing.time(e.updated_at))
+                for e in found
+            ]
+            printing.table(("casefile", "title", "sessions", "changed (UTC)"), rows)
         else:
             printing.table(
-                ("session", "title", "records", "last active", ""),
+                ("session", "title", "records", "last active (UTC)", ""),
                 [
                     (
                         each.session_id,
                         each.title,
                         each.request_count if what is Listed.TOOL else each.message_count,
-                        each.updated_at[:19],
+                        printing.time(each.updated_at),
                         "" if each.active else "closed",
                     )
                     for each in found
@@ -266,12 +282,15 @@ def export(
                 sys.stdout.write(f"{line}\n")
             return
         partial = output.with_name(f"{output.name}.part")
-        with partial.open("w", encoding="utf-8") as file, _progress() as progress:
-            task = progress.add_task("Exporting", total=None)
-            for number, line in enumerate(opened.export()):
-                file.write(f"{line}\n")
-                progress.update(task, advance=1, description=f"Exported {number} records")
-        partial.replace(output)
+        try:
+            with partial.open("w", encoding="utf-8") as file, _progress() as progress:
+                task = progress.add_task("Exporting", total=None)
+                for number, line in enumerate(opened.export()):
+                    file.write(f"{line}\n")
+                    progress.update(task, advance=1, description=f"Exported {number} records")
+            partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)
     fact(f"Exported to {output}.")
 
 
@@ -323,7 +342,12 @@ def share(
             told = folder.unshare(user)
         else:
             told = folder.share(user, level, expires_at=until)
-    as_json(told) if json_ else fact(f"{user} is now {level.value} of {casefile}.")
+    if json_:
+        as_json(told)
+    elif level is PermissionLevel.NONE:
+        fact(f"{user} may no longer use {casefile}.")
+    else:
+        fact(f"{user} is now {level.value} of {casefile}.")
 
 
 @app.command()
@@ -331,7 +355,49 @@ def file(casefile: CasefileId, session: SessionId, json_: Json = False) -> None:
     """File a session in a casefile."""
     with _client() as client:
         told = client.casefile(casefile).add(session)
-    as_json(told) if json_ else fact(f"Filed; {casefile} holds {told.total_sessions} sessions.")
+    as_json(told) if json_ else fact(f"Filed; sessions in {casefile}: {told.total_sessions}.")
+
+
+@imports.command("openai-sqlite")
+def import_openai_sqlite(
+    file: Annotated[
+        Path, typer.Argument(help="A file of SQLiteSession.", exists=True, dir_okay=False)
+    ],
+    sessions_table: Annotated[str, typer.Option(help="If it was named so.")] = "agent_sessions",
+    messages_table: Annotated[str, typer.Option(help="If it was named so.")] = "agent_messages",
+    casefile: FiledIn = None,
+    json_: Json = False,
+) -> None:
+    """Import the OpenAI Agents SDK's SQLite sessions."""
+    tables = {"sessions_table": sessions_table, "messages_table": messages_table}
+    try:
+        _import(importing.read_openai_sqlite(file, **tables), casefile, json_)
+    except sqlite3.Error as error:
+        _refuse(f"{file} is no file of SQLiteSession: {error}")
+
+
+@imports.command("langchain-dynamodb")
+def import_langchain_dynamodb(
+    table: Annotated[str, typer.Argument(help="The table's name.")],
+    key: Annotated[str, typer.Option(help="Its primary_key_name.")] = "SessionId",
+    history: Annotated[str, typer.Option(help="Its history_messages_key.")] = "History",
+    region: Annotated[str | None, typer.Option(help="If it isn't your AWS profile's.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="DynamoDB's, if not AWS's.")] = None,
+    casefile: FiledIn = None,
+    json_: Json = False,
+) -> None:
+    """Import LangChain's DynamoDBChatMessageHistory, by your AWS credentials."""
+    try:
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ModuleNotFoundError:
+        _refuse("This needs one more package: pip install 'casefile-client[import]'")
+    try:
+        database = boto3.resource("dynamodb", region_name=region, endpoint_url=endpoint_url)
+        found = importing.read_langchain_table(database.Table(table), key=key, history=history)
+        _import(found, casefile, json_)
+    except (BotoCoreError, ClientError) as error:
+        _refuse(f"The table {table} can't be read: {error}")
 
 
 @app.command()
@@ -363,6 +429,37 @@ def send(
         raise typer.Exit(1)
     if not json_:
         fact("All is sent.")
+
+
+def _import(
+    conversations: Iterator[importing.Conversation], casefile: str | None, json_: bool
+) -> None:
+    """Import conversations, and tell what became of each; exit with 1 if any is not whole."""
+    failed = recorded = 0
+    with _client() as client, _progress() as progress:
+        task = progress.add_task("Importing", total=None)
+
+        def show(conversation: importing.Conversation, done: int) -> None:
+            name, count = printing.harmless(conversation.name), len(conversation.messages)
+            progress.update(task, description=escape(name), completed=done, total=count)
+
+        for told in importing.import_conversations(
+            client, conversations, casefile_id=casefile, progress=show
+        ):
+            failed += told.error is not None
+            recorded += told.recorded
+            error = None if told.error is None else str(told.error)
+            if json_:
+                as_json({**vars(told), "error": error})
+                continue
+            counts = f"{told.recorded} recorded, {told.already} already there"
+            fact(f"{told.session_id or '-'}  {told.name}: {counts}")
+            if error is not None:
+                err.print(printing.harmless(error), style="red", markup=False)
+    if failed:
+        raise typer.Exit(1)
+    if not json_:
+        fact(f"Imported {recorded} messages.")
 
 
 def _client() -> Client:

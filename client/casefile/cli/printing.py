@@ -18,6 +18,8 @@ from rich.text import Text
 
 from pydantic_models.canonical import ChatMessage, ToolRequest
 
+from ..withdrawals import Withdrawal
+
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -61,9 +63,19 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     out.print(shown, soft_wrap=False)
 
 
-def entry(told: ChatMessage | ToolRequest) -> None:
+def time(told: str) -> str:
+    """A time as people read it, to the second."""
+    return f"{told[:10]} {told[11:19]}"
+
+
+def entry(told: ChatMessage | ToolRequest | Withdrawal) -> None:
     """Print one entry of a timeline."""
-    out.print(_message(told) if isinstance(told, ChatMessage) else _execution(told))
+    if isinstance(told, Withdrawal):
+        stand = {0: "no message stands", 1: "the first message stands"}
+        what = stand.get(told.keep, f"the first {told.keep} messages stand")
+        out.print(Text(f"{'':28}taken back: {what}", style="yellow"))
+    else:
+        out.print(_message(told) if isinstance(told, ChatMessage) else _execution(told))
 
 
 def _message(message: ChatMessage) -> Text:
@@ -71,7 +83,11 @@ def _message(message: ChatMessage) -> Text:
     line = _beginning(message.record, message.timestamp)
     line.append(f"{who:9} ", style=_SPEAKERS[who])
     line.append(_shortened(message.content))
-    for call in message.tool_calls:
+    if message.replaces is not None:
+        line.append(f"\n{'':34}in the place of message {message.index + 1}", style="yellow")
+    # What an adapter keeps there is said already, if anything is.
+    is_kept = "format" in message.metadata and message.content
+    for call in () if is_kept else message.tool_calls:
         line.append(f"\n{'':34}calls {_shortened(json.dumps(call))}", style="blue")
     for attachment in message.attachments:
         line.append(f"\n{'':34}with {_attached(attachment.name, attachment.size)}", style="dim")
@@ -95,8 +111,8 @@ def _execution(request: ToolRequest) -> Text:
     return line
 
 
-def _beginning(record: int, time: str) -> Text:
-    return Text(f"{record:>5}  {time[:10]} {time[11:19]}  ", style="dim").append("", style="")
+def _beginning(record: int, at: str) -> Text:
+    return Text(f"{record:>5}  {time(at)}  ", style="dim").append("", style="")
 
 
 def _attached(name: str | None, size: int) -> str:
