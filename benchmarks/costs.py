@@ -314,8 +314,8 @@ def stored_bytes() -> tuple[float, float]:
         asked = ChatRequest.model_validate(
             {"user_id": USER, "payload": {"session_id": session, "message": content}}
         )
-        packed = records.pack(session, transcript.chat_entry(asked).content)
-        ours.append(records.bytes_beside(session) + len(packed["content"]))
+        (stored,) = records.pack(session, transcript.chat_entry(asked).content).values()
+        ours.append(records.bytes_beside(session) + len(stored))
         raw.append(len(messages.as_json(session, request, "2026-01-01T00:00:00Z", content)) + 100)
     return round(fmean(ours), -1), round(fmean(raw), -1)  # zlib differs from version to version
 
