@@ -1,4 +1,4 @@
-"""Put an end to deletions, of sessions a quarter of an hour after they began, and of users."""
+"""Put an end to deletions: of casefiles and sessions a quarter of an hour later, and of users."""
 
 from casefile import erasure
 from casefile.schedule import scheduled

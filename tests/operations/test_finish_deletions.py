@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from casefile import contents, deletion, dynamodb, erasure, records
-from casefile.errors import Unavailable
+from casefile.errors import NotFound, Unavailable
 from pydantic_models.base.times import now
 from tests.conftest import BUCKET, Context, Invoke, account, load, objects, stored
 
@@ -52,6 +52,40 @@ def test_a_deletion_that_was_interrupted_is_finished(
     assert "ecret" not in str(stored())
     assert all(item["kind"] == {"S": "dead"} for item in stored() if item["sk"]["S"].isdigit())
     assert run()["sessions"]["seen"] == 0
+
+
+@pytest.mark.parametrize("with_sessions", [False, True])
+def test_a_casefile_that_is_half_deleted_goes_as_it_was_asked_for(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, with_sessions: bool
+) -> None:
+    casefile_id = invoke("create_casefile", {"title": "Secret"})["payload"]["casefile_id"]
+    session_id = invoke("create_session", {"casefile_id": casefile_id})["payload"]["session_id"]
+    asked = {"casefile_id": casefile_id, "confirm": True, "delete_sessions": with_sessions}
+
+    def interrupt(*_: Any, **__: Any) -> Any:
+        raise Unavailable("the function was stopped")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, "_let_go", interrupt)
+        with pytest.raises(Unavailable):
+            invoke("delete_casefile", asked)
+        assert run(after=timedelta(minutes=14))["casefiles"]["seen"] == 0
+        assert run()["casefiles"] == {**DONE, "done": 0, "failed": 1}
+    assert run()["casefiles"] == DONE
+    (head,) = [
+        item
+        for item in stored()
+        if item["pk"]["S"] == f"CASEFILE#{casefile_id}" and item["sk"]["S"] == "HEAD"
+    ]
+    assert "deleted_at" in head
+    if with_sessions:
+        with pytest.raises(NotFound):
+            invoke("get_session", {"session_id": session_id})
+    else:
+        read = invoke("get_session", {"session_id": session_id})["payload"]
+        assert read["casefile_id"] is None
+    assert run()["casefiles"]["seen"] == 0
+    assert invoke("delete_casefile", asked)["payload"]["title"] == "Secret"
 
 
 def test_what_somebody_left_who_was_at_work_then_goes_when_he_must_be_done(

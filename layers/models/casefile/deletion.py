@@ -15,7 +15,8 @@ and a digest by which only the owner can repeat it, and nothing of what the sess
 
 A casefile is marked first, so nothing more is filed in it, and nobody comes through it any more;
 then its sessions are taken out or deleted, until its count is none; then its grants go, and its
-head becomes a tombstone. Its title stays for a time beside it, for the answer to a repetition.
+head becomes a tombstone. Interrupted, it goes on by the clock, too. Its title stays for a time
+beside it, for the answer to a repetition.
 
     pk CASEFILE#<casefile_id>   sk TITLE
 """
@@ -138,7 +139,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
     when there is more to delete than there is time.
     """
     owner = sha256(f"{casefile_id}\n{user_id}".encode()).digest()
-    head = _marked(casefile_id, user_id, owner)
+    head = _marked(casefile_id, user_id, owner, with_sessions=with_sessions)
     if "session_in_hand" in head:
         delete(head["session_in_hand"], user_id)
     if "deleted_at" not in head:
@@ -177,6 +178,18 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
     return DeletedCasefile(kept.get("title", ""), head["deleted_at"])
 
 
+def finish_casefile(casefile_id: str) -> bool:
+    """Go on with deleting a casefile, as it was asked for first.
+
+    Raises NotFound if that is not under way, and Unavailable, as `delete_casefile` does.
+    """
+    head = dynamodb.get(casefiles.key(casefile_id)) or {}
+    if "with_sessions" not in head:
+        raise access.missing_casefile(casefile_id)
+    delete_casefile(casefile_id, head["user_id"], with_sessions=head["with_sessions"])
+    return True
+
+
 def forget_title(casefile_id: str) -> None:
     """Forget what a deleted casefile was called."""
     dynamodb.delete_many([_title_key(casefile_id)])
@@ -186,7 +199,7 @@ def _title_key(casefile_id: str) -> Item:
     return {"pk": casefiles.partition(casefile_id), "sk": TITLE_SLOT}
 
 
-def _marked(casefile_id: str, user_id: str, owner: bytes) -> Item:
+def _marked(casefile_id: str, user_id: str, owner: bytes, *, with_sessions: bool) -> Item:
     """The head of a casefile that is being deleted by its owner, or its tombstone."""
     for _ in attempts(f"Casefile {casefile_id}"):
         head = dynamodb.get(casefiles.key(casefile_id))
@@ -196,17 +209,22 @@ def _marked(casefile_id: str, user_id: str, owner: bytes) -> Item:
             return head
         if casefiles.find(casefile_id, user_id).hold is not None:
             raise LegalHold(casefile_id)
+        at = to_milliseconds(now())
+        setting, values = dynamodb.setting(
+            {
+                "deleting_at": at,
+                "with_sessions": with_sessions,
+                "owner_list": lists.name(DELETING, user_id),
+                **lists.at_stage("deleting", at, casefile_id),
+            }
+        )
         with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
             return dynamodb.update(
                 casefiles.key(casefile_id),
-                "SET deleting_at = :now, owner_list = :deleting REMOVE news",
+                f"{setting} REMOVE news",
                 condition="user_id = :user AND attribute_not_exists(deleting_at)"
                 " AND attribute_not_exists(held_at)",
-                values={
-                    ":now": to_milliseconds(now()),
-                    ":user": user_id,
-                    ":deleting": lists.name(DELETING, user_id),
-                },
+                values=values | {":user": user_id},
             )
     raise AssertionError("attempts() ends by raising")
 

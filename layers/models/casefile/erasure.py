@@ -55,8 +55,9 @@ class Thing(NamedTuple):
 
 @dataclass
 class Finished:
-    """What a run did: sessions whose deletion it ended, and users whom it erased."""
+    """What a run did: casefiles and sessions whose deletion it ended, users whom it erased."""
 
+    casefiles: Round
     sessions: Round
     users: Round
 
@@ -92,6 +93,7 @@ def finish_deletions() -> Finished:
     """Do the rest of deletions, when nothing can come after it; go on with erasures under way."""
     settled = to_milliseconds(now() - deletion.LONGEST_RUN)
     return Finished(
+        go_round("deleting", settled, deletion.finish_casefile),
         go_round("deleted", settled, deletion.finish),
         go_round("erasing", to_milliseconds(now()) + 1, go_on),
     )

@@ -48,8 +48,11 @@ STAGE_SHARDS = 10
 STAGE_AT_ONCE = 100
 """Sessions of a stage read at once: as many as one BatchGetItem takes."""
 
-Stage = Literal["open", "closed", "archived", "deleted", "erasing"]
-"""What a session has come to, until there is nothing more to be done about it; or a user."""
+Stage = Literal["open", "closed", "archived", "deleted", "deleting", "erasing"]
+"""What a session has come to, until there is nothing more to be done about it.
+
+A casefile is `deleting`, and a user `erasing`, until they are gone.
+"""
 
 _ABOVE_ALL, _BELOW_ALL = "~", " "
 """Places that nothing stands at: they are digits first."""
