@@ -188,10 +188,8 @@ bytes of log. Change them there, and make the page again.
     }
 
 Sessions of one message every ten seconds keep their lists current for {_dollars(lists_seldom)} a
-million messages instead of {
-        _dollars(lists_often)
-    }: the same refresh, for two messages instead of two
-hundred. That is more than the record itself; `RefreshSeconds=300` divides it by up to fifteen.
+million messages instead of {_dollars(lists_often)}: the same refresh, for three messages instead of
+three hundred. That is more than the record itself; `RefreshSeconds=300` divides it by up to ten.
 
 ## A million messages in what people use today
 
@@ -236,7 +234,7 @@ template has them.
         )
     }
 
-- **`RefreshSeconds`**: up to 300. Lists then lag by five minutes, and cost up to fifteen times less.
+- **`RefreshSeconds`**: up to 300. Lists then lag by five minutes, and cost up to ten times less.
 - **`Tracing=Disabled`** saves {
         _dollars(traces)
     } a million; **`LogRetentionDays`** what logs cost at

@@ -48,7 +48,7 @@ like everything else.
 - A write unit is 1 KB written. An append of LangChain's, LangGraph's or a snapshot writes the whole
   conversation, so its price grows with it until DynamoDB's item is full (400 KB): "ends at".
 - Casefile's own appends leave lists alone; following the stream costs 4 write units for each session
-  and refresh (20 s by default): [what it costs](cost.md).
+  and refresh (30 s by default): [what it costs](cost.md).
 - *A new instance* is a process that has just started: to Casefile one query more; to Strands'
   repository the whole session.
 - The engine serialises transactions and never throttles; partitions, hot keys and concurrency at a

@@ -43,7 +43,7 @@ API_REQUESTS = 10_000
 LARGEST_BATCH_BYTES = 6 * 1024 * 1024
 
 # The template's settings.
-REFRESH_SECONDS = 20.0
+REFRESH_SECONDS = 30.0
 BATCH = 1_000
 LANES = 10
 """Batches of a shard that are followed at once (ParallelizationFactor)."""

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from casefile import reading
 from casefile.errors import BadRequest, NotFound
 from tests.conftest import Context, Invoke, load
+from tests.replicas import lagging
 
 
 @pytest.fixture
@@ -208,3 +212,127 @@ class TestFollowing:
     ) -> None:
         with pytest.raises(BadRequest, match="wait"):
             self.follow(invoke, live, **odd)
+
+
+class TestReplicasThatLag:
+    """A page costs half, and may miss the newest; never what is below, or what it is asked for."""
+
+    TOP = 12
+    among_examples = settings(
+        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    newest = st.integers(0, 4).map(lambda count: frozenset(range(13 - count, 13)))
+    others = st.frozensets(st.sampled_from([*range(1, TOP), "HEAD"]), max_size=4)
+    missed = st.builds(frozenset.union, newest, others)
+
+    @staticmethod
+    def missing(missed: frozenset[int | str]) -> Callable[[str], bool]:
+        return lambda sk: (int(sk) if sk.isdigit() else sk) in missed
+
+    @pytest.fixture
+    def plain(self, invoke: Invoke, session_id: str) -> str:
+        write(invoke, session_id, self.TOP)
+        return session_id
+
+    @pytest.fixture
+    def rewound(self, invoke: Invoke, session_id: str) -> str:
+        """Of its twelve records, two withdrew messages and one replaced one."""
+        write(invoke, session_id, 4)
+        invoke("rewind_chat_session", {"session_id": session_id, "count": 2})
+        write(invoke, session_id, 3, first=6)
+        message = read(invoke, session_id)["messages"][1]
+        invoke(
+            "rewind_chat_session",
+            {
+                "session_id": session_id,
+                "replaces": {name: message[name] for name in ("record", "message_id")},
+                "message": {"content": "9", "message_type": "user"},
+            },
+        )
+        invoke("rewind_chat_session", {"session_id": session_id, "keep": 4})
+        write(invoke, session_id, 2, first=11)
+        return session_id
+
+    @among_examples
+    @given(
+        missed=missed,
+        order=st.sampled_from(["oldest", "newest"]),
+        limit=st.integers(1, TOP + 1),
+        after=st.integers(0, TOP),
+        before=st.none() | st.integers(1, TOP + 1),
+        at_least=st.sampled_from([0, 5, *range(TOP - 2, TOP + 2)]),
+    )
+    def test_a_page_is_a_run_that_reaches_what_it_is_asked_for(
+        self, invoke: Invoke, plain: str, missed: frozenset[int | str], **asked: Any
+    ) -> None:
+        asked = {name: value for name, value in asked.items() if value is not None}
+        there = range(asked["after"] + 1, min(asked.get("before", 99), self.TOP + 1))
+        with lagging(self.missing(missed)):
+            page = read(invoke, plain, **asked)
+        found = [int(content) for content in contents(page)]
+        wanted = min(asked["at_least"], there[-1]) if there else 0
+        top = max(found, default=asked["after"])
+        if asked["order"] == "oldest":
+            assert found == list(there[: len(found)])
+            assert top >= wanted or page["has_more"]
+        else:
+            assert found == list(range(top, top - len(found), -1))
+            assert top >= wanted
+            assert page["has_more"] or not found or found[-1] == there[0]
+        if page["has_more"]:
+            assert 0 < len(found) < len(there)
+        if asked["at_least"] >= self.TOP:
+            assert len(found) == min(asked["limit"], len(there))
+
+    @among_examples
+    @given(pages=st.lists(st.tuples(missed, st.integers(1, 4)), max_size=20))
+    def test_who_goes_on_from_page_to_page_comes_to_what_stands(
+        self, invoke: Invoke, rewound: str, pages: list[tuple[frozenset[int | str], int]]
+    ) -> None:
+        seen: list[dict[str, Any]] = []
+        after = 0
+        for missed, limit in [*pages, *[(frozenset[int | str](), 100)] * 2]:
+            with lagging(self.missing(missed)):
+                page = read(invoke, rewound, after=after, limit=limit)
+            del seen[len(seen) if page["keep"] is None else page["keep"] :]
+            for message in page["replaced"]:
+                seen[message["index"]] = message
+            seen += page["messages"]
+            assert [message["index"] for message in seen] == list(range(len(seen)))
+            after = page["next_after"]
+        assert [message["content"] for message in seen] == ["1", "9", "6", "7", "11", "12"]
+        assert after == self.TOP
+
+    def test_who_was_shut_out_a_moment_ago_is_not_let_in_by_an_old_head(
+        self, invoke: Invoke, plain: str
+    ) -> None:
+        casefile_id = invoke("create_casefile", {"title": "Shared"})["payload"]["casefile_id"]
+        filed = {"casefile_id": casefile_id, "session_id": plain}
+        invoke("add_session_to_casefile", filed | {"session_type": "chat"})
+        grant = {"target_user_id": "bob@example.com", "permission": "viewer"}
+        invoke("grant_permission", {"casefile_id": casefile_id, **grant})
+        key = {"pk": {"S": f"SESSION#{plain}"}, "sk": {"S": "HEAD"}}
+        table = boto3.client("dynamodb")
+        head = table.get_item(TableName="casefile-test", Key=key)["Item"]
+        asked = {"session_id": plain, "order": "newest"}
+        with lagging(lambda sk: False, {"HEAD": head}):
+            assert invoke("list_chat_messages", asked, user="bob@example.com")["payload"]
+            invoke("remove_session_from_casefile", filed)
+            with pytest.raises(NotFound):
+                invoke("list_chat_messages", asked, user="bob@example.com")
+
+    def test_a_page_is_read_at_half_the_price(
+        self, invoke: Invoke, plain: str, calls: list[str]
+    ) -> None:
+        looked_at: set[str] = set()
+
+        def misses(sk: str) -> bool:
+            looked_at.add(sk)
+            return False
+
+        calls.clear()
+        with lagging(misses):
+            read(invoke, plain, order="newest", limit=5, at_least=self.TOP)
+            assert len(looked_at) == 7  # By a read that is not strong: the head, five, one more.
+            read(invoke, plain, order="newest", limit=5, at_least=self.TOP, before=8)
+        assert calls == ["Query", "Query", "GetItem"]

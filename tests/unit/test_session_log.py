@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -51,11 +51,13 @@ from casefile.errors import (
     Unavailable,
 )
 from casefile.session_log import Entry, Memories, append
+from casefile.sessions import HEAD
 from pydantic_models.base.times import to_text
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
 from tests.conftest import BOTH_CLIENTS, BUCKET, empty_aws, forget
 from tests.loopback import wired_to_moto
+from tests.replicas import lagging
 
 client = BOTH_CLIENTS
 
@@ -136,11 +138,11 @@ class Log(RuleBasedStateMachine):
             mock.patch.object(sessions, "now", self._clock),
             mock.patch.object(session_log, "time", clock),
             mock.patch("time.sleep"),
-            mock.patch.object(records, "query", self._lagging(records.query)),
         ]
         for patch in patches:
             self.patches.enter_context(patch)
         forget()
+        self.patches.enter_context(lagging(self._misses))
         self.session_id = open_session(self.now)
 
     @contextmanager
@@ -157,18 +159,13 @@ class Log(RuleBasedStateMachine):
         self.patches.close()
         forget()
 
-    def _lagging(self, page: Callable[..., Any]) -> Callable[..., Any]:
+    def _misses(self, sk: str) -> bool:
         """Reads that are not strong miss the newest records, some between, sometimes the head."""
-
-        def lagging(session_id: str, limit: int, *, strong: bool, **bounds: Any) -> Any:
-            head, records = page(session_id, limit, strong=strong, **bounds)
-            if strong or not self.lag:
-                return head, records
-            newest = len(self.expected) - self.lag
-            seen = [record for record in records if record.number <= newest and record.number % 5]
-            return (head if self.lag < 4 else None), seen
-
-        return lagging
+        if not self.lag:
+            return False
+        if sk == HEAD:
+            return self.lag == 4
+        return int(sk) > len(self.expected) - self.lag or int(sk) % 5 == 0
 
     @initialize(
         lag=st.integers(min_value=0, max_value=4),
@@ -467,22 +464,14 @@ def test_a_result_is_known_after_its_request_was_forgotten_and_found_again(
     assert [record.kind for record in read(session_id)] == ["request", "result", "chat"]
 
 
-def test_a_first_look_through_a_hole_is_taken_again(
-    session_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_first_look_through_a_hole_is_taken_again(session_id: str) -> None:
     """A lagging replica shows records 1 and 3; a retry of 2 comes to a new instance."""
     append(session_id, OWNER, entry(now()))
     sent = entry(now())
     recorded = append(session_id, OWNER, sent)
     append(session_id, OWNER, entry(now()))
-    query = records.query
-
-    def lagging(session_id: str, limit: int, *, strong: bool, **bounds: Any) -> Any:
-        head, found = query(session_id, limit, strong=strong, **bounds)
-        return head, [record for record in found if strong or record.number != 2]
-
-    monkeypatch.setattr(records, "query", lagging)
-    assert append(session_id, OWNER, sent, memories=Memories()) == recorded
+    with lagging(lambda sk: sk == "000000000002"):
+        assert append(session_id, OWNER, sent, memories=Memories()) == recorded
 
 
 def test_only_a_fresh_look_may_refuse_a_date(
@@ -522,20 +511,12 @@ def test_what_should_follow_a_record_is_put_right_after_it_or_not_at_all(session
     assert append(session_id, OWNER, last, memories=Memories()) == recorded
 
 
-def test_a_glance_that_lags_behind_cannot_close_upon_what_it_missed(
-    session_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_glance_that_lags_behind_cannot_close_upon_what_it_missed(session_id: str) -> None:
     append(session_id, OWNER, entry(now()))
-    query = records.query
-
-    def lagging(session_id: str, limit: int, *, strong: bool, **bounds: Any) -> Any:
-        head, found = query(session_id, limit, strong=strong, **bounds)
-        return head, found if strong else []
-
-    monkeypatch.setattr(records, "query", lagging)
-    assert session_log.glance(session_id)[1] is None
-    with pytest.raises(Overtaken):
-        session_log.close(session_id, OWNER, closing(now())._replace(follows=0))
+    with lagging(str.isdigit):
+        assert session_log.glance(session_id)[1] is None
+        with pytest.raises(Overtaken):
+            session_log.close(session_id, OWNER, closing(now())._replace(follows=0))
     assert len(read(session_id)) == 1
 
 

@@ -20,6 +20,7 @@ from pydantic_models.operations.lists import ListPagePayload
 from .. import contents, doors, errors, operations
 from ..operations import AnswerT, Call, Envelope, Operation
 from ..retries import Retries
+from ..seen import Seen
 from . import waiting
 
 if TYPE_CHECKING:
@@ -36,9 +37,15 @@ class AsyncConnection:
     """Sends requests by one door, again and again until there is an answer."""
 
     def __init__(
-        self, door: doors.Door, retries: Retries, timeout: float, http: httpx.AsyncClient | None
+        self,
+        door: doors.Door,
+        retries: Retries,
+        timeout: float,
+        http: httpx.AsyncClient | None,
+        seen: Seen | None = None,
     ) -> None:
         self.door = door
+        self._seen = seen or Seen()
         self._retries = retries
         self._timeout = timeout
         self._is_ours = http is None
@@ -62,7 +69,8 @@ class AsyncConnection:
 
     def once(self) -> AsyncConnection:
         """The same connection, but it tries each request once."""
-        return AsyncConnection(self.door, Retries(attempts=1), self._timeout, self._http)
+        once = Retries(attempts=1)
+        return AsyncConnection(self.door, once, self._timeout, self._http, self._seen)
 
     async def call(
         self,
@@ -74,7 +82,9 @@ class AsyncConnection:
 
         Raises RequestFailed, and Unreachable if no answer came.
         """
-        return await self.send(operations.call(operation, fields, envelope or {}))
+        request = operations.call(operation, fields, envelope or {})
+        request.payload.update(self._seen.to_see(operation.payload_type, request.payload))
+        return await self.send(request)
 
     async def send(self, call: Call[AnswerT]) -> BaseResponse[AnswerT]:
         """Send a request, as often as it takes: it is the same request each time."""
@@ -84,7 +94,9 @@ class AsyncConnection:
             request = self._http.build_request(**outgoing._asdict(), timeout=self._timeout)
             return self.door.read(call, await self._http.send(request, auth=self.door.auth))
 
-        return await self._insist(attempt)
+        answer = await self._insist(attempt)
+        self._seen.learn(call.payload, answer.payload)
+        return answer
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it works, as often as may be."""

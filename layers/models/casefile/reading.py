@@ -1,8 +1,10 @@
 """Reading sessions: whole, in pages, or one request.
 
 Records are numbered without a gap and never change, so whatever has been read stays true, and two
-readers agree on every record that both have seen. Reads are strongly consistent: what was
-acknowledged before a read began is in it.
+readers agree on every record that both have seen. So a page is read eventually consistent, at half
+the price: what may be missing in it for a moment are the newest records, and never one below them.
+Who knows of a record says so (`at_least`), and finds it. All else is read strongly consistent: what
+was acknowledged before is in it.
 """
 
 from __future__ import annotations
@@ -78,6 +80,7 @@ class Log:
             "metadata": head.metadata,
             "tags": head.tags,
             "created_at": text_of(head.created_at),
+            "record_count": tail.number if tail else 0,
             "updated_at": text_of(max(head.updated_at, tail.at if tail else 0)),
             "active": closing is None,
             "closed_at": text_of(closing.at) if closing else None,
@@ -105,6 +108,15 @@ class Page:
     def top(self) -> int:
         """The number of its newest record."""
         return max(self.records[-1].number if self.records else 0, self.passed)
+
+    @property
+    def is_new_enough(self) -> bool:
+        """Whether the record that it must show, if it is in the range, is in it or further on."""
+        wanted = self.asked.at_least
+        if self.asked.before is not None:
+            wanted = min(wanted, self.asked.before - 1)
+        goes_on = self.has_more and self.asked.order == "oldest"
+        return goes_on or max(self.top, self.asked.after) >= wanted
 
     @property
     def taken_back(self) -> Standing | None:
@@ -167,17 +179,18 @@ def page(
     """A page of records, as many as it takes until `count` over them reaches `asked.limit`.
 
     With `standing_only`, of the messages that they hold those count that were not withdrawn. If
-    there is no record yet, waits up to `asked.wait` seconds for one. Reads are strongly consistent.
-    Raises NotFound.
+    there is no record yet, waits up to `asked.wait` seconds for one. Raises NotFound.
     """
 
-    def read_now() -> Page:
+    def read_now(*, strong: bool) -> Page:
         standing = Standing(session_id) if standing_only else None
-        return _page(session_id, user_id, asked, count, standing)
+        return _page(session_id, user_id, asked, count, standing, strong=strong)
 
-    found = read_now()
+    found = read_now(strong=False)
+    if not found.is_new_enough:
+        found = read_now(strong=True)
     if not found.records and asked.wait and _comes(session_id, asked.after, asked.wait):
-        return read_now()
+        return read_now(strong=True)
     return found
 
 
@@ -201,7 +214,8 @@ def withdrawn(
     )
     if before is None or not number or not limit:
         return number, Page(session_id, [], has_more=False, asked=asked)
-    return number, _page(session_id, user_id, asked, count, Standing(session_id, before))
+    standing = Standing(session_id, before)
+    return number, _page(session_id, user_id, asked, count, standing, strong=True)
 
 
 def _comes(session_id: str, after: int, seconds: float) -> bool:
@@ -226,6 +240,8 @@ def _page(
     asked: PagePayload,
     count: Callable[[Record], int],
     standing: Standing | None,
+    *,
+    strong: bool,
 ) -> Page:
     newest_first = asked.order == "newest"
     head: SessionHead | None = None
@@ -241,7 +257,7 @@ def _page(
             (PAGE if chosen else min(room, PAGE)) + 2,
             below=below,
             above=above,
-            strong=True,
+            strong=strong,
             with_content=True,
             newest_first=newest_first,
         )
@@ -271,7 +287,9 @@ def _page(
                 else:
                     above = passed = standing.skip_up(last)
             is_end = is_end or (below is not None and below <= above + 1)
-    head = head or (standing.head if standing else None) or sessions.find(session_id)
+    head = head or (standing.head if standing else None)
+    if head is None or (head.user_id != user_id and not strong):  # Others' rights can change.
+        head = sessions.find(session_id)
     sessions.authorize(session_id, head, user_id)
     chosen = chosen[::-1] if newest_first else chosen
     return Page(session_id, chosen, not is_end, asked, passed, standing)

@@ -29,7 +29,6 @@ import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
@@ -432,7 +431,7 @@ def _look(session_id: str, rows: int = FIRST_PAGE) -> Memory:
     """A first look at a session. A session that isn't seen is looked for strongly, once."""
     for strong in (False, True):
         head, page = records.query(session_id, rows, strong=strong)
-        if head and _is_run(page):
+        if head:
             return _remembered(head, page)
     raise access.missing_session(session_id)
 
@@ -445,10 +444,9 @@ def _remembered(head: SessionHead, newest: list[Record]) -> Memory:
 
 def _page_below(session_id: str, low: int) -> list[Record]:
     """The next records below `low`, descending and consecutive."""
-    for strong in (False, True):
-        _, page = records.query(session_id, PAGE, below=low, strong=strong)
-        if page and page[0].number == low - 1 and _is_run(page):
-            return page
+    _, page = records.query(session_id, PAGE, below=low, strong=False)
+    if page and page[0].number == low - 1:
+        return page
     raise Unavailable(f"Session {session_id} can't be read without a gap now. Try again.")
 
 
@@ -472,7 +470,3 @@ def _catch_up(session_id: str, memory: Memory, since: int) -> Memory:
         if page[-1].at < since:
             return _remembered(memory.head, newer)
         below = page[-1].number
-
-
-def _is_run(page: list[Record]) -> bool:
-    return all(upper.number == lower.number + 1 for upper, lower in pairwise(page))

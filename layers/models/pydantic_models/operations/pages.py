@@ -28,6 +28,13 @@ class PagePayload(RequestPayload):
         50, ge=1, le=100, description="The page ends with the record that brings it to this many"
     )
     order: Literal["oldest", "newest"] = Field("oldest", description="Which comes first")
+    at_least: int = Field(
+        0,
+        ge=0,
+        lt=10**12,
+        description="Number of a record that must be seen, such as recording told it. Else a read "
+        "costs half, and the newest may be missing for a moment",
+    )
     wait: int = Field(
         0, ge=0, le=20, description="Seconds to wait for a first record, if there is none yet"
     )

@@ -1,0 +1,37 @@
+"""Replicas that lag: reads that are not strong miss what was written of late."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from casefile import dynamodb
+
+
+@contextmanager
+def lagging(
+    misses: Callable[[str], bool], stale: Mapping[str, dict[str, Any]] | None = None
+) -> Iterator[None]:
+    """Let eventually consistent queries of sessions miss the items of some sort keys.
+
+    Of others, `stale` has what they were before.
+    """
+    real = dynamodb.client
+
+    class Replica:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real(), name)
+
+        def query(self, **arguments: Any) -> Any:
+            found = real().query(**arguments)
+            if arguments.get("ConsistentRead") or "IndexName" in arguments:
+                return found
+            items = [
+                (stale or {}).get(item["sk"]["S"], item)
+                for item in found["Items"]
+                if not misses(item["sk"]["S"])
+            ]
+            return {**found, "Items": items}
+
+    with mock.patch.object(dynamodb, "client", Replica):
+        yield
