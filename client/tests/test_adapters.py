@@ -5,10 +5,13 @@ framework, and in the log for whoever asks what happened.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import gc
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import httpx
 import pytest
 import strands
 from agents.memory import Session as AgentsSession
@@ -35,12 +38,50 @@ from dev.local_stack import Stack
 from .conftest import SignIn
 
 T = TypeVar("T")
+
+
+class Held(httpx.BaseTransport):
+    """A way to the service on which requests can be held up, or refused after that."""
+
+    def __init__(self, stack: Stack, token: str) -> None:
+        self.client = casefile.Client(stack.url, token, http=httpx.Client(transport=self))
+        self.arrived, self._may_go_on, self._fails = threading.Event(), threading.Event(), False
+        self._may_go_on.set()
+        self._way = httpx.HTTPTransport()
+
+    def hold(self, *, fail: bool = False) -> None:
+        self.arrived.clear()
+        self._may_go_on.clear()
+        self._fails = fail
+
+    def let_go(self) -> None:
+        self._may_go_on.set()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.arrived.set()
+        assert self._may_go_on.wait(30)
+        if self._fails:
+            return httpx.Response(400, json={"metadata": {"error_code": "invalid_request"}})
+        return self._way.handle_request(request)
+
+    def close(self) -> None:
+        self._way.close()
+
+
 Do = Callable[[Callable[[casefile.AsyncClient], Awaitable[T]]], T]
 
 
 @pytest.fixture
 def name() -> str:
     return f"conversation {uuid4()}"
+
+
+@pytest.fixture
+def held(stack: Stack, sign_in: SignIn) -> Iterator[Held]:
+    held = Held(stack, sign_in("ann@client.example"))
+    yield held
+    held.let_go()
+    held.close()
 
 
 @pytest.fixture
@@ -100,9 +141,15 @@ class TestOpenAIAgents:
             openai_agents.CasefileSession(name, ann, session_settings=settings)
         session = openai_agents.CasefileSession(name, ann)
         items: list[Any] = [{"role": "user", "content": "Hello"}, {"role": "user", "x": object()}]
-        with pytest.raises(casefile.BadRequest, match="no JSON"):
-            asyncio.run(session.add_items(items))
+        for what, said in ((items, "no JSON"), ([*items[:1], "Hello"], "must be a dict")):
+            with pytest.raises(casefile.NotJson, match=said) as refused:
+                asyncio.run(session.add_items(what))
+            assert isinstance(refused.value, casefile.BadRequest)
+            assert isinstance(refused.value, TypeError)
         assert asyncio.run(session.get_items()) == []
+        no_name: Any = 7
+        with pytest.raises(TypeError, match="session_id must be a string"):
+            openai_agents.CasefileSession(no_name, ann)
 
     def test_what_is_popped_is_gone_here_and_in_the_log(
         self, ann: casefile.Client, name: str
@@ -134,6 +181,56 @@ class TestOpenAIAgents:
             assert await session.get_items(limit=120) == many[-120:]
 
         asyncio.run(steps())
+
+    @pytest.mark.parametrize("change", ["add", "pop", "clear"])
+    def test_what_is_cancelled_halfway_is_over_when_that_is_told(
+        self, held: Held, name: str, change: str
+    ) -> None:
+        first, second, third = list(self.items[:3])
+
+        async def steps() -> list[Any]:
+            session = openai_agents.CasefileSession(name, held.client)
+            await session.add_items([first, second])
+            held.hold()
+            changes = {
+                "add": lambda: session.add_items([third]),
+                "pop": session.pop_item,
+                "clear": session.clear_session,
+            }
+            changing = asyncio.ensure_future(changes[change]())
+            await asyncio.to_thread(held.arrived.wait)
+            for _ in range(3):
+                changing.cancel("enough")
+                await asyncio.sleep(0.01)
+                assert not changing.done()
+            held.let_go()
+            with pytest.raises(asyncio.CancelledError):
+                await changing
+            return await session.get_items()
+
+        left: dict[str, list[Any]] = {"add": [first, second, third], "pop": [first], "clear": []}
+        assert asyncio.run(steps()) == left[change]
+
+    def test_a_failure_is_not_told_twice_to_who_is_cancelled(self, held: Held, name: str) -> None:
+        told: list[Any] = []
+
+        async def steps() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, what: told.append(what))
+            session = openai_agents.CasefileSession(name, held.client)
+            await session.get_items()
+            held.hold(fail=True)
+            adding = asyncio.ensure_future(session.add_items(list(self.items[:1])))
+            await asyncio.to_thread(held.arrived.wait)
+            adding.cancel()
+            held.let_go()
+            with pytest.raises(asyncio.CancelledError):
+                await adding
+            gc.collect()
+            with pytest.raises(casefile.BadRequest):
+                await session.add_items(list(self.items[:1]))
+
+        asyncio.run(steps())
+        assert told == []
 
     def test_it_outlives_the_loops_that_use_it(self, ann: casefile.Client, name: str) -> None:
         session = openai_agents.CasefileSession(name, ann)
