@@ -27,7 +27,9 @@ from langchain_core.messages import (
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.messages import BinaryContent, ModelMessage, ModelMessagesTypeAdapter
 from pydantic_ai.models.test import TestModel
-from strands.types.exceptions import SessionException
+from strands.session import SnapshotSessionManager
+from strands.storage import Storage
+from strands.types.exceptions import SessionException, StorageError
 from strands.types.session import Session, SessionAgent, SessionMessage, SessionType
 
 import casefile
@@ -418,3 +420,139 @@ class TestStrands:
         again = strands.Agent(agent_id="a", session_manager=manager)
         assert again.messages == first.messages
         assert again.state.get() == {"seen": 1}
+
+
+class TestStrandsStorage:
+    @pytest.fixture
+    def folder(self, ann: casefile.Client) -> str:
+        return ann.casefiles.create("Stored").casefile_id
+
+    def test_a_key_has_the_bytes_that_it_was_last_given(
+        self, ann: casefile.Client, folder: str
+    ) -> None:
+        async def steps() -> None:
+            storage = adapter.CasefileStorage(ann, casefile_id=folder)
+            again = adapter.CasefileStorage(ann, casefile_id=folder)
+            assert isinstance(storage, Storage)
+            assert await storage.read("a/b c/ü?") is None
+            for data in (b"{}", "Grüße".encode(), b"\x00\xff", b"", b"x" * 300_000):
+                await storage.write("a/b c/ü?", data)
+                assert await again.read("a/b c/ü?") == data
+                assert await again.list("") == ["a/b c/ü?"]
+            elsewhere = adapter.CasefileStorage(ann)
+            assert await elsewhere.read("a/b c/ü?") is None
+            assert "a/b c/ü?" not in await elsewhere.list("")
+
+        asyncio.run(steps())
+
+    def test_keys_are_listed_by_their_beginning_until_they_are_deleted(
+        self, ann: casefile.Client, folder: str
+    ) -> None:
+        async def steps() -> None:
+            storage = adapter.CasefileStorage(ann, casefile_id=folder)
+            other = adapter.CasefileStorage(ann, casefile_id=folder)
+            assert await storage.list("") == []
+            for key in ("b/2", "a/1", "b/1"):
+                await storage.write(key, key.encode())
+            assert await other.list("b/") == ["b/1", "b/2"]
+            assert await other.list("") == ["a/1", "b/1", "b/2"]
+            await other.delete("b/1")
+            await other.delete("b/1")
+            await other.delete("never")
+            assert await storage.list("") == ["a/1", "b/2"]
+            assert await storage.read("b/1") is None
+            await storage.write("b/1", b"anew")  # It had listed the key before.
+            assert await other.list("b/") == ["b/1", "b/2"]
+            assert await other.read("b/1") == b"anew"
+            found = await storage.search("anew")
+            assert [each.key for each in found] == ["b/1"]
+
+        asyncio.run(steps())
+
+    def test_what_was_left_half_done_is_done_again(
+        self, ann: casefile.Client, folder: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Died(Exception):
+            pass
+
+        def die(*_: Any, **__: Any) -> None:
+            raise Died
+
+        async def steps() -> None:
+            storage = adapter.CasefileStorage(ann, casefile_id=folder)
+            with monkeypatch.context() as patch:
+                patch.setattr(storage, "_tell", die)
+                with pytest.raises(Died):
+                    await storage.write("a", b"1")
+            assert await storage.read("a") == b"1"
+            again = adapter.CasefileStorage(ann, casefile_id=folder)
+            await again.write("a", b"2")
+            assert await again.list("") == ["a"]
+            with monkeypatch.context() as patch:
+                patch.setattr(again, "_tell", die)
+                with pytest.raises(Died):
+                    await again.delete("a")
+            assert await storage.read("a") is None
+            await storage.delete("a")
+            assert await again.list("") == []
+
+        asyncio.run(steps())
+
+    def test_what_is_written_while_it_is_deleted_is_listed_if_it_is_there(
+        self, ann: casefile.Client, folder: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        storage = adapter.CasefileStorage(ann, casefile_id=folder)
+        other = adapter.CasefileStorage(ann, casefile_id=folder)
+        asyncio.run(storage.write("a", b"1"))
+        tell = storage._tell
+
+        def write_before(key: str, *, has_value: bool) -> None:
+            monkeypatch.undo()
+            asyncio.run(other.write("a", b"2"))
+            tell(key, has_value=has_value)
+
+        monkeypatch.setattr(storage, "_tell", write_before)
+        asyncio.run(storage.delete("a"))
+        assert asyncio.run(storage.read("a")) == b"2"
+        assert asyncio.run(storage.list("")) == ["a"]
+
+    def test_failures_are_told_as_the_frameworks(self, stack: Stack) -> None:
+        with casefile.Client(stack.url, "no token") as client:
+            storage = adapter.CasefileStorage(client)
+            attempts: tuple[Callable[[], Any], ...] = (
+                lambda: storage.write("a", b""),
+                lambda: storage.read("a"),
+                lambda: storage.delete("a"),
+                lambda: storage.list(""),
+            )
+            for attempt in attempts:
+                with pytest.raises(StorageError) as failed:
+                    asyncio.run(attempt())
+                assert isinstance(failed.value.__cause__, casefile.Unauthenticated)
+
+    def test_an_agents_snapshots(self, ann: casefile.Client, folder: str) -> None:
+        def manager() -> SnapshotSessionManager:
+            return SnapshotSessionManager(
+                "trip", storage=adapter.CasefileStorage(ann, casefile_id=folder)
+            )
+
+        said: Any = [{"role": "user", "content": [{"text": "Where to?"}]}]
+        first = strands.Agent(agent_id="a", session_manager=manager(), messages=list(said))
+        before = asyncio.run(manager_of(first).save_snapshot(first, is_latest=False))
+        first.messages.append({"role": "user", "content": [{"text": "Lisbon"}]})
+        asyncio.run(manager_of(first).save_snapshot(first, is_latest=True))
+
+        again = strands.Agent(agent_id="a", session_manager=manager())
+        assert again.messages == first.messages
+        kept = manager_of(again)
+        assert asyncio.run(kept.list_snapshot_ids(again)) == [before]
+        assert asyncio.run(kept.restore_snapshot(again, snapshot_id=before))
+        assert [each["content"] for each in again.messages] == [said[0]["content"]]
+        asyncio.run(kept.delete_session())
+        assert strands.Agent(agent_id="a", session_manager=manager()).messages == []
+
+
+def manager_of(agent: strands.Agent) -> SnapshotSessionManager:
+    manager = agent._session_manager
+    assert isinstance(manager, SnapshotSessionManager)
+    return manager

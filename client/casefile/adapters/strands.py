@@ -3,18 +3,26 @@
 Of a session of theirs, itself, each agent and each multi-agent has a chat session of its own. Its
 first message is the state, which an update replaces; an agent's messages follow, and one that is
 redacted is replaced in its place. So the newest state is what is read, and every one is in the log.
+
+What Strands stores by keys, snapshots of agents above all, are messages, too: a key has a chat
+session of its own, whose newest message is the value. Which keys there are is told by one more,
+the list of keys, whose last word on a key counts. A key is listed after it has a value, and struck
+off after it has lost it, so that what is left half done is still found, and done again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import builtins
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from strands.session.repository_session_manager import RepositorySessionManager
 from strands.session.session_repository import SessionRepository
-from strands.types.exceptions import SessionException
+from strands.storage import Storage
+from strands.types.exceptions import SessionException, StorageError
 from strands.types.session import (
     Session,
     SessionAgent,
@@ -23,8 +31,9 @@ from strands.types.session import (
     encode_bytes_values,
 )
 
-from pydantic_models.canonical import ChatMessage, ChatMessagePayload
+from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
+from .. import errors
 from .._sync.chat_sessions import ChatSession
 from .._sync.client import Client
 from . import _kept
@@ -32,7 +41,10 @@ from . import _kept
 if TYPE_CHECKING:
     from strands.multiagent import MultiAgentBase
 
+T = TypeVar("T")
+
 FORMAT = "strands"
+STORED = "strands-storage"
 
 
 class CasefileSessionRepository(SessionRepository):
@@ -188,6 +200,102 @@ class CasefileSessionManager(RepositorySessionManager):
     ) -> None:
         repository = CasefileSessionRepository(client, casefile_id=casefile_id)
         super().__init__(session_id, repository, **more)
+
+
+class CasefileStorage(Storage):
+    """What Strands stores by keys, bytes each: `SnapshotSessionManager(…, storage=…)`.
+
+    `casefile_id` files them there; what is stored in one casefile is not seen in another. What is
+    overwritten or deleted is in the log. All failures are StorageErrors.
+    """
+
+    def __init__(self, client: Client, *, casefile_id: str | None = None) -> None:
+        self._client, self._casefile_id = client, casefile_id
+        self._chats: dict[str, ChatSession] = {}
+        self._listed: set[str] = set()
+
+    async def write(self, key: str, data: bytes) -> None:
+        """Let this be the value of a key."""
+        await self._do(self._write, key, data)
+
+    async def read(self, key: str) -> bytes | None:
+        """The value of a key, if it has one."""
+        newest = await self._do(self._newest, key)
+        return None if newest is None else _bytes_in(newest)
+
+    async def delete(self, key: str) -> None:
+        """Withdraw a key and its values, if there are any."""
+        await self._do(self._delete, key)
+
+    async def list(self, query: str = "") -> builtins.list[str]:
+        """The keys that begin so, sorted."""
+        return await self._do(self._list, query)
+
+    async def _do(self, what: Callable[..., T], *given: Any) -> T:
+        try:
+            return await _kept.to_the_end(what, *given)
+        except errors.CasefileError as error:
+            raise StorageError(str(error)) from error
+
+    def _write(self, key: str, data: bytes) -> None:
+        written = self._chat(_stored(key)).record([_message_of(data)]).message
+        if written.index == 0 or key not in self._listed:
+            self._tell(key, has_value=True)
+
+    def _newest(self, key: str) -> ChatMessage | None:
+        return next(self._chat(_stored(key)).messages(order="newest", limit=1), None)
+
+    def _delete(self, key: str) -> None:
+        if self._newest(key) is None and key not in self._list(key):
+            return
+        self._chat(_stored(key)).rewind(keep=0)
+        self._tell(key, has_value=False)
+        if self._newest(key) is not None:  # Somebody wrote it meanwhile.
+            self._tell(key, has_value=True)
+
+    def _list(self, prefix: str) -> builtins.list[str]:
+        told = self._chat(_KEYS).messages()
+        has_value = {each.content: each.metadata["has_value"] for each in told}
+        return sorted(key for key in has_value if has_value[key] and key.startswith(prefix))
+
+    def _tell(self, key: str, *, has_value: bool) -> None:
+        """Add a word on a key to the list of keys."""
+        metadata = {"format": STORED, "has_value": has_value}
+        said = {"content": key, "message_type": MessageType.SYSTEM, "metadata": metadata}
+        self._chat(_KEYS).record([said])
+        (self._listed.add if has_value else self._listed.discard)(key)
+
+    def _chat(self, name: str) -> ChatSession:
+        if name not in self._chats:
+            asked, envelope = _kept.opening(name, self._casefile_id)
+            self._chats[name] = self._client.chat_sessions.create(**asked, **envelope)
+        return self._chats[name]
+
+
+_KEYS = "strands-storage"
+
+
+def _stored(key: str) -> str:
+    return f"{_KEYS}/{quote(key, safe='/')}"
+
+
+def _message_of(data: bytes) -> ChatMessagePayload:
+    """A value as a message: as text if it is text."""
+    try:
+        text, encoding = data.decode(), "utf-8"
+    except UnicodeDecodeError:
+        text, encoding = base64.b64encode(data).decode(), "base64"
+    return ChatMessagePayload(
+        content=text,
+        message_type=MessageType.SYSTEM,
+        metadata={"format": STORED, "encoding": encoding},
+    )
+
+
+def _bytes_in(message: ChatMessage) -> bytes:
+    if message.metadata.get("encoding") == "base64":
+        return base64.b64decode(message.content)
+    return message.content.encode()
 
 
 def _session(session_id: str) -> str:
