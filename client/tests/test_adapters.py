@@ -8,7 +8,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 import httpx
@@ -61,7 +61,7 @@ class Held(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.arrived.set()
-        assert self._may_go_on.wait(30)
+        assert self._may_go_on.wait(10)
         if self._fails:
             return httpx.Response(400, json={"metadata": {"error_code": "invalid_request"}})
         return self._way.handle_request(request)
@@ -125,6 +125,7 @@ class TestOpenAIAgents:
             assert await again.get_items() == list(self.items)
             assert await again.get_items(limit=2) == list(self.items[-2:])
             assert await again.get_items(limit=0) == []
+            assert await again.get_items(limit=-1) == []
             other = openai_agents.CasefileSession(f"{name}!", ann)
             assert await other.get_items() == []
             two = openai_agents.CasefileSession(
@@ -134,6 +135,25 @@ class TestOpenAIAgents:
             two = openai_agents.CasefileSession(name, ann, session_settings={"limit": 2})
             assert two.session_settings == SessionSettings(limit=2)
             assert await two.get_items() == list(self.items[-2:])
+            assert await two.get_items(limit=1) == list(self.items[-1:])
+            two.session_settings = cast("Any", {"limit": 3})
+            assert await two.get_items() == list(self.items[-3:])
+            two.session_settings = None
+            assert await two.get_items() == list(self.items)
+
+        asyncio.run(steps())
+
+    @pytest.mark.parametrize("name", ["", " ", "$ne", '{"$ne": null}', "Ü-旅", "x" * 500])
+    def test_any_text_is_a_name(self, ann: casefile.Client, name: str) -> None:
+        folder = ann.casefiles.create("Names").casefile_id
+
+        async def steps() -> None:
+            session = openai_agents.CasefileSession(name, ann, casefile_id=folder)
+            other = openai_agents.CasefileSession(f"{name}!", ann, casefile_id=folder)
+            await session.add_items(list(self.items[:1]))
+            assert await other.get_items() == []
+            again = openai_agents.CasefileSession(name, ann, casefile_id=folder)
+            assert await again.get_items() == list(self.items[:1])
 
         asyncio.run(steps())
 

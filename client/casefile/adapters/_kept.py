@@ -46,7 +46,7 @@ _TYPES = {
 def opening(name: str, casefile_id: str | None) -> tuple[dict[str, Any], Envelope]:
     """How to open the session of a name: what to ask for, and the request to ask it with."""
     request_id = uuid5(_NAMES, f"{casefile_id or ''}\n{name}")
-    asked = {"title": name[:200], "casefile_id": casefile_id}
+    asked = {"title": name[:200] or None, "casefile_id": casefile_id}
     return asked, Envelope(request_id=request_id, timestamp=_DATE)
 
 

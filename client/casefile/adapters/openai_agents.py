@@ -15,6 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from agents.memory import SessionABC, SessionSettings
+from agents.memory.session_settings import resolve_session_limit
 
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
@@ -43,7 +44,7 @@ class CasefileSession(SessionABC):
         session_settings: SessionSettings | dict[str, Any] | None = None,
     ) -> None:
         if not isinstance(session_id, str):
-            raise TypeError(f"session_id must be a string, not {type(session_id).__name__}")
+            raise TypeError("session_id must be a string")
         self.session_id = session_id
         if not isinstance(session_settings, SessionSettings):
             session_settings = SessionSettings().resolve(session_settings)
@@ -62,9 +63,8 @@ class CasefileSession(SessionABC):
         return self._chat
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """All items, or the newest `limit` of them, in their order."""
-        if limit is None and self.session_settings is not None:
-            limit = self.session_settings.limit
+        """All items, or the newest `limit` of them, in their order; none if it is not positive."""
+        limit = resolve_session_limit(limit, self.session_settings)
         return await asyncio.to_thread(self._read, limit)
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
