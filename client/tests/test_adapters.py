@@ -477,10 +477,10 @@ class TestStrandsStorage:
             assert await other.list("b/") == ["b/1", "b/2"]
             assert await other.list("") == ["a/1", "b/1", "b/2"]
             await other.delete("b/1")
-            words = len(list(other._chat("strands-storage").messages()))
+            words = len(list(other._chats["strands-storage"].messages()))
             await other.delete("b/1")
             await other.delete("never")
-            assert len(list(other._chat("strands-storage").messages())) == words == 4
+            assert len(list(other._chats["strands-storage"].messages())) == words == 4
             assert await storage.list("") == ["a/1", "b/2"]
             assert await storage.read("b/1") is None
             await storage.write("b/1", b"anew")  # It had listed the key before.

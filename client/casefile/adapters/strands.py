@@ -47,12 +47,24 @@ FORMAT = "strands"
 STORED = "strands-storage"
 
 
+class _Chats(dict[str, ChatSession]):
+    """Chat sessions by name, each opened when it is first asked for."""
+
+    def __init__(self, client: Client, casefile_id: str | None) -> None:
+        super().__init__()
+        self._client, self._casefile_id = client, casefile_id
+
+    def __missing__(self, name: str) -> ChatSession:
+        asked, envelope = _kept.opening(name, self._casefile_id)
+        self[name] = self._client.chat_sessions.create(**asked, **envelope)
+        return self[name]
+
+
 class CasefileSessionRepository(SessionRepository):
     """Sessions by any name; `casefile_id` files them there when they are opened."""
 
     def __init__(self, client: Client, *, casefile_id: str | None = None) -> None:
-        self._client, self._casefile_id = client, casefile_id
-        self._chats: dict[str, ChatSession] = {}
+        self._chats = _Chats(client, casefile_id)
         self._states: dict[str, ChatMessage] = {}
 
     def create_session(self, session: Session, **_: Any) -> Session:
@@ -93,7 +105,7 @@ class CasefileSessionRepository(SessionRepository):
     ) -> None:
         """Add a message. Raises SessionException if there is no such agent."""
         name = self._agent(session_id, agent_id)
-        self._chat(name).record([_message(session_message)])
+        self._chats[name].record([_message(session_message)])
 
     def read_message(
         self, session_id: str, agent_id: str, message_id: int, **_: Any
@@ -112,7 +124,7 @@ class CasefileSessionRepository(SessionRepository):
             raise SessionException(f"Message {message_id} does not exist")
         session_message.created_at = _session_message(found).created_at
         session_message.updated_at = _now()
-        chat = self._chat(_agent(session_id, agent_id))
+        chat = self._chats[_agent(session_id, agent_id)]
         chat.replace(found, _message(session_message))
 
     def list_messages(
@@ -127,7 +139,7 @@ class CasefileSessionRepository(SessionRepository):
         name = self._agent(session_id, agent_id)
         end = None if limit is None else offset + limit
         # The first message is the agent's state.
-        chosen = self._chat(name).messages(limit=None if end is None else end + 1)
+        chosen = self._chats[name].messages(limit=None if end is None else end + 1)
         return [_session_message(each) for each in _messages(chosen)][offset:end]
 
     def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **_: Any) -> None:
@@ -151,15 +163,9 @@ class CasefileSessionRepository(SessionRepository):
             raise SessionException(told)
         self._keep(name, encode_bytes_values(multi_agent.serialize_state()))
 
-    def _chat(self, name: str) -> ChatSession:
-        if name not in self._chats:
-            asked, envelope = _kept.opening(name, self._casefile_id)
-            self._chats[name] = self._client.chat_sessions.create(**asked, **envelope)
-        return self._chats[name]
-
     def _state(self, name: str) -> dict[str, Any] | None:
         """What the first message of a session keeps, as it is now."""
-        first = next(iter(self._chat(name).messages(limit=1)), None)
+        first = next(iter(self._chats[name].messages(limit=1)), None)
         if first is None:
             return None
         self._states[name] = first
@@ -169,9 +175,9 @@ class CasefileSessionRepository(SessionRepository):
         """Let a session's first message be this state."""
         message = _kept.message_of(state, "system", "", FORMAT)
         if self._state(name) is None:
-            self._chat(name).record([message])
+            self._chats[name].record([message])
         else:
-            self._chat(name).replace(self._states[name], message)
+            self._chats[name].replace(self._states[name], message)
 
     def _check_session(self, session_id: str) -> None:
         if self._state(_session(session_id)) is None:
@@ -185,7 +191,7 @@ class CasefileSessionRepository(SessionRepository):
 
     def _find(self, session_id: str, agent_id: str, message_id: int) -> ChatMessage | None:
         """The message of an id: the newest ones are asked for most."""
-        chat = self._chat(_agent(session_id, agent_id))
+        chat = self._chats[_agent(session_id, agent_id)]
         for message in chat.messages(order="newest"):
             if message.metadata.get("message_id") == message_id:
                 return message
@@ -210,8 +216,7 @@ class CasefileStorage(Storage):
     """
 
     def __init__(self, client: Client, *, casefile_id: str | None = None) -> None:
-        self._client, self._casefile_id = client, casefile_id
-        self._chats: dict[str, ChatSession] = {}
+        self._chats = _Chats(client, casefile_id)
         self._listed: set[str] = set()
 
     async def write(self, key: str, data: bytes) -> None:
@@ -238,23 +243,23 @@ class CasefileStorage(Storage):
             raise StorageError(str(error)) from error
 
     def _write(self, key: str, data: bytes) -> None:
-        written = self._chat(_stored(key)).record([_message_of(data)]).message
+        written = self._chats[_stored(key)].record([_message_of(data)]).message
         if written.index == 0 or key not in self._listed:
             self._tell(key, has_value=True)
 
     def _newest(self, key: str) -> ChatMessage | None:
-        return next(self._chat(_stored(key)).messages(order="newest", limit=1), None)
+        return next(self._chats[_stored(key)].messages(order="newest", limit=1), None)
 
     def _delete(self, key: str) -> None:
         if self._newest(key) is None and key not in self._list(key):
             return
-        self._chat(_stored(key)).rewind(keep=0)
+        self._chats[_stored(key)].rewind(keep=0)
         self._tell(key, has_value=False)
         if self._newest(key) is not None:  # Somebody wrote it meanwhile.
             self._tell(key, has_value=True)
 
     def _list(self, prefix: str) -> builtins.list[str]:
-        told = self._chat(_KEYS).messages()
+        told = self._chats[_KEYS].messages()
         has_value = {each.content: each.metadata["has_value"] for each in told}
         return sorted(key for key in has_value if has_value[key] and key.startswith(prefix))
 
@@ -262,14 +267,8 @@ class CasefileStorage(Storage):
         """Add a word on a key to the list of keys."""
         metadata = {"format": STORED, "has_value": has_value}
         said = {"content": key, "message_type": MessageType.SYSTEM, "metadata": metadata}
-        self._chat(_KEYS).record([said])
+        self._chats[_KEYS].record([said])
         (self._listed.add if has_value else self._listed.discard)(key)
-
-    def _chat(self, name: str) -> ChatSession:
-        if name not in self._chats:
-            asked, envelope = _kept.opening(name, self._casefile_id)
-            self._chats[name] = self._client.chat_sessions.create(**asked, **envelope)
-        return self._chats[name]
 
 
 _KEYS = "strands-storage"
