@@ -5,6 +5,7 @@
     ├── BufferFull                 see casefile.buffer
     └── RequestFailed              the service answered that it failed
         ├── BadRequest             400  invalid_request; also what is wrong before it is sent
+        │   ├── NotJson                 what is to be recorded is no JSON; a TypeError, too
         │   └── ContentMissing          content_missing
         ├── Unauthenticated        401  unauthenticated
         ├── Forbidden              403  forbidden
@@ -83,6 +84,10 @@ class BadRequest(RequestFailed):
     """The request itself is wrong; `faults` lists where."""
 
     code = "invalid_request"
+
+
+class NotJson(BadRequest, TypeError):
+    """What is to be recorded is no JSON; also a TypeError, as `json.dumps` raises."""
 
 
 class ContentMissing(BadRequest):
@@ -208,11 +213,11 @@ def named(name: str) -> type[RequestFailed] | None:
     return next((kind for kind in _below(RequestFailed) if kind.__name__ == name), None)
 
 
-def invalid(error: ValidationError) -> BadRequest:
+def invalid(error: ValidationError, kind: type[BadRequest] = BadRequest) -> BadRequest:
     """What is wrong with a request before it is sent, as the service would say it."""
     faults = [
         Fault(where=".".join(map(str, each["loc"])) or "payload", what=each["msg"])
         for each in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     told = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
-    return BadRequest(f"The request is not valid: {told}", faults=faults)
+    return kind(f"The request is not valid: {told}", faults=faults)

@@ -5,10 +5,13 @@ framework, and in the log for whoever asks what happened.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+import gc
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
+import httpx
 import pytest
 import strands
 from agents.memory import Session as AgentsSession
@@ -24,7 +27,9 @@ from langchain_core.messages import (
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.messages import BinaryContent, ModelMessage, ModelMessagesTypeAdapter
 from pydantic_ai.models.test import TestModel
-from strands.types.exceptions import SessionException
+from strands.session import SnapshotSessionManager
+from strands.storage import Storage
+from strands.types.exceptions import SessionException, StorageError
 from strands.types.session import Session, SessionAgent, SessionMessage, SessionType
 
 import casefile
@@ -35,12 +40,50 @@ from dev.local_stack import Stack
 from .conftest import SignIn
 
 T = TypeVar("T")
+
+
+class Held(httpx.BaseTransport):
+    """A way to the service on which requests can be held up, or refused after that."""
+
+    def __init__(self, stack: Stack, token: str) -> None:
+        self.client = casefile.Client(stack.url, token, http=httpx.Client(transport=self))
+        self.arrived, self._may_go_on, self._fails = threading.Event(), threading.Event(), False
+        self._may_go_on.set()
+        self._way = httpx.HTTPTransport()
+
+    def hold(self, *, fail: bool = False) -> None:
+        self.arrived.clear()
+        self._may_go_on.clear()
+        self._fails = fail
+
+    def let_go(self) -> None:
+        self._may_go_on.set()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.arrived.set()
+        assert self._may_go_on.wait(10)
+        if self._fails:
+            return httpx.Response(400, json={"metadata": {"error_code": "invalid_request"}})
+        return self._way.handle_request(request)
+
+    def close(self) -> None:
+        self._way.close()
+
+
 Do = Callable[[Callable[[casefile.AsyncClient], Awaitable[T]]], T]
 
 
 @pytest.fixture
 def name() -> str:
     return f"conversation {uuid4()}"
+
+
+@pytest.fixture
+def held(stack: Stack, sign_in: SignIn) -> Iterator[Held]:
+    held = Held(stack, sign_in("ann@client.example"))
+    yield held
+    held.let_go()
+    held.close()
 
 
 @pytest.fixture
@@ -82,6 +125,7 @@ class TestOpenAIAgents:
             assert await again.get_items() == list(self.items)
             assert await again.get_items(limit=2) == list(self.items[-2:])
             assert await again.get_items(limit=0) == []
+            assert await again.get_items(limit=-1) == []
             other = openai_agents.CasefileSession(f"{name}!", ann)
             assert await other.get_items() == []
             two = openai_agents.CasefileSession(
@@ -91,6 +135,25 @@ class TestOpenAIAgents:
             two = openai_agents.CasefileSession(name, ann, session_settings={"limit": 2})
             assert two.session_settings == SessionSettings(limit=2)
             assert await two.get_items() == list(self.items[-2:])
+            assert await two.get_items(limit=1) == list(self.items[-1:])
+            two.session_settings = cast("Any", {"limit": 3})
+            assert await two.get_items() == list(self.items[-3:])
+            two.session_settings = None
+            assert await two.get_items() == list(self.items)
+
+        asyncio.run(steps())
+
+    @pytest.mark.parametrize("name", ["", " ", "$ne", '{"$ne": null}', "Ü-旅", "x" * 500])
+    def test_any_text_is_a_name(self, ann: casefile.Client, name: str) -> None:
+        folder = ann.casefiles.create("Names").casefile_id
+
+        async def steps() -> None:
+            session = openai_agents.CasefileSession(name, ann, casefile_id=folder)
+            other = openai_agents.CasefileSession(f"{name}!", ann, casefile_id=folder)
+            await session.add_items(list(self.items[:1]))
+            assert await other.get_items() == []
+            again = openai_agents.CasefileSession(name, ann, casefile_id=folder)
+            assert await again.get_items() == list(self.items[:1])
 
         asyncio.run(steps())
 
@@ -100,9 +163,15 @@ class TestOpenAIAgents:
             openai_agents.CasefileSession(name, ann, session_settings=settings)
         session = openai_agents.CasefileSession(name, ann)
         items: list[Any] = [{"role": "user", "content": "Hello"}, {"role": "user", "x": object()}]
-        with pytest.raises(casefile.BadRequest, match="no JSON"):
-            asyncio.run(session.add_items(items))
+        for what, said in ((items, "no JSON"), ([*items[:1], "Hello"], "must be a dict")):
+            with pytest.raises(casefile.NotJson, match=said) as refused:
+                asyncio.run(session.add_items(what))
+            assert isinstance(refused.value, casefile.BadRequest)
+            assert isinstance(refused.value, TypeError)
         assert asyncio.run(session.get_items()) == []
+        no_name: Any = 7
+        with pytest.raises(TypeError, match="session_id must be a string"):
+            openai_agents.CasefileSession(no_name, ann)
 
     def test_what_is_popped_is_gone_here_and_in_the_log(
         self, ann: casefile.Client, name: str
@@ -134,6 +203,56 @@ class TestOpenAIAgents:
             assert await session.get_items(limit=120) == many[-120:]
 
         asyncio.run(steps())
+
+    @pytest.mark.parametrize("change", ["add", "pop", "clear"])
+    def test_what_is_cancelled_halfway_is_over_when_that_is_told(
+        self, held: Held, name: str, change: str
+    ) -> None:
+        first, second, third = list(self.items[:3])
+
+        async def steps() -> list[Any]:
+            session = openai_agents.CasefileSession(name, held.client)
+            await session.add_items([first, second])
+            held.hold()
+            changes = {
+                "add": lambda: session.add_items([third]),
+                "pop": session.pop_item,
+                "clear": session.clear_session,
+            }
+            changing = asyncio.ensure_future(changes[change]())
+            await asyncio.to_thread(held.arrived.wait)
+            for _ in range(3):
+                changing.cancel("enough")
+                await asyncio.sleep(0.01)
+                assert not changing.done()
+            held.let_go()
+            with pytest.raises(asyncio.CancelledError):
+                await changing
+            return await session.get_items()
+
+        left: dict[str, list[Any]] = {"add": [first, second, third], "pop": [first], "clear": []}
+        assert asyncio.run(steps()) == left[change]
+
+    def test_a_failure_is_not_told_twice_to_who_is_cancelled(self, held: Held, name: str) -> None:
+        told: list[Any] = []
+
+        async def steps() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, what: told.append(what))
+            session = openai_agents.CasefileSession(name, held.client)
+            await session.get_items()
+            held.hold(fail=True)
+            adding = asyncio.ensure_future(session.add_items(list(self.items[:1])))
+            await asyncio.to_thread(held.arrived.wait)
+            adding.cancel()
+            held.let_go()
+            with pytest.raises(asyncio.CancelledError):
+                await adding
+            gc.collect()
+            with pytest.raises(casefile.BadRequest):
+                await session.add_items(list(self.items[:1]))
+
+        asyncio.run(steps())
+        assert told == []
 
     def test_it_outlives_the_loops_that_use_it(self, ann: casefile.Client, name: str) -> None:
         session = openai_agents.CasefileSession(name, ann)
@@ -321,3 +440,141 @@ class TestStrands:
         again = strands.Agent(agent_id="a", session_manager=manager)
         assert again.messages == first.messages
         assert again.state.get() == {"seen": 1}
+
+
+class TestStrandsStorage:
+    @pytest.fixture
+    def folder(self, ann: casefile.Client) -> str:
+        return ann.casefiles.create("Stored").casefile_id
+
+    def test_a_key_has_the_bytes_that_it_was_last_given(
+        self, ann: casefile.Client, folder: str
+    ) -> None:
+        async def steps() -> None:
+            storage = adapter.CasefileStorage(ann, casefile_id=folder)
+            again = adapter.CasefileStorage(ann, casefile_id=folder)
+            assert isinstance(storage, Storage)
+            assert await storage.read("a/b c/ü?") is None
+            for data in (b"{}", "Grüße".encode(), b"\x00\xff", b"", b"x" * 300_000):
+                await storage.write("a/b c/ü?", data)
+                assert await again.read("a/b c/ü?") == data
+                assert await again.list("") == ["a/b c/ü?"]
+            elsewhere = adapter.CasefileStorage(ann)
+            assert await elsewhere.read("a/b c/ü?") is None
+            assert "a/b c/ü?" not in await elsewhere.list("")
+
+        asyncio.run(steps())
+
+    def test_keys_are_listed_by_their_beginning_until_they_are_deleted(
+        self, ann: casefile.Client, folder: str
+    ) -> None:
+        async def steps() -> None:
+            storage = adapter.CasefileStorage(ann, casefile_id=folder)
+            other = adapter.CasefileStorage(ann, casefile_id=folder)
+            assert await storage.list("") == []
+            for key in ("b/2", "a/1", "b/1"):
+                await storage.write(key, key.encode())
+            assert await other.list("b/") == ["b/1", "b/2"]
+            assert await other.list("") == ["a/1", "b/1", "b/2"]
+            await other.delete("b/1")
+            words = len(list(other._chats["strands-storage"].messages()))
+            await other.delete("b/1")
+            await other.delete("never")
+            assert len(list(other._chats["strands-storage"].messages())) == words == 4
+            assert await storage.list("") == ["a/1", "b/2"]
+            assert await storage.read("b/1") is None
+            await storage.write("b/1", b"anew")  # It had listed the key before.
+            assert await other.list("b/") == ["b/1", "b/2"]
+            assert await other.read("b/1") == b"anew"
+            found = await storage.search("anew")
+            assert [each.key for each in found] == ["b/1"]
+
+        asyncio.run(steps())
+
+    def test_what_was_left_half_done_is_done_again(
+        self, ann: casefile.Client, folder: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Died(Exception):
+            pass
+
+        def die(*_: Any, **__: Any) -> None:
+            raise Died
+
+        async def steps() -> None:
+            storage = adapter.CasefileStorage(ann, casefile_id=folder)
+            with monkeypatch.context() as patch:
+                patch.setattr(storage, "_tell", die)
+                with pytest.raises(Died):
+                    await storage.write("a", b"1")
+            assert await storage.read("a") == b"1"
+            again = adapter.CasefileStorage(ann, casefile_id=folder)
+            await again.write("a", b"2")
+            assert await again.list("") == ["a"]
+            with monkeypatch.context() as patch:
+                patch.setattr(again, "_tell", die)
+                with pytest.raises(Died):
+                    await again.delete("a")
+            assert await storage.read("a") is None
+            await storage.delete("a")
+            assert await again.list("") == []
+
+        asyncio.run(steps())
+
+    def test_what_is_written_while_it_is_deleted_is_listed_if_it_is_there(
+        self, ann: casefile.Client, folder: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        storage = adapter.CasefileStorage(ann, casefile_id=folder)
+        other = adapter.CasefileStorage(ann, casefile_id=folder)
+        asyncio.run(storage.write("a", b"1"))
+        tell = storage._tell
+
+        def write_before(key: str, *, has_value: bool) -> None:
+            monkeypatch.undo()
+            asyncio.run(other.write("a", b"2"))
+            tell(key, has_value=has_value)
+
+        monkeypatch.setattr(storage, "_tell", write_before)
+        asyncio.run(storage.delete("a"))
+        assert asyncio.run(storage.read("a")) == b"2"
+        assert asyncio.run(storage.list("")) == ["a"]
+
+    def test_failures_are_told_as_the_frameworks(self, stack: Stack) -> None:
+        with casefile.Client(stack.url, "no token") as client:
+            storage = adapter.CasefileStorage(client)
+            attempts: tuple[Callable[[], Any], ...] = (
+                lambda: storage.write("a", b""),
+                lambda: storage.read("a"),
+                lambda: storage.delete("a"),
+                lambda: storage.list(""),
+            )
+            for attempt in attempts:
+                with pytest.raises(StorageError) as failed:
+                    asyncio.run(attempt())
+                assert isinstance(failed.value.__cause__, casefile.Unauthenticated)
+
+    def test_an_agents_snapshots(self, ann: casefile.Client, folder: str) -> None:
+        def manager() -> SnapshotSessionManager:
+            return SnapshotSessionManager(
+                "trip", storage=adapter.CasefileStorage(ann, casefile_id=folder)
+            )
+
+        said: Any = [{"role": "user", "content": [{"text": "Where to?"}]}]
+        first = strands.Agent(agent_id="a", session_manager=manager(), messages=list(said))
+        before = asyncio.run(manager_of(first).save_snapshot(first, is_latest=False))
+        first.messages.append({"role": "user", "content": [{"text": "Lisbon"}]})
+        asyncio.run(manager_of(first).save_snapshot(first, is_latest=True))
+
+        again = strands.Agent(agent_id="a", session_manager=manager())
+        assert again.messages == first.messages
+        kept = manager_of(again)
+        assert asyncio.run(kept.list_snapshot_ids(again)) == [before]
+        assert asyncio.run(kept.restore_snapshot(again, snapshot_id=before))
+        assert [each["content"] for each in again.messages] == [said[0]["content"]]
+        asyncio.run(kept.delete_session())
+        assert strands.Agent(agent_id="a", session_manager=manager()).messages == []
+
+
+def manager_of(agent: strands.Agent) -> SnapshotSessionManager:
+    manager = agent._session_manager
+    assert isinstance(manager, SnapshotSessionManager)
+    return manager

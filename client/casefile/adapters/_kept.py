@@ -10,7 +10,9 @@ and creating it are one step, which two processes can't take twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
@@ -44,14 +46,14 @@ _TYPES = {
 def opening(name: str, casefile_id: str | None) -> tuple[dict[str, Any], Envelope]:
     """How to open the session of a name: what to ask for, and the request to ask it with."""
     request_id = uuid5(_NAMES, f"{casefile_id or ''}\n{name}")
-    asked = {"title": name[:200], "casefile_id": casefile_id}
+    asked = {"title": name[:200] or None, "casefile_id": casefile_id}
     return asked, Envelope(request_id=request_id, timestamp=_DATE)
 
 
 def message_of(
     kept: dict[str, Any], role: str, text: str, of_format: str, **more: Any
 ) -> ChatMessagePayload:
-    """A thing as a message; `text` is what it says. Raises BadRequest for what is no JSON."""
+    """A thing as a message; `text` is what it says. Raises NotJson for what is no JSON."""
     metadata = {"format": of_format, **more}
     if text and kept.get("content") == text:
         kept = {name: value for name, value in kept.items() if name != "content"}
@@ -64,7 +66,7 @@ def message_of(
             metadata=metadata,
         )
     except ValidationError as error:
-        raise errors.invalid(error) from None
+        raise errors.invalid(error, errors.NotJson) from None
 
 
 def kept_in(message: ChatMessage, of_format: str) -> dict[str, Any] | None:
@@ -96,3 +98,21 @@ def batches(things: Sequence[T]) -> Iterator[Sequence[T]]:
     """As many at a time as one record holds."""
     for start in range(0, len(things), BATCH):
         yield things[start : start + BATCH]
+
+
+async def to_the_end(do: Callable[..., T], *given: Any) -> T:
+    """Do something in a thread. Who is cancelled meanwhile is told so when it is done, not before.
+
+    So nothing takes effect after the cancellation, behind the back of what is done next.
+    """
+    doing = asyncio.ensure_future(asyncio.to_thread(do, *given))
+    try:
+        await asyncio.wait([doing])
+    except asyncio.CancelledError:
+        while not doing.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([doing])
+        if not doing.cancelled():
+            doing.exception()  # Asked for, so that asyncio does not tell of it: it is told enough.
+        raise
+    return doing.result()

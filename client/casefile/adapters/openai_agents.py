@@ -4,7 +4,8 @@ What the SDK takes back (`pop_item`, `clear_session`) is withdrawn by a record, 
 log. Two workers that pop at once get two different items.
 
 The SDK runs agents in event loops that come and go (`Runner.run_sync`), and a session outlives
-them. So it talks through the synchronous client, in threads, and is at home in any loop.
+them. So it talks through the synchronous client, in threads, and is at home in any loop. What
+changes the session is done to the end, whoever is cancelled meanwhile.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from agents.memory import SessionABC, SessionSettings
+from agents.memory.session_settings import resolve_session_limit
 
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
+from .. import errors
 from .._sync.chat_sessions import ChatSession
 from .._sync.client import Client
 from . import _kept
@@ -40,6 +43,8 @@ class CasefileSession(SessionABC):
         casefile_id: str | None = None,
         session_settings: SessionSettings | dict[str, Any] | None = None,
     ) -> None:
+        if not isinstance(session_id, str):
+            raise TypeError("session_id must be a string")
         self.session_id = session_id
         if not isinstance(session_settings, SessionSettings):
             session_settings = SessionSettings().resolve(session_settings)
@@ -58,23 +63,25 @@ class CasefileSession(SessionABC):
         return self._chat
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """All items, or the newest `limit` of them, in their order."""
-        if limit is None and self.session_settings is not None:
-            limit = self.session_settings.limit
+        """All items, or the newest `limit` of them, in their order; none if it is not positive."""
+        limit = resolve_session_limit(limit, self.session_settings)
         return await asyncio.to_thread(self._read, limit)
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Add items, up to a hundred of them together or not at all."""
+        """Add items, up to a hundred of them together or not at all.
+
+        Raises NotJson, which is a TypeError, for what is no JSON, before any is added.
+        """
         if items:
-            await asyncio.to_thread(self._add, [_message(item) for item in items])
+            await _kept.to_the_end(self._add, [_message(item) for item in items])
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Withdraw the newest item, and return it."""
-        return await asyncio.to_thread(self._pop)
+        return await _kept.to_the_end(self._pop)
 
     async def clear_session(self) -> None:
         """Withdraw all items."""
-        await asyncio.to_thread(self._clear)
+        await _kept.to_the_end(self._clear)
 
     def _read(self, limit: int | None) -> list[TResponseInputItem]:
         if limit is None:
@@ -100,6 +107,8 @@ class CasefileSession(SessionABC):
 
 
 def _message(item: TResponseInputItem) -> ChatMessagePayload:
+    if not isinstance(item, dict):
+        raise errors.NotJson(f"An item must be a dict, not {type(item).__name__}.")
     kept = cast("dict[str, Any]", item)
     kind = kept.get("type")
     role = "tool" if isinstance(kind, str) and kind.endswith("_output") else kept.get("role")

@@ -3,18 +3,26 @@
 Of a session of theirs, itself, each agent and each multi-agent has a chat session of its own. Its
 first message is the state, which an update replaces; an agent's messages follow, and one that is
 redacted is replaced in its place. So the newest state is what is read, and every one is in the log.
+
+What Strands stores by keys, snapshots of agents above all, are messages, too: a key has a chat
+session of its own, whose newest message is the value. Which keys there are is told by one more,
+the list of keys, whose last word on a key counts. A key is listed after it has a value, and struck
+off after it has lost it, so that what is left half done is still found, and done again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import builtins
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from strands.session.repository_session_manager import RepositorySessionManager
 from strands.session.session_repository import SessionRepository
-from strands.types.exceptions import SessionException
+from strands.storage import Storage
+from strands.types.exceptions import SessionException, StorageError
 from strands.types.session import (
     Session,
     SessionAgent,
@@ -23,8 +31,9 @@ from strands.types.session import (
     encode_bytes_values,
 )
 
-from pydantic_models.canonical import ChatMessage, ChatMessagePayload
+from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
+from .. import errors
 from .._sync.chat_sessions import ChatSession
 from .._sync.client import Client
 from . import _kept
@@ -32,15 +41,30 @@ from . import _kept
 if TYPE_CHECKING:
     from strands.multiagent import MultiAgentBase
 
+T = TypeVar("T")
+
 FORMAT = "strands"
+STORED = "strands-storage"
+
+
+class _Chats(dict[str, ChatSession]):
+    """Chat sessions by name, each opened when it is first asked for."""
+
+    def __init__(self, client: Client, casefile_id: str | None) -> None:
+        super().__init__()
+        self._client, self._casefile_id = client, casefile_id
+
+    def __missing__(self, name: str) -> ChatSession:
+        asked, envelope = _kept.opening(name, self._casefile_id)
+        self[name] = self._client.chat_sessions.create(**asked, **envelope)
+        return self[name]
 
 
 class CasefileSessionRepository(SessionRepository):
     """Sessions by any name; `casefile_id` files them there when they are opened."""
 
     def __init__(self, client: Client, *, casefile_id: str | None = None) -> None:
-        self._client, self._casefile_id = client, casefile_id
-        self._chats: dict[str, ChatSession] = {}
+        self._chats = _Chats(client, casefile_id)
         self._states: dict[str, ChatMessage] = {}
 
     def create_session(self, session: Session, **_: Any) -> Session:
@@ -81,7 +105,7 @@ class CasefileSessionRepository(SessionRepository):
     ) -> None:
         """Add a message. Raises SessionException if there is no such agent."""
         name = self._agent(session_id, agent_id)
-        self._chat(name).record([_message(session_message)])
+        self._chats[name].record([_message(session_message)])
 
     def read_message(
         self, session_id: str, agent_id: str, message_id: int, **_: Any
@@ -100,7 +124,7 @@ class CasefileSessionRepository(SessionRepository):
             raise SessionException(f"Message {message_id} does not exist")
         session_message.created_at = _session_message(found).created_at
         session_message.updated_at = _now()
-        chat = self._chat(_agent(session_id, agent_id))
+        chat = self._chats[_agent(session_id, agent_id)]
         chat.replace(found, _message(session_message))
 
     def list_messages(
@@ -115,7 +139,7 @@ class CasefileSessionRepository(SessionRepository):
         name = self._agent(session_id, agent_id)
         end = None if limit is None else offset + limit
         # The first message is the agent's state.
-        chosen = self._chat(name).messages(limit=None if end is None else end + 1)
+        chosen = self._chats[name].messages(limit=None if end is None else end + 1)
         return [_session_message(each) for each in _messages(chosen)][offset:end]
 
     def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **_: Any) -> None:
@@ -139,15 +163,9 @@ class CasefileSessionRepository(SessionRepository):
             raise SessionException(told)
         self._keep(name, encode_bytes_values(multi_agent.serialize_state()))
 
-    def _chat(self, name: str) -> ChatSession:
-        if name not in self._chats:
-            asked, envelope = _kept.opening(name, self._casefile_id)
-            self._chats[name] = self._client.chat_sessions.create(**asked, **envelope)
-        return self._chats[name]
-
     def _state(self, name: str) -> dict[str, Any] | None:
         """What the first message of a session keeps, as it is now."""
-        first = next(iter(self._chat(name).messages(limit=1)), None)
+        first = next(iter(self._chats[name].messages(limit=1)), None)
         if first is None:
             return None
         self._states[name] = first
@@ -157,9 +175,9 @@ class CasefileSessionRepository(SessionRepository):
         """Let a session's first message be this state."""
         message = _kept.message_of(state, "system", "", FORMAT)
         if self._state(name) is None:
-            self._chat(name).record([message])
+            self._chats[name].record([message])
         else:
-            self._chat(name).replace(self._states[name], message)
+            self._chats[name].replace(self._states[name], message)
 
     def _check_session(self, session_id: str) -> None:
         if self._state(_session(session_id)) is None:
@@ -173,7 +191,7 @@ class CasefileSessionRepository(SessionRepository):
 
     def _find(self, session_id: str, agent_id: str, message_id: int) -> ChatMessage | None:
         """The message of an id: the newest ones are asked for most."""
-        chat = self._chat(_agent(session_id, agent_id))
+        chat = self._chats[_agent(session_id, agent_id)]
         for message in chat.messages(order="newest"):
             if message.metadata.get("message_id") == message_id:
                 return message
@@ -188,6 +206,95 @@ class CasefileSessionManager(RepositorySessionManager):
     ) -> None:
         repository = CasefileSessionRepository(client, casefile_id=casefile_id)
         super().__init__(session_id, repository, **more)
+
+
+class CasefileStorage(Storage):
+    """What Strands stores by keys, bytes each: `SnapshotSessionManager(…, storage=…)`.
+
+    `casefile_id` files them there; what is stored in one casefile is not seen in another. What is
+    overwritten or deleted is in the log. All failures are StorageErrors.
+    """
+
+    def __init__(self, client: Client, *, casefile_id: str | None = None) -> None:
+        self._chats = _Chats(client, casefile_id)
+        self._listed: set[str] = set()
+
+    async def write(self, key: str, data: bytes) -> None:
+        """Let this be the value of a key."""
+        await self._do(self._write, key, data)
+
+    async def read(self, key: str) -> bytes | None:
+        """The value of a key, if it has one."""
+        newest = await self._do(self._newest, key)
+        return None if newest is None else _bytes_in(newest)
+
+    async def delete(self, key: str) -> None:
+        """Withdraw a key and its values, if there are any."""
+        await self._do(self._delete, key)
+
+    async def list(self, query: str = "") -> builtins.list[str]:
+        """The keys that begin so, sorted."""
+        return await self._do(self._list, query)
+
+    async def _do(self, what: Callable[..., T], *given: Any) -> T:
+        try:
+            return await _kept.to_the_end(what, *given)
+        except errors.CasefileError as error:
+            raise StorageError(str(error)) from error
+
+    def _write(self, key: str, data: bytes) -> None:
+        written = self._chats[_stored(key)].record([_message_of(data)]).message
+        if written.index == 0 or key not in self._listed:
+            self._tell(key, has_value=True)
+
+    def _newest(self, key: str) -> ChatMessage | None:
+        return next(self._chats[_stored(key)].messages(order="newest", limit=1), None)
+
+    def _delete(self, key: str) -> None:
+        if self._newest(key) is None and key not in self._list(key):
+            return
+        self._chats[_stored(key)].rewind(keep=0)
+        self._tell(key, has_value=False)
+        if self._newest(key) is not None:  # Somebody wrote it meanwhile.
+            self._tell(key, has_value=True)
+
+    def _list(self, prefix: str) -> builtins.list[str]:
+        told = self._chats[_KEYS].messages()
+        has_value = {each.content: each.metadata["has_value"] for each in told}
+        return sorted(key for key in has_value if has_value[key] and key.startswith(prefix))
+
+    def _tell(self, key: str, *, has_value: bool) -> None:
+        """Add a word on a key to the list of keys."""
+        metadata = {"format": STORED, "has_value": has_value}
+        said = {"content": key, "message_type": MessageType.SYSTEM, "metadata": metadata}
+        self._chats[_KEYS].record([said])
+        (self._listed.add if has_value else self._listed.discard)(key)
+
+
+_KEYS = "strands-storage"
+
+
+def _stored(key: str) -> str:
+    return f"{_KEYS}/{quote(key, safe='/')}"
+
+
+def _message_of(data: bytes) -> ChatMessagePayload:
+    """A value as a message: as text if it is text."""
+    try:
+        text, encoding = data.decode(), "utf-8"
+    except UnicodeDecodeError:
+        text, encoding = base64.b64encode(data).decode(), "base64"
+    return ChatMessagePayload(
+        content=text,
+        message_type=MessageType.SYSTEM,
+        metadata={"format": STORED, "encoding": encoding},
+    )
+
+
+def _bytes_in(message: ChatMessage) -> bytes:
+    if message.metadata.get("encoding") == "base64":
+        return base64.b64decode(message.content)
+    return message.content.encode()
 
 
 def _session(session_id: str) -> str:
