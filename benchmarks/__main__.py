@@ -76,8 +76,8 @@ def _place(chosen: argparse.Namespace, plan: Plan, peers: list[Peer]) -> Iterato
 def measure(peers: list[Peer], where: Place, plan: Plan) -> dict[str, Any]:
     """All of it, store by store; what is timed goes round all of them several times.
 
-    That is first, while little is stored: at home, a put takes longer the more its table's indexes
-    hold, which it doesn't on AWS. What a store can't do is told in its place, and stops no other.
+    That is first, while little is stored. What a store can't do is told in its place, and stops no
+    other.
     """
     measuring.make_yardstick(where)
     found: dict[str, dict[str, Any]] = {

@@ -49,6 +49,8 @@ like everything else.
   conversation, so its price grows with it until DynamoDB's item is full (400 KB): "ends at".
 - Casefile's own appends leave lists alone; following the stream costs 4 write units for each session
   and refresh (30 s by default): [what it costs](cost.md).
+- While it is measured, Casefile's table has its indexes, and no stream: this engine writes the stream with
+  the item, and takes longer for each the more there are; DynamoDB writes it afterwards.
 - *A new instance* is a process that has just started: to Casefile one query more; to Strands'
   repository the whole session.
 - The engine serialises transactions and never throttles; partitions, hot keys and concurrency at a

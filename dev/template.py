@@ -16,9 +16,12 @@ def load(path: Path) -> dict[str, Any]:
     return template
 
 
-def create_table(client: Any, name: str) -> None:
-    """Create the template's table under another name."""
-    client.create_table(TableName=name, **_table())
+def create_table(client: Any, name: str, *, with_stream: bool = True) -> None:
+    """Create the template's table under another name, with its stream unless nobody follows it."""
+    told = _table()
+    if not with_stream:
+        told = {key: value for key, value in told.items() if key != "StreamSpecification"}
+    client.create_table(TableName=name, **told)
     client.get_waiter("table_exists").wait(TableName=name)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic_models import canonical, operations
 from pydantic_models.base import RequestStatus
@@ -558,4 +559,5 @@ def _lifecycle_event(
 def _derived_id(prefix: str, session_id: str, record: Record, position: int | str) -> str:
     """An id that is the same at each reading, and another for every place in every log."""
     place = f"{session_id}/{record.number}/{position}"
-    return f"{prefix}_{uuid5(record.request_id, place).hex}"
+    digest = sha256(record.request_id.bytes + place.encode()).hexdigest()
+    return f"{prefix}_{digest[:32]}"
