@@ -25,13 +25,13 @@ print("\\n" + json.dumps(made["Resources"]))
 """
 
 
-def resources(*, layer: str = "s3://code/layer", **parameters: str) -> dict[str, Any]:
-    """The resources that are deployed with some parameters, and with the layer that lies there."""
+def resources(**parameters: str) -> dict[str, Any]:
+    """The resources that are deployed with some parameters."""
     document = copy.deepcopy(template())
     for resource in document["Resources"].values():
-        for place, package in (("CodeUri", "s3://code/package"), ("ContentUri", layer)):
+        for place in ("CodeUri", "ContentUri"):
             if place in resource.get("Properties", {}):
-                resource["Properties"][place] = package
+                resource["Properties"][place] = "s3://code/package"
     done = subprocess.run(
         [str(environments.prepare(environments.CLOUD)), "-c", TRANSLATE],
         input=json.dumps([document, parameters]),
@@ -115,27 +115,6 @@ def test_functions_trace_and_may_do_so_unless_that_is_turned_off(is_traced: bool
     assert len(functions) == len(roles) > 30
     assert all(("TracingConfig" in each["Properties"]) == is_traced for each in functions)
     assert all(("xray" in json.dumps(each).lower()) == is_traced for each in roles)
-
-
-def test_the_functions_that_record_start_from_snapshots_if_that_is_asked_for() -> None:
-    made = resources()
-    (version,) = (each for name, each in made.items() if re.fullmatch("ChatVersion[0-9a-f]+", name))
-    assert version["Properties"]["FunctionName"] == {"Ref": "Chat"}
-    functions = {
-        name: each["Properties"]["SnapStart"]["ApplyOn"]
-        for name, each in made.items()
-        if each["Type"] == "AWS::Lambda::Function" and "SnapStart" in each["Properties"]
-    }
-    choice = {"Fn::If": ["HasSnapStart", "PublishedVersions", "None"]}
-    assert functions == dict.fromkeys(["Chat", "ToolExecution", "ToolResult"], choice)
-    integrations = json.dumps(api()["paths"])
-    for name in functions:
-        assert f"${{{name}Aliaslive}}" in integrations, "the API goes to the version"
-        assert f"${{{name}.Arn}}" not in integrations
-    versions = {name for name in made if "Version" in name}
-    assert versions <= resources().keys()
-    others = {name for name in resources(layer="s3://code/another") if "Version" in name}
-    assert len(others - versions) == len(versions) == 3, "a new layer makes new versions"
 
 
 def test_alarms_know_the_api_by_its_name() -> None:
