@@ -23,15 +23,15 @@ def lagging(
             return getattr(real(), name)
 
         def query(self, **arguments: Any) -> Any:
-            found = real().query(**arguments)
             if arguments.get("ConsistentRead") or "IndexName" in arguments:
-                return found
+                return real().query(**arguments)
+            limit = arguments.pop("Limit")
             items = [
                 (stale or {}).get(item["sk"]["S"], item)
-                for item in found["Items"]
+                for item in real().query(**arguments)["Items"]
                 if not misses(item["sk"]["S"])
             ]
-            return {**found, "Items": items}
+            return {"Items": items[:limit]}
 
     with mock.patch.object(dynamodb, "client", Replica):
         yield

@@ -215,7 +215,7 @@ class TestFollowing:
 
 
 class TestReplicasThatLag:
-    """A page costs half, and may miss the newest; never what is below, or what it is asked for."""
+    """A page costs half, and may miss the newest, unless it is asked to be consistent."""
 
     TOP = 12
     among_examples = settings(
@@ -260,40 +260,38 @@ class TestReplicasThatLag:
         limit=st.integers(1, TOP + 1),
         after=st.integers(0, TOP),
         before=st.none() | st.integers(1, TOP + 1),
-        at_least=st.sampled_from([0, 5, *range(TOP - 2, TOP + 2)]),
     )
-    def test_a_page_is_a_run_that_reaches_what_it_is_asked_for(
+    def test_a_page_has_no_hole_and_goes_on_if_there_is_more_below(
         self, invoke: Invoke, plain: str, missed: frozenset[int | str], **asked: Any
     ) -> None:
         asked = {name: value for name, value in asked.items() if value is not None}
         there = range(asked["after"] + 1, min(asked.get("before", 99), self.TOP + 1))
         with lagging(self.missing(missed)):
             page = read(invoke, plain, **asked)
+            whole = read(invoke, plain, **asked, consistent=True)
         found = [int(content) for content in contents(page)]
-        wanted = min(asked["at_least"], there[-1]) if there else 0
         top = max(found, default=asked["after"])
         if asked["order"] == "oldest":
             assert found == list(there[: len(found)])
-            assert top >= wanted or page["has_more"]
         else:
             assert found == list(range(top, top - len(found), -1))
-            assert top >= wanted
             assert page["has_more"] or not found or found[-1] == there[0]
         if page["has_more"]:
             assert 0 < len(found) < len(there)
-        if asked["at_least"] >= self.TOP:
-            assert len(found) == min(asked["limit"], len(there))
+        expected = list(there) if asked["order"] == "oldest" else list(there)[::-1]
+        assert [int(content) for content in contents(whole)] == expected[: asked["limit"]]
 
     @among_examples
-    @given(pages=st.lists(st.tuples(missed, st.integers(1, 4)), max_size=20))
+    @given(pages=st.lists(st.tuples(missed, st.integers(1, 4), st.booleans()), max_size=20))
     def test_who_goes_on_from_page_to_page_comes_to_what_stands(
-        self, invoke: Invoke, rewound: str, pages: list[tuple[frozenset[int | str], int]]
+        self, invoke: Invoke, rewound: str, pages: list[tuple[frozenset[int | str], int, bool]]
     ) -> None:
         seen: list[dict[str, Any]] = []
         after = 0
-        for missed, limit in [*pages, *[(frozenset[int | str](), 100)] * 2]:
+        last = [(frozenset[int | str]({self.TOP}), 100, True)] * 2
+        for missed, limit, consistent in [*pages, *last]:
             with lagging(self.missing(missed)):
-                page = read(invoke, rewound, after=after, limit=limit)
+                page = read(invoke, rewound, after=after, limit=limit, consistent=consistent)
             del seen[len(seen) if page["keep"] is None else page["keep"] :]
             for message in page["replaced"]:
                 seen[message["index"]] = message
@@ -321,18 +319,20 @@ class TestReplicasThatLag:
             with pytest.raises(NotFound):
                 invoke("list_chat_messages", asked, user="bob@example.com")
 
-    def test_a_page_is_read_at_half_the_price(
+    def test_a_page_is_read_at_half_the_price_unless_it_is_to_be_consistent(
         self, invoke: Invoke, plain: str, calls: list[str]
     ) -> None:
-        looked_at: set[str] = set()
+        looks: list[str] = []
 
         def misses(sk: str) -> bool:
-            looked_at.add(sk)
+            looks.append(sk)
             return False
 
         calls.clear()
         with lagging(misses):
-            read(invoke, plain, order="newest", limit=5, at_least=self.TOP)
-            assert len(looked_at) == 7  # By a read that is not strong: the head, five, one more.
-            read(invoke, plain, order="newest", limit=5, at_least=self.TOP, before=8)
-        assert calls == ["Query"] * 3  # The page below asks for the top, whose head it needs.
+            read(invoke, plain, order="newest", limit=5)
+            assert calls == ["Query"]
+            assert looks
+            looks.clear()
+            read(invoke, plain, order="newest", limit=5, consistent=True)
+        assert (calls, looks) == (["Query", "Query"], [])

@@ -209,7 +209,7 @@ class AsyncChatSession:
         end: int | None = 0 if after == 0 else None  # Of the messages that were told and stand.
         is_open = True
         while is_open:
-            asked = self._fields({"after": after, "wait": FOLLOW_SECONDS})
+            asked = self._fields({"after": after, "wait": FOLLOW_SECONDS, "consistent": True})
             page = (await self._connection.call(operations.LIST_CHAT_MESSAGES, asked)).payload
             if page.next_after == after:
                 # Closed before it is read again: then nothing can have come in between.

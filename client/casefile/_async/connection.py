@@ -20,7 +20,6 @@ from pydantic_models.operations.lists import ListPagePayload
 from .. import contents, doors, errors, operations
 from ..operations import AnswerT, Call, Envelope, Operation
 from ..retries import Retries
-from ..seen import Seen
 from . import waiting
 
 if TYPE_CHECKING:
@@ -37,15 +36,9 @@ class AsyncConnection:
     """Sends requests by one door, again and again until there is an answer."""
 
     def __init__(
-        self,
-        door: doors.Door,
-        retries: Retries,
-        timeout: float,
-        http: httpx.AsyncClient | None,
-        seen: Seen | None = None,
+        self, door: doors.Door, retries: Retries, timeout: float, http: httpx.AsyncClient | None
     ) -> None:
         self.door = door
-        self._seen = seen or Seen()
         self._retries = retries
         self._timeout = timeout
         self._is_ours = http is None
@@ -69,8 +62,7 @@ class AsyncConnection:
 
     def once(self) -> AsyncConnection:
         """The same connection, but it tries each request once."""
-        once = Retries(attempts=1)
-        return AsyncConnection(self.door, once, self._timeout, self._http, self._seen)
+        return AsyncConnection(self.door, Retries(attempts=1), self._timeout, self._http)
 
     async def call(
         self,
@@ -82,9 +74,7 @@ class AsyncConnection:
 
         Raises RequestFailed, and Unreachable if no answer came.
         """
-        request = operations.call(operation, fields, envelope or {})
-        request.payload.update(self._seen.to_see(operation.payload_type, request.payload))
-        return await self.send(request)
+        return await self.send(operations.call(operation, fields, envelope or {}))
 
     async def send(self, call: Call[AnswerT]) -> BaseResponse[AnswerT]:
         """Send a request, as often as it takes: it is the same request each time."""
@@ -94,9 +84,7 @@ class AsyncConnection:
             request = self._http.build_request(**outgoing._asdict(), timeout=self._timeout)
             return self.door.read(call, await self._http.send(request, auth=self.door.auth))
 
-        answer = await self._insist(attempt)
-        self._seen.learn(call.payload, answer.payload)
-        return answer
+        return await self._insist(attempt)
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it works, as often as may be."""
@@ -126,12 +114,16 @@ class AsyncConnection:
         order: Order = "oldest",
         limit: int | None = None,
     ) -> AsyncIterator[T]:
-        """What the records of a session hold, page by page, `limit` of them at most."""
+        """What the records of a session hold, page by page, `limit` of them at most.
+
+        What was recorded before is in it, whoever recorded it.
+        """
         left = limit
         while left is None or left > 0:
             asked: dict[str, Any] = {"session_id": session_id, "after": after, "before": before}
             asked |= {
                 "order": order,
+                "consistent": True,
                 "limit": contents.PAGE if left is None else min(left, contents.PAGE),
             }
             page = (await self.call(operation, asked)).payload

@@ -252,7 +252,7 @@ class ToolSession:
         pending: dict[UUID, None] = {}
         is_open = True
         while is_open:
-            asked = self._fields({"after": after, "wait": FOLLOW_SECONDS})
+            asked = self._fields({"after": after, "wait": FOLLOW_SECONDS, "consistent": True})
             page = (self._connection.call(operations.LIST_TOOL_REQUESTS, asked)).payload
             if page.next_after == after:
                 # Closed before it is read again: then nothing can have come in between.

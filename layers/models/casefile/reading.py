@@ -2,9 +2,9 @@
 
 Records are numbered without a gap and never change, so whatever has been read stays true, and two
 readers agree on every record that both have seen. So a page is read eventually consistent, at half
-the price: what may be missing in it for a moment are the newest records, and never one below them.
-Who knows of a record says so (`at_least`), and finds it. All else is read strongly consistent: what
-was acknowledged before is in it.
+the price, unless it is asked for `consistent`: as if the records of the last moment were not there,
+and never without one below them. All else is read strongly consistent: what was acknowledged before
+is in it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,6 @@ class Log:
             "metadata": head.metadata,
             "tags": head.tags,
             "created_at": text_of(head.created_at),
-            "record_count": tail.number if tail else 0,
             "updated_at": text_of(max(head.updated_at, tail.at if tail else 0)),
             "active": closing is None,
             "closed_at": text_of(closing.at) if closing else None,
@@ -108,15 +107,6 @@ class Page:
     def top(self) -> int:
         """The number of its newest record."""
         return max(self.records[-1].number if self.records else 0, self.passed)
-
-    @property
-    def is_new_enough(self) -> bool:
-        """Whether the record that it must show, if it is in the range, is in it or further on."""
-        wanted = self.asked.at_least
-        if self.asked.before is not None:
-            wanted = min(wanted, self.asked.before - 1)
-        goes_on = self.has_more and self.asked.order == "oldest"
-        return goes_on or max(self.top, self.asked.after) >= wanted
 
     @property
     def taken_back(self) -> Standing | None:
@@ -186,9 +176,7 @@ def page(
         standing = Standing(session_id) if standing_only else None
         return _page(session_id, user_id, asked, count, standing, strong=strong)
 
-    found = read_now(strong=False)
-    if not found.is_new_enough:
-        found = read_now(strong=True)
+    found = read_now(strong=asked.consistent)
     if not found.records and asked.wait and _comes(session_id, asked.after, asked.wait):
         return read_now(strong=True)
     return found

@@ -70,7 +70,6 @@ class ChatSessionDataPayload(ChatSession, ResponsePayload):
     tags: list[str] = Field(default_factory=list)
     message_count: int = Field(0, ge=0)
     event_count: int = Field(0, ge=0)
-    record_count: int = Field(0, ge=0, description="Records, the newest of which has this number")
     title: str | None = Field(None, min_length=1, max_length=200)
     closed_at: str | None = None
     seal: str | None = Field(None, description="Of a closed session: stands for all its records")

@@ -28,12 +28,10 @@ class PagePayload(RequestPayload):
         50, ge=1, le=100, description="The page ends with the record that brings it to this many"
     )
     order: Literal["oldest", "newest"] = Field("oldest", description="Which comes first")
-    at_least: int = Field(
-        0,
-        ge=0,
-        lt=10**12,
-        description="Number of a record that must be seen, such as recording told it. Else a read "
-        "costs half, and the newest may be missing for a moment",
+    consistent: bool = Field(
+        False,
+        description="See all that was recorded before, for twice the read units; else, what was "
+        "recorded in the last moment may be missing",
     )
     wait: int = Field(
         0, ge=0, le=20, description="Seconds to wait for a first record, if there is none yet"

@@ -72,7 +72,6 @@ class SessionDataPayload(ResponsePayload):
     title: str | None = Field(None, min_length=1, max_length=200)
     request_count: int = Field(0, ge=0)
     event_count: int = Field(0, ge=0)
-    record_count: int = Field(0, ge=0, description="Records, the newest of which has this number")
     pending_count: int = Field(0, ge=0, description="Requests that have no result yet")
     closed_at: str | None = None
     seal: str | None = Field(None, description="Of a closed session: stands for all its records")
