@@ -51,6 +51,8 @@ like everything else.
   and refresh (30 s by default): [what it costs](cost.md).
 - While it is measured, Casefile's table has its indexes, and no stream: this engine writes the stream with
   the item, and takes longer for each the more there are; DynamoDB writes it afterwards.
+- Casefile's last 20 are read as DynamoDB's clients read by default, so that the newest may come a moment
+  late; `consistent=true`, which its Python client asks for, takes twice the units.
 - *A new instance* is a process that has just started: to Casefile one query more; to Strands'
   repository the whole session.
 - The engine serialises transactions and never throttles; partitions, hot keys and concurrency at a
