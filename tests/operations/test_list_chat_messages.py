@@ -172,6 +172,21 @@ class TestFollowing:
         assert sum(pauses) <= 1
         assert found["next_after"] == 1
 
+    def test_what_one_replica_showed_is_told_though_another_misses_it(
+        self, invoke: Invoke, live: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        say = {"session_id": live, "message": "Hello"}
+        self.meanwhile(monkeypatch, lambda: None, lambda: invoke("chat", say))
+        looks: list[str] = []
+
+        def misses(slot: str) -> bool:
+            looks.extend([slot] if slot.isdigit() else [])
+            return slot.isdigit() and len(looks) > 1
+
+        with lagging(misses):
+            found = self.follow(invoke, live)
+        assert [message["content"] for message in found["messages"]] == ["Hello"]
+
     def test_nothing_comes_and_that_is_the_answer(
         self, invoke: Invoke, live: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
