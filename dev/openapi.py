@@ -237,6 +237,11 @@ _CREATING = ("create_casefile", "create_chat_session", "create_session")
 _CLOSING = ("close_chat_session", "close_session")
 _RECORDING = ("chat", "rewind_chat_session", "tool_execution", "tool_result")
 
+_CHANGING = (
+    *("add_session_to_casefile", "remove_session_from_casefile"),
+    *("grant_permission", "revoke_permission", "set_legal_hold"),
+    *("update_casefile", "update_chat_session", "update_session"),
+)
 _RELEASING = (
     *("delete_casefile", "delete_chat_session", "delete_session"),
     "remove_session_from_casefile",
@@ -245,7 +250,7 @@ _RELEASING = (
 _ONLY: dict[type[errors.CasefileError], tuple[str, ...]] = {
     errors.ContentMissing: _RECORDING,
     errors.MethodNotAllowed: (),  # API Gateway lets no other method through.
-    errors.RequestIdReused: (*_CREATING, *_RECORDING, *_CLOSING),
+    errors.RequestIdReused: (*_CREATING, *_RECORDING, *_CLOSING, *_CHANGING),
     errors.SessionClosed: _RECORDING,
     errors.AlreadyFiled: ("add_session_to_casefile",),
     errors.AlreadyCompleted: ("tool_result",),

@@ -87,7 +87,7 @@ def test_sent_again_late_it_changes_nothing(invoke: Invoke, casefile_id: str, fi
     request_id = str(uuid4())
     asked = {"casefile_id": casefile_id, "hold": first}
     invoke("set_legal_hold", asked, request_id=request_id)
-    for _ in range(casefiles.REMEMBERED_HOLDS - 1):
+    for _ in range(19):
         hold(invoke, casefile_id, is_held=not first)
     late = invoke("set_legal_hold", asked, request_id=request_id)["payload"]["legal_hold"]
     assert (late is not None) is not first

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
-from casefile.session_log import MAX_AGE
+from casefile.creation import MAX_AGE
 from pydantic_models.base import BaseRequest
 from pydantic_models.domain_events import DomainEvent
 from tests.conftest import FUNCTIONS as FOLDERS

@@ -22,7 +22,7 @@ from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.canonical.permission_level import PermissionLevel
 
-from . import access, creation, dynamodb, grants, lists
+from . import access, creation, dynamodb, grants, lists, receipts
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
 from .errors import Forbidden, LegalHold, NotFound
@@ -46,9 +46,6 @@ HEAD = "HEAD"
 MAX_OPENED = 500
 """Casefiles of others that one answer looks at, each for a read unit."""
 
-REMEMBERED_HOLDS = 20
-"""Requests to change the legal hold that are known again, the latest."""
-
 KIND = "casefile"
 """Of the lists that its owner finds it in."""
 
@@ -68,10 +65,8 @@ class CasefileHead:
     session_count: int
     metadata: dict[str, Any]
     notes: str | None
-    changed_by: bytes | None
     hold: LegalHoldEntry | None
     hold_changed_at: int
-    hold_requests: list[bytes]
 
 
 def partition(casefile_id: str) -> str:
@@ -97,10 +92,8 @@ def _head(casefile_id: str, item: Item) -> CasefileHead:
         session_count=item["session_count"],
         metadata=json.loads(item["metadata"]),
         notes=item.get("notes"),
-        changed_by=item.get("changed_by"),
         hold=_hold(item),
         hold_changed_at=item.get("hold_changed_at") or item["created_at"],
-        hold_requests=item.get("hold_requests", []),
     )
 
 
@@ -188,7 +181,7 @@ def handing_over(casefile: Item, user_id: str, at: int) -> TransactWriteItemType
     setting, values = dynamodb.setting(
         {"user_id": user_id, "owner_list": lists.name(KIND, user_id), **_active(casefile_id, at)}
     )
-    return _if_owned(casefile, setting, values)
+    return _if_owned(casefile_id, casefile["user_id"], setting, values)
 
 
 def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:
@@ -208,14 +201,18 @@ def _active(casefile_id: str, at: int) -> Item:
     return {"updated_at": at, "activity": lists.place(at, casefile_id)}
 
 
-def _if_owned(casefile: Item, expression: str, values: Item) -> TransactWriteItemTypeDef:
+def _if_owned(
+    casefile_id: str, owner: str, expression: str, values: Item, *terms: str
+) -> TransactWriteItemTypeDef:
+    """The write of a head if its owner still is who it was, and if some other terms hold."""
+    condition = ("user_id = :owner", "attribute_not_exists(deleting_at)", *terms)
     return {
         "Update": {
             "TableName": dynamodb.table(),
-            "Key": to_attributes({"pk": casefile["pk"], "sk": HEAD}),
+            "Key": key(casefile_id),
             "UpdateExpression": expression,
-            "ConditionExpression": "user_id = :owner AND attribute_not_exists(deleting_at)",
-            "ExpressionAttributeValues": to_attributes(values | {":owner": casefile["user_id"]}),
+            "ConditionExpression": " AND ".join(condition),
+            "ExpressionAttributeValues": to_attributes(values | {":owner": owner}),
         }
     }
 
@@ -271,7 +268,10 @@ def release_session(
     did not hold.
     """
     for _ in attempts(f"Casefile {casefile_id}"):
-        casefile = _head(casefile_id, dynamodb.get(key(casefile_id)) or {})
+        item = dynamodb.get(key(casefile_id)) or {}
+        if "session_count" not in item:  # It was deleted just now, so the session is out of it.
+            raise TransactionFailed([])
+        casefile = _head(casefile_id, item)
         if casefile.hold is not None:
             raise LegalHold(casefile_id)
         total = casefile.session_count - 1
@@ -293,21 +293,13 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
     changes: Item = request.payload.changes()
     for _ in attempts(f"Casefile {casefile_id}"):
         casefile = find(casefile_id, request.user_id)
-        if casefile.changed_by == request.request_id.bytes:
+        if receipts.find(request) is not None:
             break
-        made = (
-            changes
-            | _active(casefile_id, max(to_milliseconds(now()), casefile.updated_at))
-            | {"changed_by": request.request_id.bytes}
-        )
-        with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
-            setting, values = dynamodb.setting(made)
-            dynamodb.update(
-                key(casefile_id),
-                f"{setting} REMOVE news",
-                condition="user_id = :owner AND attribute_not_exists(deleting_at)",
-                values=values | {":owner": casefile.user_id},
-            )
+        at = max(to_milliseconds(now()), casefile.updated_at)
+        setting, values = dynamodb.setting(changes | _active(casefile_id, at))
+        update = _if_owned(casefile_id, casefile.user_id, f"{setting} REMOVE news", values)
+        with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
+            dynamodb.transact([update, receipts.leaving(request)])
             break
     return read(operations.GetCasefilePayload(casefile_id=casefile_id), request.user_id)[0]
 
@@ -318,15 +310,14 @@ def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
     A hold that is there stays as it was placed, and a request that comes again changes nothing.
     Raises NotFound and Forbidden.
     """
-    asked, user_id, request_id = request.payload, request.user_id, request.request_id
+    asked, user_id = request.payload, request.user_id
     casefile_id = asked.casefile_id
     for _ in attempts(f"Casefile {casefile_id}"):
         casefile = find(casefile_id, user_id)
-        before = casefile.hold_requests
-        if request_id.bytes in before:
+        if receipts.find(request) is not None:
             return casefile.hold, casefile.hold_changed_at
         is_change = (casefile.hold is not None) != asked.hold
-        made: Item = {"hold_requests": [*before, request_id.bytes][-REMEMBERED_HOLDS:]}
+        made: Item = {"hold_changed_at": casefile.hold_changed_at}
         if is_change:
             at = max(to_milliseconds(now()), casefile.updated_at)
             made |= _active(casefile_id, at) | {"hold_changed_at": at}
@@ -334,25 +325,21 @@ def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
             made |= {"held_for": asked.reason} if asked.hold and asked.reason else {}
         setting, values = dynamodb.setting(made)
         lifted = "" if asked.hold else ", held_at, held_by, held_for"
-        unchanged = "hold_requests = :before" if before else "attribute_not_exists(hold_requests)"
-        with contextlib.suppress(ConditionFailed):  # It was changed or handed over just now.
-            item = dynamodb.update(
-                key(casefile_id),
-                f"{setting} REMOVE news{lifted}",
-                condition=f"user_id = :owner AND attribute_not_exists(deleting_at) AND {unchanged}",
-                values=values
-                | {":owner": casefile.user_id}
-                | ({":before": before} if before else {}),
-            )
+        as_seen = f"attribute{'_not' if casefile.hold is None else ''}_exists(held_at)"
+        update = _if_owned(
+            casefile_id, casefile.user_id, f"{setting} REMOVE news{lifted}", values, as_seen
+        )
+        with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
+            dynamodb.transact([update, receipts.leaving(request)])
             if is_change:
                 logger.info(
                     "legal hold changed",
                     casefile_id=casefile_id,
                     user_id=user_id,
                     is_held=asked.hold,
-                    request_id=str(request_id),
+                    request_id=str(request.request_id),
                 )
-            changed = _head(casefile_id, item)
+            changed = find(casefile_id, user_id)
             return changed.hold, changed.hold_changed_at
     raise AssertionError("attempts() ends by raising")
 

@@ -23,6 +23,9 @@ AnyRequest: TypeAlias = "BaseRequest[Any]"
 CLOCK_ALLOWANCE = timedelta(minutes=5)
 """How far clocks may be apart: as far as AWS allows for signed requests (SigV4)."""
 
+MAX_AGE = timedelta(days=15)
+"""How old a request may be that records or changes something: longer than SQS keeps a message."""
+
 
 def new_id(prefix: str, request: AnyRequest) -> str:
     """`<prefix>_yymmdd_<16 characters>`, the same for each retry of the request."""
@@ -38,6 +41,21 @@ def check_not_in_future(made_at: datetime) -> None:
             f"The request is dated {to_text(made_at)}, more than "
             f"{CLOCK_ALLOWANCE.seconds // 60} minutes in the future. Check the sender's clock."
         )
+
+
+def check_not_too_old(made_at: datetime) -> None:
+    """Raise BadRequest for a request so old that it might have been done and forgotten."""
+    if made_at < now() - MAX_AGE:
+        raise BadRequest(
+            f"The request is dated {to_text(made_at)}. One older than {MAX_AGE.days} days is not "
+            "taken any more; send a new request, with an id and a timestamp of its own."
+        )
+
+
+def check_age(made_at: datetime) -> None:
+    """Raise BadRequest for a request that is dated too early or too late."""
+    check_not_too_old(made_at)
+    check_not_in_future(made_at)
 
 
 def origin(request: AnyRequest) -> Item:

@@ -34,7 +34,7 @@ from pydantic_models.base.times import now, to_milliseconds
 from . import access, archives, casefiles, contents, dynamodb, grants, lists, records, sessions
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed
-from .errors import LegalHold
+from .errors import LegalHold, NotFound
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -150,12 +150,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
             if not head.get("session_count"):  # Else the index doesn't show all of them yet.
                 break
     if "deleted_at" not in head:
-        dynamodb.delete_many(
-            [
-                {"pk": casefiles.partition(casefile_id), "sk": item["sk"]}
-                for _, item in grants.everyone(casefile_id)
-            ]
-        )
+        grants.forget_all(casefile_id)
         at = head["deleting_at"]
         title = _title_key(casefile_id) | {
             "title": head["title"],
@@ -207,8 +202,13 @@ def _marked(casefile_id: str, user_id: str, owner: bytes, *, with_sessions: bool
             if user_id != head.get("user_id") and owner != head.get("owner"):
                 raise access.missing_casefile(casefile_id)
             return head
-        if casefiles.find(casefile_id, user_id).hold is not None:
-            raise LegalHold(casefile_id)
+        try:
+            if casefiles.find(casefile_id, user_id).hold is not None:
+                raise LegalHold(casefile_id)
+        except NotFound:
+            if head is None or head["user_id"] != user_id:
+                raise
+            continue  # It was marked, or handed over, just now: look again.
         at = to_milliseconds(now())
         setting, values = dynamodb.setting(
             {
@@ -219,13 +219,15 @@ def _marked(casefile_id: str, user_id: str, owner: bytes, *, with_sessions: bool
             }
         )
         with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
-            return dynamodb.update(
+            marked = dynamodb.update(
                 casefiles.key(casefile_id),
                 f"{setting} REMOVE news",
                 condition="user_id = :user AND attribute_not_exists(deleting_at)"
                 " AND attribute_not_exists(held_at)",
                 values=values | {":user": user_id},
             )
+            grants.tell(casefile_id, user_id, access.OWNER, access.NONE, grants.DELETED)
+            return marked
     raise AssertionError("attempts() ends by raising")
 
 
@@ -245,7 +247,7 @@ def _let_go(session_id: str, casefile_id: str, user_id: str, *, with_sessions: b
         delete(session_id, user_id)
         return
     with contextlib.suppress(TransactionFailed):  # It was let go just now.
-        sessions.leave(head, {})
+        sessions.leave(head)
 
 
 def _stub(session_id: str, number: int) -> Item:

@@ -143,6 +143,7 @@ class Operation(Generic[RequestT, PayloadT]):
             request_id=str(request.request_id),
             user_id=request.user_id,
             session_id=getattr(answer.payload, "session_id", None),
+            casefile_id=getattr(answer.payload, "casefile_id", None),
             outcome=answer.status.value,
             **metrics.told(),
         )

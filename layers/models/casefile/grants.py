@@ -2,8 +2,7 @@
 
 A grant is written on condition that it is what its giver saw, and that the giver's own has not
 changed, in one transaction. So no two changes that cross give anybody more than a giver had. What
-everybody may do is a grant to everybody; what was revoked stays for a day as a grant of nothing,
-by which the same request sent again is known.
+everybody may do is a grant to everybody; what was revoked stays for a day as a grant of nothing.
 
     pk CASEFILE#<casefile_id>   sk GRANT#<user_id>, or GRANT#* for everybody
 """
@@ -11,14 +10,14 @@ by which the same request sent again is known.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_models import canonical
 from pydantic_models.base.times import from_text, now, text_of, to_milliseconds
 from pydantic_models.canonical.permission_level import PermissionLevel
 
-from . import access, casefiles, dynamodb, lists
+from . import access, casefiles, dynamodb, lists, receipts
 from .access import ADMIN, NONE, OWNER, Grant
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
@@ -45,6 +44,9 @@ EVERYBODY = "*"
 
 REMEMBERED_SECONDS = 24 * 60 * 60
 """How long what was revoked is remembered."""
+
+DELETED = {"why": "casefile deleted"}
+"""What a deleted casefile's grants end with, in the log."""
 
 MAX_LISTED = 1000
 """Grants that are listed."""
@@ -162,8 +164,6 @@ def grant(request: GrantPermissionRequest) -> int:
         access.check_public(asked.permission)
     if asked.expires_at is not None:
         expires_at = to_milliseconds(from_text(asked.expires_at))
-        if expires_at <= to_milliseconds(now()):
-            raise BadRequest("expires_at has passed already: the grant would be worth nothing.")
     return _change(request, asked.permission, {"expires_at": expires_at, "notes": asked.notes})
 
 
@@ -182,50 +182,68 @@ def _change(
     more: dict[str, Any],
 ) -> int:
     casefile_id, target = request.payload.casefile_id, request.payload.target_user_id
-    user, is_repeated = request.user_id, request.request_id.bytes
+    user, expires_at = request.user_id, more.get("expires_at")
     for _ in attempts(f"Casefile {casefile_id}"):
         permissions = look(casefile_id, user, target)
         own = permissions.level(user) if permissions else NONE
         if permissions is None or own is NONE:
             raise access.missing_casefile(casefile_id)
-        seen = permissions.grants.get(target)
-        if seen and (seen["granted_by"], seen["request_id"]) == (user, is_repeated):
-            return int(seen["at"])
+        done = receipts.find(request)
+        if done is not None:
+            return int(done["at"])
         access.require_casefile(casefile_id, own)
+        if expires_at is not None and expires_at <= permissions.at:
+            raise BadRequest("expires_at has passed already: the grant would be worth nothing.")
         before = permissions.granted(target)
         access.check_sharing(own, before, after, is_owner=target == permissions.owner)
         if after is before is NONE:
             raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
-        given = {"granted_by": user, "at": permissions.at, "request_id": is_repeated}
-        listed = {} if after is OWNER else _listed(casefile_id, target, permissions.at, after)
+        at, seen = permissions.at, permissions.grants.get(target)
+        given = {"granted_by": user, "at": at, "request_id": request.request_id.bytes}
+        listed = {} if after is OWNER else _listed(casefile_id, target, at, after)
         granted = {"level": after.value, **given, **more, **listed}
         writes = [_put(casefile_id, target, seen, granted)]
         if after is OWNER:
-            listed = _listed(casefile_id, user, permissions.at, ADMIN)
+            listed = _listed(casefile_id, user, at, ADMIN)
             mine = {"level": ADMIN.value, **given, **listed}
             writes += [
                 _put(casefile_id, user, permissions.grants.get(user), mine),
-                casefiles.handing_over(permissions.casefile, target, permissions.at),
+                casefiles.handing_over(permissions.casefile, target, at),
             ]
         else:
             writes.append(casefiles.keeping_owner(permissions.casefile))
         if own is not OWNER:
             writes.append(_unchanged(casefile_id, user, permissions.grants[user]))
         try:
-            dynamodb.transact(writes)
+            dynamodb.transact([*writes, receipts.leaving(request, at=at)])
         except TransactionFailed:
             continue  # Something changed just now: look again.
-        logger.info(
-            "access changed",
-            casefile_id=casefile_id,
-            user_id=user,
-            target_user_id=target,
-            before=before.value,
-            after=after.value,
-            request_id=str(request.request_id),
-        )
-        return permissions.at
+        why = {"user_id": user, "request_id": str(request.request_id)}
+        tell(casefile_id, target, before, after, why, expires_at)
+        if after is OWNER:
+            tell(casefile_id, user, OWNER, ADMIN, why)
+        return at
     raise AssertionError("attempts() ends by raising")
+
+
+def tell(
+    casefile_id: str,
+    target: str,
+    before: PermissionLevel,
+    after: PermissionLevel,
+    why: Mapping[str, str],
+    expires_at: int | None = None,
+) -> None:
+    """Log that somebody's access to a casefile changed; `why` names who did it, or what."""
+    logger.info(
+        "access changed",
+        casefile_id=casefile_id,
+        target_user_id=target,
+        before=before.value,
+        after=after.value,
+        expires_at=None if expires_at is None else text_of(expires_at),
+        **why,
+    )
 
 
 def _listed(casefile_id: str, user: str, at: int, level: PermissionLevel) -> Item:
@@ -240,12 +258,24 @@ def forget(casefile_id: str, user: str) -> None:
 
     What the user gave to others stays theirs.
     """
+    permissions = look(casefile_id, user)
     for granted, item in everyone(casefile_id):
         if granted != user and item["granted_by"] == user:
             _replace_name(item, "granted_by", user)
     for name in ("created_by", "held_by"):
         _replace_name({"pk": casefiles.partition(casefile_id), "sk": casefiles.HEAD}, name, user)
     dynamodb.delete_many([_key(casefile_id, user)])
+    if permissions is not None and permissions.granted(user) is not NONE:
+        tell(casefile_id, user, permissions.granted(user), NONE, {"why": "user erased"})
+
+
+def forget_all(casefile_id: str) -> None:
+    """Delete the grants of a casefile that is being deleted, in which they are worth nothing."""
+    found = dict(everyone(casefile_id))
+    for user, item in found.items():
+        if (level := PermissionLevel(item["level"])) is not NONE:
+            tell(casefile_id, user, level, NONE, DELETED)
+    dynamodb.delete_many([_key(casefile_id, user) for user in found])
 
 
 def _replace_name(item: Item, name: str, user: str) -> None:

@@ -28,18 +28,18 @@ import json
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from pydantic_models.base.json_values import to_canonical_json
-from pydantic_models.base.times import now, text_of, to_milliseconds, to_text
+from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.canonical.content import AttachmentPayload
 from pydantic_models.canonical.record import Record, RecordKind, Totals, first_seal, sealed
 
 from . import access, contents, metrics, records, sessions, standing
 from .attempts import attempts
-from .creation import CLOCK_ALLOWANCE, check_not_in_future
+from .creation import CLOCK_ALLOWANCE, check_not_in_future, check_not_too_old
 from .dynamodb import ConditionFailed, Item
 from .errors import (
     AlreadyCompleted,
@@ -54,9 +54,6 @@ from .errors import (
     Unavailable,
 )
 from .sessions import SessionHead
-
-MAX_AGE = timedelta(days=15)
-"""How old a request may be: longer than SQS keeps a message (14 days)."""
 
 FIRST_PAGE = 8
 """Rows of the first look at a session: its head and the newest records."""
@@ -223,7 +220,7 @@ def glance(session_id: str) -> tuple[SessionHead, Record | None]:
 def _append(
     session_id: str, user_id: str, entry: Entry, memories: Memories
 ) -> tuple[SessionHead, Record]:
-    _check_age(entry)
+    check_not_too_old(entry.made_at)
     packed = records.pack(session_id, entry.content)
     try:
         return _record(session_id, user_id, entry, packed, memories)
@@ -301,14 +298,6 @@ def _take_back(session_id: str, entry: Entry, packed: Item) -> None:
     if records.is_packed_away(packed):
         digests.add(packed["digest"].hex())
     contents.discard(session_id, digests)
-
-
-def _check_age(entry: Entry) -> None:
-    if entry.made_at < now() - MAX_AGE:
-        raise BadRequest(
-            f"The request is dated {to_text(entry.made_at)}. One older than {MAX_AGE.days} days "
-            "is not recorded; send a new request, with an id and a timestamp of its own."
-        )
 
 
 def _must_look_further(memory: Memory, entry: Entry, since: int) -> bool:

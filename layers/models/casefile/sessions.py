@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.canonical.record import Record, Totals
 
-from . import access, casefiles, creation, dynamodb, grants, lists
+from . import access, casefiles, creation, dynamodb, grants, lists, receipts
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
 from .errors import AlreadyFiled, Forbidden, NotFound
@@ -221,13 +221,17 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
     casefile that isn't there or isn't the user's, Forbidden and AlreadyFiled.
     """
     session_id, casefile_id = request.payload.session_id, request.payload.casefile_id
-    user_id, filed_by = request.user_id, [request.request_id.bytes, casefile_id]
+    user_id, filed_by = request.user_id, [request.request_id.bytes, request.digest()]
+    creation.check_age(request.made_at())
     for _ in attempts(f"Session {session_id}"):
         casefile = casefiles.find(casefile_id, user_id)
         item = dynamodb.get(_key(session_id)) or {}
         head = authorize(session_id, from_item(item), user_id)
-        if head.casefile_id == casefile_id or item.get("filed_by") == filed_by:
+        before = item.get("filed_by")
+        if head.casefile_id == casefile_id or before == filed_by:
             return Filing(casefile_id, item["total_sessions"], item["filed_at"])
+        if before is not None and (done := receipts.find(request)) is not None:
+            return Filing(casefile_id, done["total_sessions"], done["at"])
         if head.casefile_id is not None:
             raise AlreadyFiled(
                 f"Session {session_id} is filed in casefile {head.casefile_id} already. "
@@ -239,8 +243,12 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
         filing = Filing(casefile_id, casefile.session_count + 1, made["updated_at"])
         made |= _filed(item, casefile_id, filing.at)
         made |= {"total_sessions": filing.total_sessions, "filed_by": filed_by, "news": True}
+        writes = [_rewriting(item, made), casefiles.counting(casefile, 1)]
+        if before is not None:  # It was filed and taken out. What told of that makes room.
+            told = {"total_sessions": item["total_sessions"], "at": item["filed_at"]}
+            writes.append(receipts.kept(user_id, *before, **told))
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
-            dynamodb.transact([_rewriting(item, made), casefiles.counting(casefile, 1)])
+            dynamodb.transact(writes)
             return filing
     raise AssertionError("attempts() ends by raising")
 
@@ -254,6 +262,8 @@ def _active_now(head: SessionHead) -> Item:
 def _rewriting(seen: Item, made: Item) -> TransactWriteItemTypeDef:
     """The write that sets fields of a head, on condition that it is listed where it was seen."""
     setting, values = dynamodb.setting(made)
+    if "news" not in made:
+        setting += " REMOVE news"
     condition, as_seen = _as_seen(seen)
     return {
         "Update": {
@@ -287,31 +297,32 @@ def take_out(request: RemoveSessionFromCasefileRequest) -> Filing:
     Raises NotFound, also if it isn't filed there, and Forbidden.
     """
     session_id, casefile_id = request.payload.session_id, request.payload.casefile_id
+    at = to_milliseconds(now())
+
+    def receipt(total: int) -> TransactWriteItemTypeDef:
+        return receipts.leaving(request, total_sessions=total, at=at)
+
     for _ in attempts(f"Session {session_id}"):
-        item = dynamodb.get(_key(session_id)) or {}
-        if item.get("taken_out_by") == request.request_id.bytes:
-            total, at = item["taken_out_total"], item["taken_out_at"]
-            return Filing(casefile_id, total, at)
-        head = authorize(session_id, from_item(item), request.user_id)
+        done = receipts.find(request)
+        if done is not None:
+            return Filing(casefile_id, done["total_sessions"], done["at"])
+        head = authorize(session_id, find(session_id), request.user_id)
         if head.casefile_id != casefile_id:
             raise NotFound(f"Session {session_id} is not filed in casefile {casefile_id}.")
-        at = to_milliseconds(now())
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
-            told: Item = {"taken_out_by": request.request_id.bytes, "taken_out_at": at}
-            return Filing(casefile_id, leave(head, told), at)
+            return Filing(casefile_id, leave(head, receipt), at)
     raise AssertionError("attempts() ends by raising")
 
 
-def leave(head: SessionHead, told: Item) -> int:
-    """Take a session out of its casefile, and keep in its head what is told of that.
+def leave(head: SessionHead, *beside: Callable[[int], TransactWriteItemTypeDef]) -> int:
+    """Take a session out of its casefile, with what else is to be written, given the new total.
 
     Returns the casefile's total without it. Raises TransactionFailed if it is there no more.
     """
     place = {":casefile": head.casefile_id}
 
     def writes(total: int) -> list[TransactWriteItemTypeDef]:
-        made = _active_now(head) | told | {"taken_out_total": total, "news": True}
-        setting, values = dynamodb.setting(made)
+        setting, values = dynamodb.setting(_active_now(head) | {"news": True})
         update: Any = {
             "TableName": dynamodb.table(),
             "Key": _key(head.session_id),
@@ -320,7 +331,7 @@ def leave(head: SessionHead, told: Item) -> int:
             "ExpressionAttributeValues": to_attributes(values | place),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        return [{"Update": update}]
+        return [{"Update": update}, *(write(total) for write in beside)]
 
     return casefiles.release_session(head.casefile_id or "", writes)
 
@@ -337,12 +348,14 @@ def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionH
     for _ in attempts(f"Session {session_id}"):
         item = dynamodb.get(_key(session_id)) or {}
         head = authorize(session_id, from_item(item), request.user_id)
-        if item.get("changed_by") == request.request_id.bytes:
-            return replace(head, updated_at=item["changed_at"])
-        made = changes | _active_now(head) | {"changed_by": request.request_id.bytes}
-        made["changed_at"] = made["updated_at"]
-        with contextlib.suppress(ConditionFailed):  # It was filed or deleted just now: look again.
-            return _head(_rewrite(session_id, item, made))
+        done = receipts.find(request)
+        if done is not None:
+            return replace(head, updated_at=done["at"])
+        made = changes | _active_now(head)
+        at = made["updated_at"]
+        with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
+            dynamodb.transact([_rewriting(item, made), receipts.leaving(request, at=at)])
+            return replace(find(session_id) or _head(item | made), updated_at=at)
     raise AssertionError("attempts() ends by raising")
 
 

@@ -1,0 +1,62 @@
+"""Receipts: requests that change what is there, and are known when they come again.
+
+The idea: what a request changes beside a log (a head, a grant), it changes in one transaction with
+an item of its own, named by who asks and by the request's id, which must not be there yet.
+
+What follows:
+- The change is made once, however late it is sent again and whatever was changed since. So a grant
+  that comes a second time gives nothing back that was revoked in between.
+- The same id from somebody else is another request; for something else, it is refused.
+- What the request was answered lies in its receipt, as far as it can't be told anew.
+
+The guarantee: a receipt stays longer than a request may be old, so none is done twice.
+
+    pk REQUEST#<digest of the user and the request's id>   sk HEAD
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from pydantic_models.base.times import now
+
+from . import creation, dynamodb
+from .creation import AnyRequest
+from .dynamodb import Item, Value, to_attributes
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+KEPT = creation.MAX_AGE + timedelta(days=1)
+
+
+def find(request: AnyRequest) -> Item | None:
+    """What was kept when the request was done, or None if it was not.
+
+    Raises BadRequest for one dated too early or too late, and RequestIdReused if its id was used
+    for something else.
+    """
+    creation.check_age(request.made_at())
+    item = dynamodb.get(to_attributes(_key(request.user_id, request.request_id.bytes)))
+    if item is not None:
+        creation.check_origin(item, request)
+    return item
+
+
+def leaving(request: AnyRequest, **told: Value) -> TransactWriteItemTypeDef:
+    """The write of a request's receipt, with what its answer tells."""
+    return kept(request.user_id, request.request_id.bytes, request.digest(), **told)
+
+
+def kept(user_id: str, request_id: bytes, digest: bytes, **told: Value) -> TransactWriteItemTypeDef:
+    """The write of the receipt of a request of which only this is known."""
+    expires = int((now() + KEPT).timestamp())
+    item = {**_key(user_id, request_id), **told, "digest": digest, "ttl": expires}
+    return {"Put": dynamodb.creation(item)}
+
+
+def _key(user_id: str, request_id: bytes) -> Item:
+    named = sha256(request_id + user_id.encode()).hexdigest()
+    return {"pk": f"REQUEST#{named}", "sk": "HEAD"}
