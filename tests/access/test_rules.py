@@ -35,7 +35,13 @@ def shared(changes: list[tuple[str, str, PermissionLevel]]) -> list[dict[str, Pe
     history = [dict(levels)]
     for giver, target, level in changes:
         try:
-            check_sharing(levels[giver], levels[target], level, is_owner=target == "owner")
+            check_sharing(
+                levels[giver],
+                levels[target],
+                level,
+                is_owner=target == "owner",
+                is_self=target == giver,
+            )
         except Forbidden:
             continue
         levels[target] = level
@@ -62,6 +68,8 @@ def test_each_step_is_by_somebody_above_what_was_and_as_high_as_what_is(
     for before, after in pairwise(history):
         for person in PEOPLE:
             if before[person] is not after[person]:
+                if after[person] is NONE:  # They may have left.
+                    continue
                 givers = [who for who in PEOPLE if includes(before[who], ADMIN)]
                 assert any(includes(before[who], after[person]) for who in givers)
                 assert any(not includes(before[person], before[who]) for who in givers)
@@ -79,6 +87,20 @@ def test_without_an_admin_only_the_owner_shares(
 ) -> None:
     by_owner = [change for change in changes if change[0] == "owner"]
     assert shared(changes)[-1] == shared(by_owner)[-1]
+
+
+@given(before=st.sampled_from(LEVELS), after=st.sampled_from(LEVELS), is_owner=st.booleans())
+def test_all_that_one_may_do_to_oneself_is_leaving(
+    before: PermissionLevel, after: PermissionLevel, is_owner: bool
+) -> None:
+    def change() -> None:
+        check_sharing(before, before, after, is_owner=is_owner, is_self=True)
+
+    if after is NONE and not is_owner:
+        change()
+    elif is_owner or before is not OWNER:
+        with pytest.raises(Forbidden):
+            change()
 
 
 @given(level=st.sampled_from(LEVELS[:-1]), public=st.sampled_from(LEVELS[:3]), at=st.integers())

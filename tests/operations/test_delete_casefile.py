@@ -1,6 +1,7 @@
 """Deleting a casefile: its sessions stay with their owners, or go if told so."""
 
 import contextlib
+import json
 import random
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from casefile import casefiles, dynamodb
+from casefile import casefiles, dynamodb, sessions
 from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
 from tests.conftest import Context, Invoke, forget, load, stored
 
@@ -165,3 +166,72 @@ def test_only_its_owner_may_and_must_mean_it(invoke: Invoke, casefile_id: str) -
     delete(invoke, casefile_id)
     with pytest.raises(NotFound):
         delete(invoke, casefile_id, user=BOB)
+
+
+@pytest.mark.parametrize("operation", ["remove_session_from_casefile", "delete_session"])
+def test_who_takes_a_session_out_while_the_casefile_goes_is_told_what_is_true(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    casefile_id = invoke("create_casefile", {"title": "Lisbon"})["payload"]["casefile_id"]
+    filed = {"casefile_id": casefile_id}
+    session_id = invoke("create_session", filed)["payload"]["session_id"]
+    real = casefiles.release_session
+
+    def after_the_casefile_went(*arguments: Any) -> int:
+        monkeypatch.setattr(casefiles, "release_session", real)
+        invoke("delete_casefile", filed | {"confirm": True})
+        return real(*arguments)
+
+    monkeypatch.setattr(casefiles, "release_session", after_the_casefile_went)
+    asked = {"session_id": session_id}
+    if operation == "delete_session":
+        invoke(operation, asked | {"confirm": True})
+        with pytest.raises(NotFound):
+            invoke("get_session", asked)
+    else:
+        with pytest.raises(NotFound, match="not filed"):
+            invoke(operation, asked | filed)
+        assert invoke("get_session", asked)["payload"]["casefile_id"] is None
+
+
+@pytest.mark.parametrize("at", ["find", "leave"])
+def test_two_deletions_at_once_are_both_told_that_it_is_deleted(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    casefile_id = invoke("create_casefile", {"title": "Lisbon"})["payload"]["casefile_id"]
+    invoke("create_session", {"casefile_id": casefile_id})
+    asked = {"casefile_id": casefile_id, "confirm": True}
+    module = casefiles if at == "find" else sessions
+    real = getattr(module, at)
+
+    def after_another(*arguments: Any) -> Any:
+        monkeypatch.setattr(module, at, real)
+        invoke("delete_casefile", asked)
+        return real(*arguments)
+
+    monkeypatch.setattr(module, at, after_another)
+    assert invoke("delete_casefile", asked)["payload"]["title"] == "Lisbon"
+
+
+def test_each_change_of_access_is_logged(
+    invoke: Invoke, capsys: pytest.CaptureFixture[str]
+) -> None:
+    casefile_id = invoke("create_casefile", {"title": "Lisbon"})["payload"]["casefile_id"]
+    asked = {"casefile_id": casefile_id, "target_user_id": BOB}
+    until = "2100-01-01T00:00:00.000+00:00"
+    invoke("grant_permission", asked | {"permission": "viewer", "expires_at": until})
+    invoke("grant_permission", asked | {"permission": "owner"})
+    invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True}, user=BOB)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [line for line in lines if line["message"] == "access changed"]
+    assert [
+        (line["target_user_id"], line["before"], line["after"], line["expires_at"]) for line in told
+    ] == [
+        (BOB, "none", "viewer", until),
+        (BOB, "viewer", "owner", None),
+        (ANN, "owner", "admin", None),
+        (BOB, "owner", "none", None),
+        (ANN, "admin", "none", None),
+    ]
+    assert all(line["casefile_id"] == casefile_id for line in told)
+    assert lines[-1]["casefile_id"] == casefile_id

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from casefile.errors import NotFound
+from casefile.errors import Forbidden, NotFound
 from tests.conftest import Invoke
 
 BOB = "bob@example.com"
@@ -34,3 +34,23 @@ def test_it_can_be_granted_again(invoke: Invoke, casefile_id: str) -> None:
     invoke("grant_permission", asked | {"permission": "editor"})
     listed = invoke("list_permissions", {"casefile_id": casefile_id})["payload"]["permissions"]
     assert [(entry["user_id"], entry["permission"]) for entry in listed] == [(BOB, "editor")]
+
+
+@pytest.mark.parametrize("level", ["viewer", "editor", "admin"])
+def test_whoever_was_let_in_may_leave_and_is_told_the_same_again(
+    invoke: Invoke, casefile_id: str, level: str
+) -> None:
+    asked, request_id = {"casefile_id": casefile_id, "target_user_id": BOB}, str(uuid4())
+    invoke("grant_permission", asked | {"permission": level})
+    first = invoke("revoke_permission", asked, user=BOB, request_id=request_id)
+    with pytest.raises(NotFound):
+        invoke("get_casefile", {"casefile_id": casefile_id}, user=BOB)
+    shared = invoke("list_casefiles", {"scope": "shared"}, user=BOB)["payload"]["casefiles"]
+    assert shared == []
+    assert invoke("revoke_permission", asked, user=BOB, request_id=request_id) == first
+
+
+def test_the_owner_stays(invoke: Invoke, casefile_id: str) -> None:
+    asked = {"casefile_id": casefile_id, "target_user_id": "ann@example.com"}
+    with pytest.raises(Forbidden, match="hand it over"):
+        invoke("revoke_permission", asked)

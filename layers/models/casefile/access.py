@@ -70,14 +70,21 @@ def level_in_session(
 
 
 def check_sharing(
-    own: PermissionLevel, before: PermissionLevel, after: PermissionLevel, *, is_owner: bool
+    own: PermissionLevel,
+    before: PermissionLevel,
+    after: PermissionLevel,
+    *,
+    is_owner: bool,
+    is_self: bool,
 ) -> None:
     """Raise unless who has `own` may bring somebody from level `before` to level `after`.
 
-    `is_owner` tells whether that somebody owns the casefile.
+    `is_owner` and `is_self` tell whether that somebody owns the casefile, or asks.
     """
     if is_owner:
         raise Forbidden("The owner of a casefile can't be removed. The owner can hand it over.")
+    if is_self and after is NONE:  # Whoever was let in may leave.
+        return
     if not includes(own, ADMIN):
         raise Forbidden("Only admins and the owner of a casefile may share it.")
     if not includes(own, after):

@@ -184,18 +184,17 @@ def _change(
     casefile_id, target = request.payload.casefile_id, request.payload.target_user_id
     user, expires_at = request.user_id, more.get("expires_at")
     for _ in attempts(f"Casefile {casefile_id}"):
-        permissions = look(casefile_id, user, target)
-        own = permissions.level(user) if permissions else NONE
-        if permissions is None or own is NONE:
-            raise access.missing_casefile(casefile_id)
         done = receipts.find(request)
         if done is not None:
             return int(done["at"])
-        access.require_casefile(casefile_id, own)
+        permissions = permitted(casefile_id, user, target)
+        own = permissions.level(user)
         if expires_at is not None and expires_at <= permissions.at:
             raise BadRequest("expires_at has passed already: the grant would be worth nothing.")
         before = permissions.granted(target)
-        access.check_sharing(own, before, after, is_owner=target == permissions.owner)
+        access.check_sharing(
+            own, before, after, is_owner=target == permissions.owner, is_self=target == user
+        )
         if after is before is NONE:
             raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
         at, seen = permissions.at, permissions.grants.get(target)
@@ -212,7 +211,7 @@ def _change(
             ]
         else:
             writes.append(casefiles.keeping_owner(permissions.casefile))
-        if own is not OWNER:
+        if own is not OWNER and target != user:
             writes.append(_unchanged(casefile_id, user, permissions.grants[user]))
         try:
             dynamodb.transact([*writes, receipts.leaving(request, at=at)])
@@ -273,7 +272,7 @@ def forget_all(casefile_id: str) -> None:
     """Delete the grants of a casefile that is being deleted, in which they are worth nothing."""
     found = dict(everyone(casefile_id))
     for user, item in found.items():
-        if (level := PermissionLevel(item["level"])) is not NONE:
+        if (level := PermissionLevel(item["level"])) not in (NONE, OWNER):
             tell(casefile_id, user, level, NONE, DELETED)
     dynamodb.delete_many([_key(casefile_id, user) for user in found])
 
