@@ -13,6 +13,7 @@ import random
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -211,6 +212,10 @@ def failures() -> dict[str, Step]:
         "reset": loopback.reset,
         "silent": loopback.keep_silent,
         "no HTTP": loopback.send(b"SSH-2.0-OpenSSH\r\n\r\n", then_close=True),
+        "broken chunk": loopback.send(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n", then_close=True
+        ),
+        "changed on its way": answer(200, '{"Attributes": {}}', x_amz_crc32="1"),
         "cut short": loopback.send(
             b'HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n{"Item"', then_close=True
         ),
@@ -252,8 +257,8 @@ def failures() -> dict[str, Step]:
 
 
 FAILURES = failures()
-CUT = {"cut short", "cut in the headers"}
-"""What botocore takes for an answer with nothing in it."""
+CUT = {"cut short", "cut in the headers", "changed on its way"}
+"""What botocore takes for an answer with nothing in it, or in the end for the answer that came."""
 
 NOT_UNDERSTOOD = {"a list", "no JSON"}
 """What botocore takes for an empty answer, or fails at with an AttributeError."""
@@ -283,7 +288,8 @@ def outcome(
 @pytest.mark.parametrize("times", [1, 2, 3])
 @pytest.mark.parametrize("what", sorted(set(FAILURES) - CUT - NOT_UNDERSTOOD))
 def test_failures_end_as_with_botocore(lambda_: pytest.MonkeyPatch, what: str, times: int) -> None:
-    lambda_.setattr(aws, "READ_SECONDS", 0.15)
+    if what == "silent":
+        lambda_.setattr(aws, "READ_SECONDS", 0.15)
     script = [FAILURES[what]] * times + [answer(200, '{"Attributes": {"b": {"B": "AAH/"}}}')]
     ours, theirs = (outcome(client, script, lambda_) for client in (lean, full))
     assert ours == theirs
@@ -393,6 +399,39 @@ def test_a_connection_on_which_more_came_than_was_told_is_not_kept(
         assert client.get_item(TableName="tab", Key=KEY) == {}
         assert client.get_item(TableName="tab", Key=KEY) == {}
         assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_if_one_connection_is_dead_none_of_those_kept_is_used(lambda_: pytest.MonkeyPatch) -> None:
+    """As after a long freeze, when nobody told of it."""
+    lambda_.setattr(aws, "READ_SECONDS", 0.15)
+    lambda_.setattr(time, "sleep", lambda _: None)
+    with playing(lambda_, loopback.keep_silent, answer()) as server:
+        client = lean()
+        client._idle += [client._connect() for _ in range(4)]
+        client.get_item(TableName="tab", Key=KEY)
+        assert len(server.requests) == 2
+        assert len(client._idle) == 1
+
+
+def test_an_answer_is_waited_for_as_long_as_configured(lambda_: pytest.MonkeyPatch) -> None:
+    with playing(lambda_):
+        client = lean()
+        client.get_item(TableName="tab", Key=KEY)
+        assert [each.gettimeout() for each in client._idle] == [aws.READ_SECONDS]
+
+
+def test_an_answer_with_the_right_checksum_is_read(lambda_: pytest.MonkeyPatch) -> None:
+    body = '{"Item": {}}'
+    lambda_.setattr(time, "sleep", pytest.fail)
+    with playing(lambda_, answer(200, body, x_amz_crc32=str(zlib.crc32(body.encode())))):
+        assert lean().get_item(TableName="tab", Key=KEY) == {"Item": {}}
+
+
+def test_what_comes_before_an_answer_is_passed_over(lambda_: pytest.MonkeyPatch) -> None:
+    told = b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"Item": {}}'
+    lambda_.setattr(time, "sleep", pytest.fail)
+    with playing(lambda_, loopback.send(told)):
+        assert lean().get_item(TableName="tab", Key=KEY) == {"Item": {}}
 
 
 def test_an_answer_that_comes_byte_by_byte_is_read(lambda_: pytest.MonkeyPatch) -> None:

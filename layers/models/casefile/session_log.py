@@ -242,7 +242,7 @@ def _record(
     for _ in attempts(f"Session {session_id}"):
         while _must_look_further(memory, entry, since):
             metrics.count("LookBacks")
-            memory.add_below(_page_below(session_id, memory.low))
+            memory.add_below(_page_below(session_id, memory, since))
         obstacle = _obstacle(memory, entry)
         beside: Item = {}
         if obstacle is None and entry.rewinds is not None:
@@ -431,9 +431,16 @@ def _remembered(head: SessionHead, newest: list[Record]) -> Memory:
     return memory
 
 
-def _page_below(session_id: str, low: int) -> list[Record]:
-    """The next records below `low`, descending and consecutive."""
-    _, page = records.query(session_id, PAGE, below=low, strong=False)
+def _page_below(session_id: str, memory: Memory, since: int) -> list[Record]:
+    """The next records below those known, descending and consecutive.
+
+    As many as there may be since a time, if they came as fast as those known: a record's content
+    is paid for, though it isn't read.
+    """
+    low, oldest, newest = memory.low, memory.records[0].at, memory.records[-1].at
+    expected = (oldest - since) * len(memory.records) // max(1, newest - oldest)
+    limit = min(max(FIRST_PAGE, expected + expected // 4), PAGE)
+    _, page = records.query(session_id, limit, below=low, strong=False)
     if page and page[0].number == low - 1:
         return page
     raise Unavailable(f"Session {session_id} can't be read without a gap now. Try again.")

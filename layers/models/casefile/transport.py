@@ -33,6 +33,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
+from zlib import crc32
 
 from . import aws
 from .aws import NoAnswer, Refused
@@ -228,11 +229,13 @@ class Answer(NamedTuple):
     @classmethod
     def read(cls, stream: Stream) -> Answer:
         """Read an HTTP response (RFC 9112). Raises ConnectionError if it ends before its end."""
-        start, *lines = stream.until(_END_OF_HEAD).decode("latin-1").split("\r\n")
-        version, _, rest = start.partition(" ")
-        status = rest[:3]
-        if not version.startswith("HTTP/1.") or not status.isdecimal():
-            raise ProtocolError(f"this is no HTTP: {version[:20]}")
+        status = "100"
+        while status.startswith("1"):  # What comes before the answer (RFC 9110, 15.2).
+            start, *lines = stream.until(_END_OF_HEAD).decode("latin-1").split("\r\n")
+            version, _, rest = start.partition(" ")
+            status = rest[:3]
+            if not version.startswith("HTTP/1.") or not status.isdecimal():
+                raise ProtocolError(f"this is no HTTP: {version[:20]}")
         headers: dict[str, str] = {}
         for line in lines:
             name, _, value = line.partition(":")
@@ -249,6 +252,11 @@ class Answer(NamedTuple):
     def is_last(self) -> bool:
         """Whether the connection ends with it."""
         return self.headers.get("connection", "").lower() == "close"
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether its body is what DynamoDB sent, as far as DynamoDB tells."""
+        return self.headers.get("x-amz-crc32", "") in ("", str(crc32(self.body)))
 
 
 class ProtocolError(OSError):
@@ -294,11 +302,18 @@ class Stream:
 
 
 def _chunks(stream: Stream) -> Iterator[bytes]:
-    while length := int(stream.until(_END_OF_LINE).partition(b";")[0], 16):
+    while length := _chunk_length(stream.until(_END_OF_LINE)):
         yield stream.exactly(length)
         stream.until(_END_OF_LINE)
     while stream.until(_END_OF_LINE):
         pass
+
+
+def _chunk_length(line: bytes) -> int:
+    try:
+        return int(line.partition(b";")[0], 16)
+    except ValueError:
+        raise ProtocolError("a part of the answer does not tell its length") from None
 
 
 class Client:
@@ -328,9 +343,19 @@ class Client:
 
     def close(self) -> None:
         """End the connections, and forget what the time was. The next call starts anew."""
-        while self._idle:
-            self._idle.pop().close()
+        self._drop()
         self._skew = 0.0
+
+    def _drop(self) -> None:
+        while connection := self._kept():
+            connection.close()
+
+    def _kept(self) -> socket.socket | None:
+        """A connection that nobody uses, if there is one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         body = _ENCODER.encode(arguments).encode()
@@ -346,6 +371,7 @@ class Client:
             except OSError as error:
                 failure = NoAnswer(f"{type(error).__name__}: {error}")
                 failure.__cause__ = error
+                self._drop()  # What became of this one may have become of all.
             if self._is_corrected(failure, answer):
                 continue
             if tried == aws.ATTEMPTS or not _is_passing(failure):
@@ -371,8 +397,7 @@ class Client:
         headers = self._signer.headers(operation, body, credentials(), time.time() + self._skew)
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         request = f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + body
-        while self._idle:
-            connection = self._idle.pop()
+        while connection := self._kept():
             if _is_quiet(connection):
                 try:
                     return self._exchange(connection, request)
@@ -386,6 +411,8 @@ class Client:
             connection.sendall(request)
             stream = Stream(connection)
             answer = Answer.read(stream)
+            if not answer.is_intact:
+                raise ProtocolError("the answer's checksum is another")
         except BaseException:
             connection.close()
             raise
