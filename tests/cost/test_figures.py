@@ -94,6 +94,7 @@ def raw_query_units(contents: list[str]) -> float:
 def figures(meter: Meter) -> Figures:
     return {
         **dict(of_appends(meter)),
+        **dict(of_live_session(meter)),
         **dict(of_tools(meter)),
         **dict(of_batches(meter)),
         **dict(of_heads(meter)),
@@ -126,6 +127,23 @@ def of_appends(meter: Meter) -> Iterator[tuple[str, float]]:
     newest = session.do("list_chat_messages", order="newest", limit=20)
     yield "newest_calls", newest.calls
     yield "newest_units", newest.read_units / raw_query_units(late)
+
+
+def of_live_session(meter: Meter) -> Iterator[tuple[str, float]]:
+    """A session with a message every ten seconds: any of the last 5 minutes may be sent again."""
+    contents = messages.contents(80, seed=3)
+    earlier = [timedelta(seconds=10 * len(contents))]
+    with pytest.MonkeyPatch.context() as then:
+        for module in (sessions, session_log):
+            then.setattr(module, "now", lambda: now() - earlier[0])
+        session = Session(meter)
+        for content in contents:
+            session.do("chat", message=content)
+            earlier[0] -= timedelta(seconds=10)
+    session_log._memories.clear()
+    cold = session.do("chat", message="Where to?")
+    yield "live_append_calls", cold.calls - 1
+    yield "live_append_read_units", cold.read_units
 
 
 def grow(session_id: str, first: int, last: int) -> None:
