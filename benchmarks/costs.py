@@ -167,7 +167,7 @@ A million messages recorded through the REST API cost about **{_dollars(whole)}*
 Gateway takes {_dollars(rest)} and the record itself {
         _dollars(append)
     }. Nothing is paid while nobody
-uses it but the room that records take, and four alarms at ten cents a month.
+uses it but the room that records take, and nine alarms at ten cents a month.
 
 This page is made by `make bench ARGS=--draw` from measured units ([benchmarks](benchmarks.md)) and
 AWS's list prices in {prices["region"]} of {prices["date"]}, without free tiers

@@ -5,6 +5,7 @@ Both use the SAM command line, which builds with the very Python that the functi
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -19,9 +20,15 @@ from dev.console import Problem, say
 _ROOT = environments.ROOT
 _BUILD = _ROOT / ".aws-sam/build"
 
+LONGEST_NAME = 35
+"""Of a stack: functions are called after it and their operation, in 64 characters."""
+
 
 def deploy(arguments: Sequence[str]) -> None:
     """Build and deploy. The first time SAM asks its questions, and remembers the answers."""
+    name = _stack_name(arguments)
+    if name is not None and len(name) > LONGEST_NAME:
+        raise Problem(f"A stack's name may have up to {LONGEST_NAME} characters: {name} has more.")
     sam = _find_sam()
     python = _find_runtime()
     in_container = "--use-container" in arguments
@@ -37,7 +44,7 @@ def deploy(arguments: Sequence[str]) -> None:
     else:
         build_output.finish(_BUILD, python)
     rest = [argument for argument in arguments if argument != "--use-container"]
-    guided = [] if _has_saved_answers() or "--guided" in rest else ["--guided"]
+    guided = [] if _saved_name() or "--guided" in rest else ["--guided"]
     _run(sam, ["deploy", *guided, *rest], python)
 
 
@@ -108,12 +115,21 @@ def _is(python: Path, name: str) -> bool:
     return asked.stdout.strip() == name
 
 
-def _has_saved_answers() -> bool:
+def _stack_name(arguments: Sequence[str]) -> str | None:
+    """The name to deploy under, if it is known before SAM asks."""
+    known = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    known.add_argument("--stack-name", default=_saved_name())
+    name: str | None = known.parse_known_args(arguments)[0].stack_name
+    return name
+
+
+def _saved_name() -> str | None:
+    """The stack's name among the answers that SAM saved, if it did."""
     file = _ROOT / "samconfig.toml"
     if not file.exists():
-        return False
+        return None
     saved = tomllib.loads(file.read_text()).get("default", {})
-    return any(
-        "stack_name" in saved.get(section, {}).get("parameters", {})
-        for section in ("deploy", "global")
-    )
+    for section in ("deploy", "global"):
+        if name := saved.get(section, {}).get("parameters", {}).get("stack_name"):
+            return str(name)
+    return None

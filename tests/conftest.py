@@ -31,6 +31,7 @@ from casefile.errors import CasefileError
 from casefile.pages import Pages
 from dev import openapi
 from dev.template import create_table
+from tests import rights
 from tests.loopback import wired_to_moto
 from tests.origins import Allow
 from tests.template import ROOT
@@ -112,7 +113,10 @@ def account(service: Literal["dynamodb", "s3"]) -> Any:
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, client: str) -> Iterator[None]:
-    """An empty table of an AWS that lives in this process, and a fresh execution environment."""
+    """An empty table of an AWS that lives in this process, and a fresh execution environment.
+
+    Functions may do there what their roles allow.
+    """
     monkeypatch.setenv("TABLE_NAME", "casefile-test")
     monkeypatch.setenv("BUCKET_NAME", BUCKET)
     monkeypatch.setenv("STACK_NAME", "casefile-test")
@@ -121,7 +125,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, client: str) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("DYNAMODB_CLIENT", client)
     monkeypatch.setattr(erasure, "SETTLING_SECONDS", 0)  # This table's indexes don't lag.
-    with empty_aws(), contextlib.ExitStack() as stack:
+    with empty_aws(), rights.judged(), contextlib.ExitStack() as stack:
         if client == "lean":
             stack.enter_context(wired_to_moto())
         forget()

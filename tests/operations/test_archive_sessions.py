@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from casefile import archives, deletion, dynamodb, records, retention, session_log, sessions
+from casefile import archives, dynamodb, records, retention, session_log, sessions
 from casefile.errors import CasefileError, LegalHold, NotFound, SessionClosed
 from pydantic_models.base.times import now
 from pydantic_models.export import verify
@@ -279,6 +279,38 @@ def test_what_is_sent_late_gets_the_answer_that_it_got_before(
     assert before[3][0] is SessionClosed
 
 
+def test_what_is_sent_late_to_a_chat_gets_the_answer_that_it_got_before(invoke: Invoke) -> None:
+    sent = (now() - LONG_AGO).isoformat()
+    with long_ago():
+        session_id = invoke("create_chat_session")["payload"]["session_id"]
+        for number in range(12):
+            invoke("chat", {"session_id": session_id, "message": f"Message {number}"})
+        late: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+            (
+                operation,
+                {"session_id": session_id, **payload},
+                {"request_id": str(uuid4()), "timestamp": sent},
+            )
+            for operation, payload in (
+                ("chat", {"message": "hello"}),
+                ("rewind_chat_session", {"count": 2}),
+                ("chat", {"message": "hello again"}),
+                ("close_chat_session", {}),
+            )
+        ]
+        before = [told(invoke, name, payload, **more) for name, payload, more in late]
+    for name, payload, _ in late[1:]:
+        more = {"request_id": str(uuid4()), "timestamp": sent}
+        late.append((name, payload, more))
+        before.append(told(invoke, name, payload, **more))
+    run()
+    leave_table(session_id)
+    for (name, payload, more), first in zip(late, before, strict=True):
+        forget()
+        assert told(invoke, name, payload, **more) == first
+    assert [each[0] is SessionClosed for each in before[4:]] == [True, True, False]
+
+
 @pytest.mark.parametrize("keep_days", [0, 1, 2, 4])
 def test_records_leave_the_table_when_their_days_are_over(
     invoke: Invoke, tool: str, keep_days: int
@@ -355,7 +387,7 @@ def test_deleted_while_it_leaves_the_table_it_is_gone(
     def overtaken(session_id: str) -> Any:
         with monkeypatch.context() as once:
             once.setattr(records, "slots", slots)
-            deletion.delete(session_id, "ann@example.com")
+            invoke("delete_session", {"session_id": session_id, "confirm": True})
         return slots(session_id)
 
     with monkeypatch.context() as patched:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from casefile import metrics
+from tests.conftest import OPERATIONS, load
 from tests.template import ROOT, resources, template
 
 ALARMS = resources("AWS::CloudWatch::Alarm")
@@ -25,12 +26,20 @@ AWS_METRICS = {
         "ConsumedWriteCapacityUnits",
         "ReadThrottleEvents",
         "SystemErrors",
+        "ThrottledRequests",
         "WriteThrottleEvents",
     },
-    "AWS/Lambda": {"ConcurrentExecutions", "Errors", "IteratorAge", "Throttles"},
+    "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "IteratorAge", "Throttles"},
     "AWS/SQS": {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"},
 }
 """Those that we watch, of the metrics that AWS's user guides list for these services."""
+
+
+WORDS = {9: "nine", 10: "ten", 11: "eleven", 19: "nineteen", 20: "twenty", 21: "twenty-one"}
+SEARCHED = (
+    r"""^SEARCH\('{"?(.+?)"?,(?:operation|GlobalSecondaryIndexName,TableName)} """
+    r"""(?:TableName="\${Table}" )?MetricName="(\w+)"', 'Sum', 300\)$"""
+)
 
 
 def dashboard(*, is_complete: bool = True) -> dict[str, Any]:
@@ -49,10 +58,7 @@ def shown() -> Iterator[tuple[str, str]]:
     for widget in dashboard()["widgets"]:
         for metric in widget["properties"].get("metrics", ()):
             if isinstance(metric[0], dict):
-                found = re.search(
-                    r"""^SEARCH\('{"(.+)",operation} MetricName="(\w+)"', 'Sum', 300\)$""",
-                    metric[0]["expression"],
-                )
+                found = re.search(SEARCHED, metric[0]["expression"])
                 assert found, metric
                 yield found[1], found[2]
             else:
@@ -75,10 +81,20 @@ def dead_letter_queues(node: Any, is_within: bool = False) -> set[str]:
     }
 
 
+def headings() -> list[str]:
+    """Those of the runbook's sections on alarms; some are on several."""
+    return re.findall(r"^### (.+)$", (ROOT / "docs/runbook.md").read_text(), re.M)
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-"))
+
+
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_names_its_section_of_the_runbook_and_tells_the_topic(name: str) -> None:
     alarm = ALARMS[name]
-    assert alarm["AlarmDescription"].endswith(f" docs/runbook.md#{name.lower()}")
+    (heading,) = (heading for heading in headings() if name in heading.split(", "))
+    assert alarm["AlarmDescription"].endswith(f" docs/runbook.md#{anchor(heading)}")
     topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
     assert alarm["AlarmActions"] == alarm["OKActions"] == topic
     assert alarm["TreatMissingData"] == "notBreaching"
@@ -86,19 +102,31 @@ def test_an_alarm_names_its_section_of_the_runbook_and_tells_the_topic(name: str
 
 
 def test_the_runbook_has_a_section_for_each_alarm_and_for_no_other() -> None:
-    sections = re.findall(r"^### (.+)$", (ROOT / "docs/runbook.md").read_text(), re.M)
-    assert sorted(sections) == sorted(ALARMS)
+    assert sorted(", ".join(headings()).split(", ")) == sorted(ALARMS)
+
+
+def test_pages_tell_how_many_alarms_there_are_and_what_they_cost() -> None:
+    """An alarm is paid by the metrics that it watches; each here watches one, and ten are free."""
+    assert all("MetricName" in alarm for alarm in ALARMS.values())
+    always = [name for name in ALARMS if "Condition" not in template()["Resources"][name]]
+    assert len(ALARMS) == len(always) + 1
+    paid, there, more = (WORDS[n] for n in (len(always) - 10, len(always), len(ALARMS)))
+    told = {
+        "docs/cost.md": f"and {paid} alarms at ten cents a month",
+        "benchmarks/costs.py": f"and {paid} alarms at ten cents a month",
+        "README.md": f"a dashboard and {there} alarms, one more with a webhook",
+        "docs/runbook.md": f"{there} (with a webhook, {more})",
+    }
+    for page, words in told.items():
+        assert words in " ".join((ROOT / page).read_text().split()), page
 
 
 def test_links_in_the_runbook_lead_somewhere() -> None:
     text = (ROOT / "docs/runbook.md").read_text()
-    headings = {
-        re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-"))
-        for heading in re.findall(r"^##+ (.+)$", text, re.M)
-    }
-    for path, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#?([^)]*)\)", text):
+    anchors = {anchor(heading) for heading in re.findall(r"^##+ (.+)$", text, re.M)}
+    for path, place in re.findall(r"\]\((?!https?://)([^)#]*)#?([^)]*)\)", text):
         assert (ROOT / "docs" / path).exists(), path
-        assert path or anchor in headings, anchor
+        assert path or place in anchors, place
     for name in re.findall(r"\$\(id (\w+)\)", text):
         assert name in template()["Resources"]
 
@@ -111,6 +139,53 @@ def test_every_dead_letter_queue_has_an_alarm() -> None:
         for dimension in alarm["Dimensions"]
     }
     assert dead_letter_queues(template()["Resources"]) == watched != set()
+
+
+def watched(metric: str) -> set[str]:
+    """The functions of which alarms watch a metric."""
+    return {
+        dimension["Value"]["Ref"]
+        for alarm in ALARMS.values()
+        if (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", metric)
+        for dimension in alarm.get("Dimensions", [])
+    }
+
+
+def test_whatever_nobody_asks_for_and_waits_for_has_an_alarm_for_breaking_down() -> None:
+    unasked = {
+        name
+        for name, function in resources("AWS::Serverless::Function").items()
+        for event in function["Events"].values()
+        if event["Type"] in ("Schedule", "DynamoDB")
+    }
+    assert watched("Errors") == unasked
+
+
+def test_slowness_is_watched_where_nobody_waits_on_purpose() -> None:
+    following = {name for name in OPERATIONS if "wait" in payload_fields(name)}
+    assert following == {
+        *("list_chat_events", "list_chat_messages", "list_tool_events", "list_tool_requests")
+    }
+    functions = resources("AWS::Serverless::Function")
+    slow = {functions[name]["CodeUri"].removeprefix("functions/") for name in watched("Duration")}
+    assert slow == {"chat", "tool_execution"}
+    assert "Latency" not in {alarm["MetricName"] for alarm in ALARMS.values()}
+
+
+def payload_fields(operation: str) -> set[str]:
+    payload: Any = load(operation).request_type.model_fields["payload"].annotation
+    return set(payload.model_fields)
+
+
+def test_what_an_index_turns_away_is_watched_as_what_the_table_does() -> None:
+    """WriteThrottleEvents and ReadThrottleEvents of a table leave its indexes out."""
+    throttled = [
+        {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+        for alarm in ALARMS.values()
+        if "Throttle" in alarm["MetricName"] and alarm["Namespace"] == "AWS/DynamoDB"
+    ]
+    assert {each["Operation"] for each in throttled} == {"PutItem", "UpdateItem", "Query"}
+    assert all(each["TableName"] == {"Ref": "Table"} for each in throttled)
 
 
 def test_alarms_and_dashboard_name_metrics_that_there_are() -> None:

@@ -120,6 +120,24 @@ def test_browsers_are_answered_on_every_route_if_origins_are_named_and_on_none_i
     assert template()["Conditions"]["HasOrigins"] == {"Fn::Not": [empty]}
 
 
+def test_a_route_that_is_not_there_is_not_found_with_a_token_and_without() -> None:
+    (api,) = resources("AWS::Serverless::Api").values()
+    told = api["GatewayResponses"]
+    assert told["MISSING_AUTHENTICATION_TOKEN"] == told["INVALID_SIGNATURE"]
+    assert told["INVALID_SIGNATURE"]["StatusCode"] == 404
+    authorizers = {json.dumps(each) for each in api["Auth"]["Authorizers"].values()}
+    assert "AWS_IAM" not in str(authorizers), "a signature that is wrong would not be told"
+
+
+def test_a_batch_of_the_stream_has_the_window_that_lambda_asks_for() -> None:
+    """More than ten changes at once need a window of a second at least."""
+    (event,) = FUNCTIONS["OnSessionRecord"]["Events"].values()
+    told = event["Properties"]
+    assert told["BatchSize"] > 10
+    assert told["MaximumBatchingWindowInSeconds"] == {"Ref": "RefreshSeconds"}
+    assert template()["Parameters"]["RefreshSeconds"]["MinValue"] == 1
+
+
 def test_what_a_client_leaves_empty_passes_as_an_envelope() -> None:
     """Clients send what they don't set as null, and null has no length: so no type is asked for."""
     (api,) = resources("AWS::Serverless::Api").values()
@@ -215,14 +233,14 @@ def test_every_rule_tries_again_and_has_a_dead_letter_queue_that_only_it_may_fil
             }
 
 
-def test_every_queue_that_others_fill_refuses_to_be_used_without_tls() -> None:
+def test_every_queue_refuses_to_be_used_without_tls() -> None:
     guarded = [
         queue["Ref"]
         for policy in resources("AWS::SQS::QueuePolicy").values()
         for queue in policy["Queues"]
         if "aws:SecureTransport" in json.dumps(policy["PolicyDocument"]["Statement"])
     ]
-    assert sorted(guarded) == sorted(set(QUEUES) - {"Unrefreshed"})
+    assert sorted(guarded) == sorted(QUEUES)
 
 
 def test_the_webhook_is_off_unless_it_has_an_address_and_a_key() -> None:

@@ -29,10 +29,14 @@ class Scheduled:
     run: Callable[..., DataclassInstance]
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """Run once; answer, and log, what was done."""
+        """Run once; answer, and log, what was done. What breaks a run is logged, and raised."""
         metrics.begin()
-        with time_limit(context.get_remaining_time_in_millis() / 1000):
-            done = asdict(self.run(**event))
+        try:
+            with time_limit(context.get_remaining_time_in_millis() / 1000):
+                done = asdict(self.run(**event))
+        except Exception:
+            logger.exception("bug", operation=self.name, **metrics.told())
+            raise
         logger.info("done", operation=self.name, **done, **metrics.told())
         return done
 

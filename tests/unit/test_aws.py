@@ -1,0 +1,51 @@
+"""What can be seen before a deployment begins is said before it begins."""
+
+from pathlib import Path
+
+import pytest
+
+from dev import aws
+from dev.console import Problem
+from tests.conftest import OPERATIONS
+
+LONG = "casefile-of-the-department-of-travel"
+
+
+class Begun(Exception):
+    pass
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def begin() -> Path:
+        raise Begun
+
+    monkeypatch.setattr(aws, "_ROOT", tmp_path)
+    monkeypatch.setattr(aws, "_find_sam", begin)
+    return tmp_path
+
+
+def test_a_name_that_is_short_enough_leaves_room_for_every_operation() -> None:
+    assert aws.LONGEST_NAME + 1 + max(map(len, OPERATIONS)) <= 64
+    assert len(LONG) == aws.LONGEST_NAME + 1
+
+
+@pytest.mark.parametrize("given", [["--stack-name", LONG], [f"--stack-name={LONG}"]])
+def test_a_stack_name_that_is_too_long_is_refused(root: Path, given: list[str]) -> None:
+    with pytest.raises(Problem, match="up to 35 characters"):
+        aws.deploy(["--use-container", *given])
+
+
+@pytest.mark.parametrize("section", ["deploy", "global"])
+def test_a_saved_one_is_too_unless_another_is_given(root: Path, section: str) -> None:
+    saved = f'[default.{section}.parameters]\nstack_name = "{LONG}"\n'
+    (root / "samconfig.toml").write_text(saved)
+    with pytest.raises(Problem, match=LONG):
+        aws.deploy([])
+    with pytest.raises(Begun):
+        aws.deploy(["--stack-name", LONG[:-1]])
+
+
+def test_one_that_sam_will_ask_for_is_left_to_it(root: Path) -> None:
+    with pytest.raises(Begun):
+        aws.deploy(["--guided"])
