@@ -31,11 +31,13 @@ from .log import logger
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-    from pydantic_models.canonical import CasefileACL, CasefileModel, LegalHoldEntry
+    from pydantic_models.canonical import CasefileModel, LegalHoldEntry
     from pydantic_models.operations import (
         CreateCasefileRequest,
         GetCasefilePayload,
         ListCasefilesPayload,
+        ListPermissionsPayload,
+        PermissionListPayload,
         SetLegalHoldRequest,
         UpdateCasefileRequest,
     )
@@ -161,16 +163,21 @@ def find(casefile_id: str, user_id: str) -> CasefileHead:
     return _head(casefile_id, item)
 
 
-def access_list(casefile_id: str, user_id: str) -> CasefileACL:
-    """Who may do what, as far as the user may see it. Raises NotFound and Forbidden."""
-    permissions = grants.permitted(casefile_id, user_id)
-    listed = grants.entries(casefile_id, permissions)
-    if not access.includes(permissions.level(user_id), access.ADMIN):
-        listed = [entry for entry in listed if entry.user_id == user_id]
-    return canonical.CasefileACL(
+def access_list(asked: ListPermissionsPayload, user_id: str) -> PermissionListPayload:
+    """Who may do what, as far as the user may see it: a page of it.
+
+    Raises NotFound and Forbidden, and BadRequest for a cursor that is none of it.
+    """
+    permissions = grants.permitted(asked.casefile_id, user_id)
+    page = grants.page(permissions, asked, user_id)
+    return operations.PermissionListPayload(
+        casefile_id=asked.casefile_id,
         owner_id=permissions.owner,
-        permissions=listed,
         public_access=permissions.granted(grants.EVERYBODY),
+        permissions=page.entries,
+        total_users=1 + page.total_count,
+        total_is_exact=page.total_is_exact,
+        cursor=page.cursor,
     )
 
 
@@ -228,6 +235,7 @@ def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | 
     casefile_id = asked.casefile_id
     head = find(casefile_id, user_id)
     page = lists.read(_filed(casefile_id), asked.sessions(), user_id)
+    who = access_list(operations.ListPermissionsPayload(casefile_id=casefile_id), user_id)
     casefile = canonical.CasefileModel(
         casefile_id=casefile_id,
         metadata=canonical.CasefileMetadata(
@@ -239,7 +247,12 @@ def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | 
             updated_at=text_of(head.updated_at),
             request_metadata=head.metadata,
         ),
-        acl=access_list(casefile_id, user_id),
+        acl=canonical.CasefileACL(
+            owner_id=who.owner_id,
+            permissions=who.permissions,
+            public_access=who.public_access,
+            cursor=who.cursor,
+        ),
         session_ids=[_identifier(entry) for entry in page.items],
         session_count=head.session_count,
         notes=head.notes,

@@ -31,7 +31,7 @@ class CursorPayload(RequestPayload):
 
     limit: int = Field(50, ge=1, le=100, description="How many at most")
     cursor: str | None = Field(
-        None, max_length=1000, description="Of the page before: go on where it ended"
+        None, max_length=2000, description="Of the page before: go on where it ended"
     )
 
 
