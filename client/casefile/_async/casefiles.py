@@ -46,7 +46,7 @@ class AsyncCasefiles:
         return AsyncCasefile(self._connection, created.payload.casefile_id)
 
     def list(self, *, limit: int | None = None, **filters: Any) -> AsyncIterator[CasefileSummary]:
-        """Casefiles, newest first; filters are those of `ListCasefilesPayload`."""
+        """Casefiles, the last created first; filters as in `ListCasefilesPayload`."""
         return self._connection.listed(
             operations.LIST_CASEFILES, filters, lambda page: page.casefiles, limit
         )
@@ -121,7 +121,7 @@ class AsyncCasefile:
     def sessions(
         self, *, limit: int | None = None, **filters: Any
     ) -> AsyncIterator[SessionSummary | ChatSessionSummary]:
-        """Its sessions, newest first; filters are those of `ListCasefileSessionsPayload`."""
+        """Its sessions, the last created first; filters as in `ListCasefileSessionsPayload`."""
         fields = {"casefile_id": self.casefile_id, **filters}
         return self._connection.listed(
             operations.LIST_CASEFILE_SESSIONS, fields, lambda page: page.sessions, limit
