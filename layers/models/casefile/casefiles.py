@@ -25,7 +25,7 @@ from pydantic_models.canonical.permission_level import PermissionLevel
 from . import access, creation, dynamodb, grants, lists
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
-from .errors import Forbidden, LegalHold, NotFound
+from .errors import BadRequest, Forbidden, LegalHold, NotFound
 from .log import logger
 
 if TYPE_CHECKING:
@@ -403,6 +403,11 @@ def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:
     Raises Forbidden and BadRequest.
     """
     words = _words(asked.search_query or "")
+    if asked.search_query and not (words or asked.search_query.isspace()):
+        raise BadRequest(
+            "search_query has no letter and no digit, and words are made of these. Search for a "
+            "word, or leave it out to list all."
+        )
     if asked.scope == "own":
         if asked.user_id not in (None, user_id):
             raise Forbidden(
@@ -459,10 +464,10 @@ _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i",
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text, in small letters without accents."""
+    """The words of a text, of letters and digits, in small letters without accents."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return re.findall(r"\w+", plain.casefold().translate(_LETTERS))
+    return re.findall(r"[^\W_]+", plain.casefold().translate(_LETTERS))
 
 
 def summary(entry: Item) -> CasefileSummary:

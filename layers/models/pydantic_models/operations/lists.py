@@ -102,8 +102,9 @@ class ListCasefilesPayload(ListPayload):
     search_query: str | None = Field(
         None,
         max_length=500,
-        description="Words, or how they begin, that title or description must have; "
-        "capitals and accents don't matter",
+        description="Words, or how they begin, that title or description must have: letters and "
+        "digits, whatever is between them; capitals and accents don't matter. Anything else alone "
+        "is refused; blank is no filter",
     )
 
 
