@@ -124,8 +124,10 @@ def test_what_changes_between_two_pages_hides_and_repeats_nobody(
 def test_a_page_is_full_and_has_no_cursor_if_nobody_follows(
     invoke: Invoke, casefile_id: str
 ) -> None:
-    for name in ("bob", "cat"):
+    for name in ("bob", "cat", "dan"):
         share(invoke, casefile_id, f"{name}@example.com", "viewer")
+    gone = {"casefile_id": casefile_id, "target_user_id": "dan@example.com"}
+    invoke("revoke_permission", gone)
     page = listed(invoke, casefile_id, limit=2)
     assert (len(page.permissions), page.cursor, page.total_is_exact) == (2, None, True)
 
