@@ -17,15 +17,5 @@ from pydantic_models.operations import (
     needs=Needs(casefile=VIEWER),
 )
 def handle(request: ListPermissionsRequest) -> Answer[PermissionListPayload]:
-    """Admins see everybody, others themselves and who owns it."""
-    casefile_id = request.payload.casefile_id
-    acl = casefiles.access_list(casefile_id, request.user_id)
-    return Answer(
-        PermissionListPayload(
-            casefile_id=casefile_id,
-            owner_id=acl.owner_id,
-            public_access=acl.public_access,
-            permissions=acl.permissions,
-            total_users=1 + len(acl.permissions),
-        )
-    )
+    """Admins see everybody, page by page, others themselves and who owns it."""
+    return Answer(casefiles.access_list(request.payload, request.user_id))

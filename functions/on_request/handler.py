@@ -7,6 +7,6 @@ from casefile.functions import receiving
 
 
 @receiving
-def handle(envelope: dict[str, Any]) -> None:
+def handle(envelope: dict[str, Any], invocation: str) -> None:
     """What can't be done comes again, and then to the queue's dead letters."""
-    functions.invoke(envelope)
+    functions.invoke(envelope, invocation)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casefile import reading
+from casefile.entry import Operation
 from pydantic_models.base import FailedResponse
 from tests.conftest import OPERATIONS, Context, Invoke, Lines, load
 from tests.events import event
@@ -481,3 +482,36 @@ def test_a_refusal_is_logged_with_names_and_nothing_that_was_said(
     assert (told["user_id"], told["session_id"]) == ("ann@example.com", "cs_nobodys")
     assert (told["operation"], told["outcome"]) == ("chat", "invalid_request")
     assert "secret" not in str(told)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_request_id_that_is_none_is_not_logged(
+    request_: Request, lines: Lines, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    body = {"payload": {"session_id": "cs_nobodys"}, "request_id": "my secret words"}
+    if broken:
+        monkeypatch.setattr(Operation, "_request", lambda *_: 1 / 0)
+    status, answer = request_("get_chat_session", body, path={"session_id": "cs_nobodys"})
+    assert status == (500 if broken else 400)
+    (told,) = lines()
+    assert "secret" not in str(told)
+    assert told["request_id"] == str(UUID(told["request_id"])) == answer["request_id"]
+    assert told["session_id"] == "cs_nobodys"
+
+
+def test_a_request_is_named_by_its_own_id_where_it_is_refused(
+    request_: Request, lines: Lines
+) -> None:
+    own = str(uuid4())
+    _, answer = request_("chat", {"request_id": own.upper(), "payload": {"session_id": "no"}})
+    (told,) = lines()
+    assert told["request_id"] == answer["request_id"] == own
+
+
+@pytest.mark.parametrize("session_id", ["ts_my_secret", "ts_261121_a secret", "cs_a-secret", "Ts_"])
+def test_a_session_id_that_can_be_none_is_not_logged(
+    request_: Request, lines: Lines, session_id: str
+) -> None:
+    request_("get_session", path={"session_id": session_id})
+    (told,) = lines()
+    assert "session_id" not in told

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from casefile.errors import BadRequest, CasefileError
-from tests.conftest import OPERATIONS, Context, load
+from tests.conftest import OPERATIONS, Context, Lines, load
 from tests.events import event
 
 HALF = "half a pair: \ud83e"
@@ -83,3 +83,14 @@ def test_what_an_orchestrator_adds_is_ignored(aws: None) -> None:
         "something_new": {"a": 1},
     }
     assert load("create_session")(asked, Context())["status"] == "completed"
+
+
+def test_what_is_none_of_an_envelopes_names_is_not_logged(aws: None, lines: Lines) -> None:
+    asked = event("get_session", "direct") | {"request_id": "secret", "user_id": "secret\x00"}
+    asked["payload"] = {"session_id": "ts_secret"}
+    context = Context()
+    with pytest.raises(BadRequest):
+        load("get_session")(asked, context)
+    (told,) = lines()
+    assert told["request_id"] == context.aws_request_id
+    assert "secret" not in str(told)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from casefile import deletion, dynamodb
-from casefile.errors import Forbidden, Unavailable
+from casefile.errors import BadRequest, Forbidden, Unavailable
 from pydantic_models.operations import ListCasefilesResponse
 from tests.conftest import Invoke
 
@@ -140,12 +140,16 @@ class TestShared:
         assert titles(invoke, BOB, scope="public") == []
 
 
+ALL = ["run_4711-nightly", "Lisbon", "Łódź und Straße", "Voyage à Liège"]
+
+
 class TestSearch:
     @pytest.fixture(autouse=True)
     def library(self, invoke: Invoke) -> None:
         create(invoke, "Voyage à Liège", description="Train, hôtel")
         create(invoke, "Łódź und Straße")
         create(invoke, "Lisbon", description="A trip in the spring", tags=["trip"])
+        create(invoke, "run_4711-nightly")
 
     @pytest.mark.parametrize(
         ("query", "found"),
@@ -158,14 +162,26 @@ class TestSearch:
             ("isbon", []),
             ("lisbon liege", []),
             ("tr", ["Lisbon", "Voyage à Liège"]),
-            ("  -  ", ["Lisbon", "Łódź und Straße", "Voyage à Liège"]),
             ("spring, trip!", ["Lisbon"]),
+            ("4711", ["run_4711-nightly"]),
+            ("night", ["run_4711-nightly"]),
+            ("run_4711", ["run_4711-nightly"]),
+            ("_run -", ["run_4711-nightly"]),
+            ("un_4711", []),
+            ("  ", ALL),
+            ("", ALL),
         ],
     )
     def test_words_may_be_begun_and_plain(
         self, invoke: Invoke, query: str, found: list[str]
     ) -> None:
         assert titles(invoke, search_query=query) == found
+
+    @pytest.mark.parametrize("query", ["!!!", "  -  ", "_", "🧳", "\u0301"])
+    @pytest.mark.parametrize("scope", ["own", "shared", "public"])
+    def test_what_is_no_word_is_refused(self, invoke: Invoke, query: str, scope: str) -> None:
+        with pytest.raises(BadRequest, match="no letter and no digit"):
+            titles(invoke, search_query=query, scope=scope)
 
     def test_with_tags(self, invoke: Invoke) -> None:
         assert titles(invoke, search_query="tr", tags=["trip"]) == ["Lisbon"]

@@ -55,6 +55,28 @@ def test_what_was_active_last_comes_first_or_what_was_created_last(invoke: Invok
     assert titles(invoke, active_only=False, order="creation") == ["three", "two", "one"]
 
 
+def test_by_creation_a_walk_sees_each_once_whatever_happens_meanwhile(invoke: Invoke) -> None:
+    ids = [create(invoke, str(number)) for number in range(9)]
+
+    def walked_on(order: str, untouched: list[str]) -> list[str]:
+        """Walk through all, while something happens to two of those that come last."""
+        asked: dict[str, Any] = {"order": order, "active_only": False, "limit": 3}
+        page = listed(invoke, **asked)
+        found = [session.session_id for session in page.sessions]
+        closed, moved = untouched
+        invoke("close_session", {"session_id": closed})
+        invoke("update_session", {"session_id": moved, "tags": ["moved"]})
+        while page.cursor is not None:
+            page = listed(invoke, **asked, cursor=page.cursor)
+            found += [session.session_id for session in page.sessions]
+        return found
+
+    assert walked_on("creation", ids[:2]) == ids[::-1]
+    # By activity, as is documented, they move above the cursor.
+    missed = set(ids) - set(walked_on("activity", ids[2:4]))
+    assert missed == set(ids[2:4])
+
+
 def test_a_line_tells_what_was_told_last(invoke: Invoke) -> None:
     casefile_id = invoke("create_casefile", {"title": "Lisbon"})["payload"]["casefile_id"]
     session_id = create(invoke, "Trip")

@@ -4,7 +4,7 @@ import copy
 import io
 import json
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -222,3 +222,17 @@ def test_the_log_tells_why_a_message_failed_and_not_what_it_said(
         "invalid_request",
     ]
     assert "secret" not in str(told)
+
+
+def test_ids_that_are_none_are_not_logged(
+    deployed: Functions, session_id: str, lines: Lines
+) -> None:
+    asked = batch([saying(session_id, "x", request_id="secret"), "poison"])
+    asked["Records"][1]["messageId"] = "secret words"
+    lines()
+    deployed.fault = RuntimeError("broken")
+    assert deliver(asked) == [0, 1]
+    bug, not_done = lines()
+    assert UUID(bug["request_id"])
+    assert UUID(not_done["message_id"])
+    assert "secret" not in str([bug, not_done])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from casefile import sessions
 from pydantic_models.base.times import now_text
-from tests.conftest import Context, Invoke, load, stored
+from tests.conftest import Context, Invoke, Lines, load, stored
 from tests.stream import is_let_through, stream
 
 
@@ -166,12 +166,21 @@ def test_what_is_deleted_stays_deleted(invoke: Invoke, session_id: str) -> None:
     assert head(session_id) == expected
 
 
-def test_a_record_that_nobody_understands_stops_no_other(invoke: Invoke, session_id: str) -> None:
+def test_a_record_that_nobody_understands_stops_no_other(
+    invoke: Invoke, session_id: str, lines: Lines
+) -> None:
     say(invoke, session_id, 2)
     batch = changes()
     del batch[0]["dynamodb"]["NewImage"]["totals"]
-    assert follow(batch) == [{"itemIdentifier": batch[0]["dynamodb"]["SequenceNumber"]}]
+    number = batch[0]["dynamodb"]["SequenceNumber"]
+    assert follow(batch) == [{"itemIdentifier": number}]
+    assert next(told for told in lines() if told["message"] == "bug")["sequence_numbers"] == [
+        number
+    ]
     assert line(invoke)["message_count"] == 2
+    batch[0]["dynamodb"]["SequenceNumber"] = "secret words"
+    assert follow(batch) == [{"itemIdentifier": "secret words"}]
+    assert "secret" not in str(lines())
 
 
 def test_what_fails_is_reported_from_its_first_record(

@@ -51,3 +51,23 @@ def test_a_level_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "LOUD")
     with pytest.raises(Misconfigured, match="POWERTOOLS_LOG_LEVEL is 'LOUD', not one of TRACE"):
         log_level()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+            "1-5759e988-bd862e3fe1be46a994272793",
+        ),
+        ("Root=my secret words;Parent=53995c3f42cd8ad8", None),
+        ("Root=1-5759e988-bd862e3fe1be46a994272793 and more", None),
+        ("", None),
+    ],
+)
+def test_a_trace_is_named_if_that_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str, told: str | None
+) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", said)
+    Log(20).info("done")
+    assert json.loads(capsys.readouterr().out).get("xray_trace_id") == told

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic_models.base import kind_of
-from pydantic_models.canonical import CasefileModel, PermissionLevel
+from pydantic_models.canonical import CasefileModel, PermissionEntry, PermissionLevel
 from pydantic_models.operations import (
     CasefileDeletedPayload,
     LegalHoldPayload,
@@ -46,7 +46,7 @@ class AsyncCasefiles:
         return AsyncCasefile(self._connection, created.payload.casefile_id)
 
     def list(self, *, limit: int | None = None, **filters: Any) -> AsyncIterator[CasefileSummary]:
-        """Casefiles, newest first; filters are those of `ListCasefilesPayload`."""
+        """Casefiles, the last created first; filters as in `ListCasefilesPayload`."""
         return self._connection.listed(
             operations.LIST_CASEFILES, filters, lambda page: page.casefiles, limit
         )
@@ -60,7 +60,7 @@ class AsyncCasefile:
         self.casefile_id = casefile_id
 
     async def read(self) -> CasefileModel:
-        """What it says of itself, who may use it, and the ids of its last hundred sessions."""
+        """What it says of itself, with a hundred who may use it, and its last hundred sessions."""
         fields = {"casefile_id": self.casefile_id}
         return (await self._connection.call(operations.GET_CASEFILE, fields)).payload.casefile
 
@@ -121,7 +121,7 @@ class AsyncCasefile:
     def sessions(
         self, *, limit: int | None = None, **filters: Any
     ) -> AsyncIterator[SessionSummary | ChatSessionSummary]:
-        """Its sessions, newest first; filters are those of `ListCasefileSessionsPayload`."""
+        """Its sessions, the last created first; filters as in `ListCasefileSessionsPayload`."""
         fields = {"casefile_id": self.casefile_id, **filters}
         return self._connection.listed(
             operations.LIST_CASEFILE_SESSIONS, fields, lambda page: page.sessions, limit
@@ -152,9 +152,15 @@ class AsyncCasefile:
         return (await self._connection.call(operations.REVOKE_PERMISSION, fields)).payload
 
     async def permissions(self) -> PermissionListPayload:
-        """Who may do what with it."""
-        fields = {"casefile_id": self.casefile_id}
-        return (await self._connection.call(operations.LIST_PERMISSIONS, fields)).payload
+        """Who may do what with it, all pages in one."""
+        fields: dict[str, Any] = {"casefile_id": self.casefile_id}
+        entries: list[PermissionEntry] = []
+        while True:
+            page = (await self._connection.call(operations.LIST_PERMISSIONS, fields)).payload
+            entries += page.permissions
+            if page.cursor is None:
+                return page.model_copy(update={"permissions": entries})
+            fields["cursor"] = page.cursor
 
     async def check(
         self, user_id: str, required: PermissionLevel | str = PermissionLevel.VIEWER

@@ -48,7 +48,7 @@ class AsyncChatSessions:
     def list(
         self, *, limit: int | None = None, **filters: Any
     ) -> AsyncIterator[ChatSessionSummary]:
-        """Chat sessions, newest first; filters are those of `ListChatSessionsPayload`."""
+        """Chat sessions, the last created first; filters as in `ListChatSessionsPayload`."""
         return self._connection.listed(
             operations.LIST_CHAT_SESSIONS, filters, lambda page: page.sessions, limit
         )

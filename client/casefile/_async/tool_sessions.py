@@ -58,7 +58,7 @@ class AsyncToolSessions:
         return AsyncToolSession(self._connection, created.payload.session_id)
 
     def list(self, *, limit: int | None = None, **filters: Any) -> AsyncIterator[SessionSummary]:
-        """Tool sessions, newest first; filters are those of `ListSessionsPayload`."""
+        """Tool sessions, the last created first; filters as in `ListSessionsPayload`."""
         return self._connection.listed(
             operations.LIST_SESSIONS, filters, lambda page: page.sessions, limit
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic_models.base import kind_of
-from pydantic_models.canonical import CasefileModel, PermissionLevel
+from pydantic_models.canonical import CasefileModel, PermissionEntry, PermissionLevel
 from pydantic_models.operations import (
     CasefileDeletedPayload,
     LegalHoldPayload,
@@ -46,7 +46,7 @@ class Casefiles:
         return Casefile(self._connection, created.payload.casefile_id)
 
     def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[CasefileSummary]:
-        """Casefiles, newest first; filters are those of `ListCasefilesPayload`."""
+        """Casefiles, the last created first; filters as in `ListCasefilesPayload`."""
         return self._connection.listed(
             operations.LIST_CASEFILES, filters, lambda page: page.casefiles, limit
         )
@@ -60,7 +60,7 @@ class Casefile:
         self.casefile_id = casefile_id
 
     def read(self) -> CasefileModel:
-        """What it says of itself, who may use it, and the ids of its last hundred sessions."""
+        """What it says of itself, with a hundred who may use it, and its last hundred sessions."""
         fields = {"casefile_id": self.casefile_id}
         return (self._connection.call(operations.GET_CASEFILE, fields)).payload.casefile
 
@@ -119,7 +119,7 @@ class Casefile:
     def sessions(
         self, *, limit: int | None = None, **filters: Any
     ) -> Iterator[SessionSummary | ChatSessionSummary]:
-        """Its sessions, newest first; filters are those of `ListCasefileSessionsPayload`."""
+        """Its sessions, the last created first; filters as in `ListCasefileSessionsPayload`."""
         fields = {"casefile_id": self.casefile_id, **filters}
         return self._connection.listed(
             operations.LIST_CASEFILE_SESSIONS, fields, lambda page: page.sessions, limit
@@ -150,9 +150,15 @@ class Casefile:
         return (self._connection.call(operations.REVOKE_PERMISSION, fields)).payload
 
     def permissions(self) -> PermissionListPayload:
-        """Who may do what with it."""
-        fields = {"casefile_id": self.casefile_id}
-        return (self._connection.call(operations.LIST_PERMISSIONS, fields)).payload
+        """Who may do what with it, all pages in one."""
+        fields: dict[str, Any] = {"casefile_id": self.casefile_id}
+        entries: list[PermissionEntry] = []
+        while True:
+            page = (self._connection.call(operations.LIST_PERMISSIONS, fields)).payload
+            entries += page.permissions
+            if page.cursor is None:
+                return page.model_copy(update={"permissions": entries})
+            fields["cursor"] = page.cursor
 
     def check(
         self, user_id: str, required: PermissionLevel | str = PermissionLevel.VIEWER

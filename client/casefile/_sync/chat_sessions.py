@@ -46,7 +46,7 @@ class ChatSessions:
         return ChatSession(self._connection, created.payload.session_id)
 
     def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[ChatSessionSummary]:
-        """Chat sessions, newest first; filters are those of `ListChatSessionsPayload`."""
+        """Chat sessions, the last created first; filters as in `ListChatSessionsPayload`."""
         return self._connection.listed(
             operations.LIST_CHAT_SESSIONS, filters, lambda page: page.sessions, limit
         )

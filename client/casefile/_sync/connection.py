@@ -142,11 +142,15 @@ class Connection:
         take: Callable[[ListT], Sequence[T]],
         limit: int | None,
     ) -> Iterator[T]:
-        """The entries of a list, page by page, `limit` of them at most."""
+        """The entries of a list, page by page, `limit` of them at most.
+
+        They are ordered by creation, unless the fields say otherwise: nothing moves meanwhile, so
+        each is there once.
+        """
         left, cursor = limit, None
         while left is None or left > 0:
             size = contents.PAGE if left is None else min(left, contents.PAGE)
-            asked = {**fields, "limit": size, "cursor": cursor}
+            asked = {"order": "creation", **fields, "limit": size, "cursor": cursor}
             page = (self.call(operation, asked)).payload
             for each in take(page):
                 yield each

@@ -88,6 +88,13 @@ class Listed(str, Enum):
     CASEFILES = "casefiles"
 
 
+class Order(str, Enum):
+    """What comes first in a list: what was created last, or what was active last."""
+
+    CREATION = "creation"
+    ACTIVITY = "activity"
+
+
 def main() -> None:
     """Run a command; an error is a line on stderr and an exit code."""
     try:
@@ -215,15 +222,20 @@ def list_(
     all_: Annotated[bool, typer.Option("--all", help="Closed sessions, too.")] = False,
     casefile: Annotated[str | None, typer.Option(help="Only what is filed there: cf_…")] = None,
     limit: Limit = 50,
+    order: Annotated[Order, typer.Option(help="By activity, a long list may miss what moves.")] = (
+        Order.CREATION
+    ),
     json_: Json = False,
 ) -> None:
-    """List sessions or casefiles, the last active first."""
+    """List sessions or casefiles, the last created first, or the last active."""
     with _client() as client:
         if what is Listed.CASEFILES:
-            found: Any = client.casefiles.list(limit=limit)
+            found: Any = client.casefiles.list(limit=limit, order=order.value)
         else:
             sessions = client.tool_sessions if what is Listed.TOOL else client.chat_sessions
-            found = sessions.list(limit=limit, active_only=not all_, casefile_id=casefile)
+            found = sessions.list(
+                limit=limit, order=order.value, active_only=not all_, casefile_id=casefile
+            )
         if json_:
             for each in found:
                 as_json(each)

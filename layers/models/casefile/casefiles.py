@@ -25,17 +25,19 @@ from pydantic_models.canonical.permission_level import PermissionLevel
 from . import access, creation, dynamodb, grants, lists, receipts
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
-from .errors import Forbidden, LegalHold, NotFound
+from .errors import BadRequest, Forbidden, LegalHold, NotFound
 from .log import logger
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-    from pydantic_models.canonical import CasefileACL, CasefileModel, LegalHoldEntry
+    from pydantic_models.canonical import CasefileModel, LegalHoldEntry
     from pydantic_models.operations import (
         CreateCasefileRequest,
         GetCasefilePayload,
         ListCasefilesPayload,
+        ListPermissionsPayload,
+        PermissionListPayload,
         SetLegalHoldRequest,
         UpdateCasefileRequest,
     )
@@ -154,16 +156,21 @@ def find(casefile_id: str, user_id: str) -> CasefileHead:
     return _head(casefile_id, item)
 
 
-def access_list(casefile_id: str, user_id: str) -> CasefileACL:
-    """Who may do what, as far as the user may see it. Raises NotFound and Forbidden."""
-    permissions = grants.permitted(casefile_id, user_id)
-    listed = grants.entries(casefile_id, permissions)
-    if not access.includes(permissions.level(user_id), access.ADMIN):
-        listed = [entry for entry in listed if entry.user_id == user_id]
-    return canonical.CasefileACL(
+def access_list(asked: ListPermissionsPayload, user_id: str) -> PermissionListPayload:
+    """Who may do what, as far as the user may see it: a page of it.
+
+    Raises NotFound and Forbidden, and BadRequest for a cursor that is none of it.
+    """
+    permissions = grants.permitted(asked.casefile_id, user_id)
+    page = grants.page(permissions, asked, user_id)
+    return operations.PermissionListPayload(
+        casefile_id=asked.casefile_id,
         owner_id=permissions.owner,
-        permissions=listed,
         public_access=permissions.granted(grants.EVERYBODY),
+        permissions=page.entries,
+        total_users=1 + page.total_count,
+        total_is_exact=page.total_is_exact,
+        cursor=page.cursor,
     )
 
 
@@ -225,6 +232,7 @@ def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | 
     casefile_id = asked.casefile_id
     head = find(casefile_id, user_id)
     page = lists.read(_filed(casefile_id), asked.sessions(), user_id)
+    who = access_list(operations.ListPermissionsPayload(casefile_id=casefile_id), user_id)
     casefile = canonical.CasefileModel(
         casefile_id=casefile_id,
         metadata=canonical.CasefileMetadata(
@@ -236,7 +244,12 @@ def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | 
             updated_at=text_of(head.updated_at),
             request_metadata=head.metadata,
         ),
-        acl=access_list(casefile_id, user_id),
+        acl=canonical.CasefileACL(
+            owner_id=who.owner_id,
+            permissions=who.permissions,
+            public_access=who.public_access,
+            cursor=who.cursor,
+        ),
         session_ids=[_identifier(entry) for entry in page.items],
         session_count=head.session_count,
         notes=head.notes,
@@ -377,6 +390,11 @@ def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:
     Raises Forbidden and BadRequest.
     """
     words = _words(asked.search_query or "")
+    if asked.search_query and not (words or asked.search_query.isspace()):
+        raise BadRequest(
+            "search_query has no letter and no digit, and words are made of these. Search for a "
+            "word, or leave it out to list all."
+        )
     if asked.scope == "own":
         if asked.user_id not in (None, user_id):
             raise Forbidden(
@@ -433,10 +451,10 @@ _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i",
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text, in small letters without accents."""
+    """The words of a text, of letters and digits, in small letters without accents."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return re.findall(r"\w+", plain.casefold().translate(_LETTERS))
+    return re.findall(r"[^\W_]+", plain.casefold().translate(_LETTERS))
 
 
 def summary(entry: Item) -> CasefileSummary:

@@ -26,6 +26,8 @@ LOG_LEVELS = {
 }
 """As Lambda and Powertools name them."""
 
+_TRACE = r"Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)"
+
 
 class Misconfigured(Exception):
     """The deployment left out something that the functions need, or said it wrong."""
@@ -81,8 +83,9 @@ def log_level() -> int:
 
 
 def trace_id() -> str:
-    """The id of the X-Ray trace that this invocation belongs to, if any."""
-    return os.environ.get("_X_AMZN_TRACE_ID", "").partition(";")[0].removeprefix("Root=")
+    """The id of the X-Ray trace that this invocation belongs to, if any; a caller can name it."""
+    said = re.match(_TRACE, os.environ.get("_X_AMZN_TRACE_ID", ""))
+    return said[1] if said else ""
 
 
 def _origins(listed: str) -> frozenset[str]:

@@ -28,7 +28,7 @@ _KEY: Item = {"pk": "KEY#cursors", "sk": "HEAD"}
 
 def seal(place: list[Any], of: str) -> str:
     """A cursor for a place, of JSON values, in the list that `of` describes."""
-    said = json.dumps(place, separators=(",", ":")).encode()
+    said = json.dumps(place, separators=(",", ":"), ensure_ascii=False).encode()
     return urlsafe_b64encode(_signature(said, of) + said).rstrip(b"=").decode()
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -38,13 +38,16 @@ from .access import Needs
 from .attempts import time_limit
 from .config import is_lambda
 from .errors import AnswerTooLarge, BadRequest, CasefileError, Fault
-from .log import logger
+from .log import logger, named
 from .starting import start
 
 RequestT = TypeVar("RequestT", bound="BaseRequest[Any]")
 PayloadT = TypeVar("PayloadT", bound=ResponsePayload)
 
-_NAMES = {"user_id": r"\S{3,254}", "session_id": r"[tTcC][sS]_[A-Za-z0-9_]{1,71}"}
+_NAMES = {
+    "user_id": r"[^\s\x00-\x1f\x7f]{3,254}",
+    "session_id": r"[tT][sS]_[0-9]{6}_[A-Za-z0-9]{1,64}|[cC][sS]_[A-Za-z0-9_]{1,64}",
+}
 """What is logged of a request that was not yet checked."""
 
 MAX_FAULTS = 20
@@ -83,39 +86,43 @@ class Operation(Generic[RequestT, PayloadT]):
 
     def __call__(self, event: Any, context: Any) -> Any:
         """Handle a Lambda event from any door."""
+        invocation: str = context.aws_request_id
         with time_limit(context.get_remaining_time_in_millis() / 1000):
             if isinstance(event, dict):
                 if api.is_api_event(event):
-                    return origins.readable(event, self._answer_api(event, context))
+                    return origins.readable(event, self._answer_api(event, invocation))
                 if inbox.is_queue_event(event):
-                    return inbox.do_each(event, context, self._perform)
+                    return inbox.do_each(
+                        event, context, lambda envelope: self._perform(envelope, invocation)
+                    )
                 if inbox.is_bus_event(event):
-                    return self._perform(inbox.of_bus(event))
-            return self._perform(inbox.completed(event, request_id=context.aws_request_id))
+                    return self._perform(inbox.of_bus(event), invocation)
+            return self._perform(inbox.completed(event, request_id=invocation), invocation)
 
-    def _answer_api(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        request_id: Any = context.aws_request_id
+    def _answer_api(self, event: dict[str, Any], invocation: str) -> dict[str, Any]:
         envelope: dict[str, Any] = {}
         try:
             envelope = api.to_envelope(event, self.route)
-            request_id = envelope.setdefault("request_id", request_id)
+            envelope.setdefault("request_id", invocation)
             return self._respond(envelope, lambda response: _http_answer(self.status, response))
         except CasefileError as error:
-            self._log_refusal(error, request_id, envelope)
-            return api.answer(error.status, _failed(request_id, error), error.headers)
+            told = self._told(envelope, invocation)
+            logger.info("refused", outcome=error.code, **told)
+            return api.answer(error.status, _failed(told["request_id"], error), error.headers)
         except Exception:
-            logger.exception("bug", **self._told(request_id, envelope))
-            return api.answer(500, _failed(request_id, None))
+            told = self._told(envelope, invocation)
+            logger.exception("bug", **told)
+            return api.answer(500, _failed(told["request_id"], None))
 
-    def _perform(self, envelope: dict[str, Any]) -> dict[str, Any]:
+    def _perform(self, envelope: dict[str, Any], invocation: str) -> dict[str, Any]:
         """Do what an envelope from a trusted door asks."""
         try:
             return self._respond(envelope, lambda response: response.model_dump(mode="json"))
         except CasefileError as error:
-            self._log_refusal(error, envelope["request_id"], envelope)
+            logger.info("refused", outcome=error.code, **self._told(envelope, invocation))
             raise
         except Exception:
-            logger.exception("bug", **self._told(envelope["request_id"], envelope))
+            logger.exception("bug", **self._told(envelope, invocation))
             raise
 
     def _respond(
@@ -173,23 +180,20 @@ class Operation(Generic[RequestT, PayloadT]):
                 f"The request to {self.name} is not valid. {told}", faults[:MAX_FAULTS]
             ) from None
 
-    def _log_refusal(self, error: CasefileError, request_id: Any, envelope: dict[str, Any]) -> None:
-        logger.info("refused", outcome=error.code, **self._told(request_id, envelope))
-
-    def _told(self, request_id: Any, envelope: dict[str, Any]) -> dict[str, Any]:
+    def _told(self, envelope: dict[str, Any], invocation: str) -> dict[str, Any]:
         """What the line of a request tells that came to nothing: of what it says, only names."""
         payload = envelope.get("payload")
-        named = {
+        names = {
             "user_id": envelope.get("user_id"),
             "session_id": payload.get("session_id") if isinstance(payload, dict) else None,
         }
         told = {
             name: value
-            for name, value in named.items()
+            for name, value in names.items()
             if isinstance(value, str) and re.fullmatch(_NAMES[name], value)
         }
-        request = {"operation": self.name, "request_id": str(request_id)[:100]}
-        return request | told | metrics.told()
+        request_id = named(envelope.get("request_id"), invocation)
+        return {"operation": self.name, "request_id": request_id} | told | metrics.told()
 
 
 def operation(
@@ -219,14 +223,12 @@ def _http_answer(status: int, response: BaseResponse[Any]) -> dict[str, Any]:
     return api.answer(status, response.model_dump_json())
 
 
-def _failed(request_id: Any, error: CasefileError | None) -> str:
+def _failed(request_id: str, error: CasefileError | None) -> str:
     """The envelope of a failure; a bug is named as one, and nothing of it is shown."""
-    try:
-        answered = UUID(str(request_id))
-    except ValueError:
-        answered = uuid4()
     metadata: dict[str, Any] = {"error_code": error.code if error else "internal_error"}
     if isinstance(error, BadRequest) and error.faults:
         metadata["errors"] = error.faults
     told = str(error) if error else "Something went wrong in Casefile itself. It has been logged."
-    return FailedResponse(request_id=answered, error=told, metadata=metadata).model_dump_json()
+    return FailedResponse(
+        request_id=UUID(request_id), error=told, metadata=metadata
+    ).model_dump_json()

@@ -18,7 +18,7 @@ from . import aws, inbox
 from .attempts import time_limit
 from .config import configuration
 from .errors import BadRequest, CasefileError
-from .log import logger
+from .log import logger, named
 from .starting import start
 
 if TYPE_CHECKING:
@@ -61,15 +61,17 @@ def name(operation: str) -> str:
     return f"{configuration().stack_name}_{operation}"
 
 
-def invoke(envelope: dict[str, Any]) -> None:
+def invoke(envelope: dict[str, Any], invocation: str) -> None:
     """Let the function of its operation do what an envelope asks, and wait until it is done.
 
+    The log names it by its own id or, if that is none, by that of the invocation it came with.
     Raises BadRequest if it names no operation or holds what JSON can't, Refused if the function
     raised an error, and Unavailable if it can't be reached.
     """
     operation = envelope.get("operation")
     if not isinstance(operation, str) or operation not in OPERATIONS:
         raise BadRequest(f"There is no operation {str(operation)[:100]!r}.")
+    told = {"operation": operation, "request_id": named(envelope["request_id"], invocation)}
     try:
         asked = json.dumps(envelope, allow_nan=False)
     except ValueError as error:
@@ -81,19 +83,21 @@ def invoke(envelope: dict[str, Any]) -> None:
     except CasefileError:
         raise
     except Exception:
-        logger.exception("bug", operation=operation, request_id=str(envelope["request_id"])[:100])
+        logger.exception("bug", **told)
         raise
     if "FunctionError" in answer:
         raise Refused(operation, str(json.loads(returned).get("errorType", "an error")))
-    logger.info("handed on", operation=operation, request_id=str(envelope["request_id"])[:100])
+    logger.info("handed on", **told)
 
 
-def receiving(do: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any], Any], Any]:
-    """Make a function of an envelope the Lambda handler of the inbox's queues."""
+def receiving(do: Callable[[dict[str, Any], str], None]) -> Callable[[dict[str, Any], Any], Any]:
+    """Make what does an envelope of an invocation the Lambda handler of the inbox's queues."""
     start(client)
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         with time_limit(context.get_remaining_time_in_millis() / 1000):
-            return inbox.do_each(event, context, do)
+            return inbox.do_each(
+                event, context, lambda envelope: do(envelope, context.aws_request_id)
+            )
 
     return handle

@@ -10,14 +10,15 @@ everybody may do is a grant to everybody; what was revoked stays for a day as a 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_models import canonical
 from pydantic_models.base.times import from_text, now, text_of, to_milliseconds
 from pydantic_models.canonical.permission_level import PermissionLevel
 
-from . import access, casefiles, dynamodb, lists, receipts
+from . import access, casefiles, cursors, dynamodb, lists, receipts
 from .access import ADMIN, NONE, OWNER, Grant
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from pydantic_models.canonical import PermissionEntry
-    from pydantic_models.operations import GrantPermissionRequest, RevokePermissionRequest
+    from pydantic_models.operations import (
+        GrantPermissionRequest,
+        ListPermissionsPayload,
+        RevokePermissionRequest,
+    )
 
 KIND = "grant"
 """Of the lists in which people find what is shared with them."""
@@ -48,8 +53,11 @@ REMEMBERED_SECONDS = 24 * 60 * 60
 DELETED = {"why": "casefile deleted"}
 """What a deleted casefile's grants end with, in the log."""
 
-MAX_LISTED = 1000
-"""Grants that are listed."""
+_BEYOND_ALL = "GRANT$"
+"""Where no grant is, in their order."""
+
+MAX_LOOKED_AT = 1000
+"""Grants that one page looks at: those worth nothing any more are not shown."""
 
 
 class Permissions(NamedTuple):
@@ -74,6 +82,15 @@ class Permissions(NamedTuple):
         grant = _grant(self.grants.get(user))
         public = self.granted(EVERYBODY)
         return access.level_in_casefile(user, self.owner, public, grant, self.at)
+
+
+class Page(NamedTuple):
+    """What some were granted, how many that makes up to here, and where it goes on."""
+
+    entries: list[PermissionEntry]
+    total_count: int
+    total_is_exact: bool
+    cursor: str | None
 
 
 def _grant(item: Item | None) -> Grant | None:
@@ -110,43 +127,63 @@ def permitted(casefile_id: str, user: str, *others: str) -> Permissions:
     return permissions
 
 
-def everyone(casefile_id: str) -> Iterator[tuple[str, Item]]:
-    """Who was granted what, by name; also what is worth nothing any more."""
+def everyone(
+    casefile_id: str, first: str = "", at_once: int | None = None
+) -> Iterator[tuple[str, Item]]:
+    """Who was granted what, by name, from one on; also what is worth nothing any more."""
     pages = dynamodb.query_pages(
-        KeyConditionExpression="pk = :casefile AND begins_with(sk, :grant)",
+        KeyConditionExpression="pk = :casefile AND sk BETWEEN :first AND :end",
         ExpressionAttributeValues=to_attributes(
-            {":casefile": casefiles.partition(casefile_id), ":grant": "GRANT#"}
+            {
+                ":casefile": casefiles.partition(casefile_id),
+                ":first": slot(first),
+                ":end": _BEYOND_ALL,
+            }
         ),
         ConsistentRead=True,
+        **({"Limit": at_once} if at_once else {}),
     )
     for page, _ in pages:
         for item in page:
             yield item["sk"].removeprefix("GRANT#"), item
 
 
-def entries(casefile_id: str, permissions: Permissions) -> list[PermissionEntry]:
-    """What is granted to others than the owner, by name, at most `MAX_LISTED`."""
-    listed: list[PermissionEntry] = []
-    for user, item in everyone(casefile_id):
-        grant = _grant(item)
-        if user in (EVERYBODY, permissions.owner) or (
-            access.level_in_casefile(None, "", NONE, grant, permissions.at) is NONE
-        ):
-            continue
-        expires_at = item.get("expires_at")
-        listed.append(
-            canonical.PermissionEntry(
-                user_id=user,
-                permission=item["level"],
-                granted_by=item["granted_by"],
-                granted_at=text_of(item["at"]),
-                expires_at=None if expires_at is None else text_of(expires_at),
-                notes=item.get("notes"),
-            )
+def page(permissions: Permissions, asked: ListPermissionsPayload, user: str) -> Page:
+    """What is granted to others than the owner, by name: admins see it all, others their own.
+
+    Raises BadRequest for a cursor of another list.
+    """
+    casefile_id, own = asked.casefile_id, permissions.grants.get(user)
+    of = json.dumps([user, "grants", casefile_id])
+    first, passed = cursors.unseal(asked.cursor, of) if asked.cursor is not None else ("", 0)
+    seen: Iterable[tuple[str, Item]] = [(user, own)] if own else []
+    is_admin = access.includes(permissions.level(user), ADMIN)
+    if is_admin:
+        # Beside a page are everybody, the owner, and one by whom it is seen to be more.
+        seen = everyone(casefile_id, first, at_once=asked.limit + 3)
+    entries: list[PermissionEntry] = []
+    for looked_at, (name, item) in enumerate(seen):
+        is_shown = name not in (EVERYBODY, permissions.owner) and (
+            access.level_in_casefile(None, "", NONE, _grant(item), permissions.at) is not NONE
         )
-        if len(listed) == MAX_LISTED:
-            break
-    return listed
+        if looked_at == MAX_LOOKED_AT or (is_shown and len(entries) == asked.limit):
+            total = passed + len(entries)
+            return Page(entries, total, False, cursors.seal([name, total], of))
+        if is_shown:
+            entries.append(_entry(name, item))
+    return Page(entries, passed + len(entries), is_admin, None)
+
+
+def _entry(user: str, item: Item) -> PermissionEntry:
+    expires_at = item.get("expires_at")
+    return canonical.PermissionEntry(
+        user_id=user,
+        permission=item["level"],
+        granted_by=item["granted_by"],
+        granted_at=text_of(item["at"]),
+        expires_at=None if expires_at is None else text_of(expires_at),
+        notes=item.get("notes"),
+    )
 
 
 def grant(request: GrantPermissionRequest) -> int:

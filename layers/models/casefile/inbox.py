@@ -72,7 +72,8 @@ def do_each(
         try:
             do(_of_message(message))
         except CasefileError as error:
-            logger.info("not done", message_id=message["messageId"], outcome=error.code)
+            message_id = _as_uuid(message["messageId"])
+            logger.info("not done", message_id=message_id, outcome=error.code)
             raise
 
     processor: BatchProcessor

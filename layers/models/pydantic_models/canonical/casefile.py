@@ -44,9 +44,15 @@ class CasefileACL(Model):
     """Who may see and change a casefile."""
 
     owner_id: str
-    permissions: list[PermissionEntry] = Field(default_factory=list)
+    permissions: list[PermissionEntry] = Field(
+        default_factory=list,
+        description="By name, the first page: all of them to admins, to others their own",
+    )
     public_access: PermissionLevel = PermissionLevel.NONE
     inherit_from_parent: bool = False
+    cursor: str | None = Field(
+        None, description="Where list_permissions goes on; null if there are no more"
+    )
 
 
 class LegalHoldEntry(Model):

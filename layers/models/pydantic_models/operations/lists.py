@@ -1,7 +1,9 @@
 """Lists: sessions and casefiles, newest first, in pages.
 
 A page tells where the next one begins (`cursor`), so what is added meanwhile neither repeats nor
-hides anything. `offset` counts from the top each time, and is for short lists.
+hides anything. By activity, the default, what is active meanwhile moves up, above the cursor, and
+who reads all pages may miss it; by creation nothing moves, and all pages have each once. `offset`
+counts from the top each time, and is for short lists.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class CursorPayload(RequestPayload):
 
     limit: int = Field(50, ge=1, le=100, description="How many at most")
     cursor: str | None = Field(
-        None, max_length=1000, description="Of the page before: go on where it ended"
+        None, max_length=2000, description="Of the page before: go on where it ended"
     )
 
 
@@ -45,7 +47,16 @@ class ListPayload(CursorPayload):
     )
     until: Timestamp | None = Field(None, description="Only before this time")
     order: Literal["activity", "creation"] = Field(
-        "activity", description="What was last active comes first, or what was created last"
+        "activity",
+        description="What was last active comes first, or what was created last. To read all "
+        "pages, order by creation: by activity, what is closed, updated or appended to meanwhile "
+        "moves up, above the cursor, and may be in none of them",
+    )
+    cursor: str | None = Field(
+        None,
+        max_length=2000,
+        description="Of the page before: go on where it ended. By order=creation, all pages "
+        "together have each entry once, whatever happens to it meanwhile",
     )
     offset: int = Field(0, ge=0, description=f"How many to pass over, up to {MAX_OFFSET:,}")
     exact_total: bool = Field(False, description="Count all, however many; it reads the whole list")
@@ -91,8 +102,9 @@ class ListCasefilesPayload(ListPayload):
     search_query: str | None = Field(
         None,
         max_length=500,
-        description="Words, or how they begin, that title or description must have; "
-        "capitals and accents don't matter",
+        description="Words, or how they begin, that title or description must have: letters and "
+        "digits, whatever is between them; capitals and accents don't matter. Anything else alone "
+        "is refused; blank is no filter",
     )
 
 

@@ -11,6 +11,7 @@ from ..base.identifiers import CasefileId, UserId, lower_case
 from ..base.times import Timestamp
 from ..canonical.casefile import PermissionEntry
 from ..canonical.permission_level import PermissionLevel
+from .lists import CursorPayload
 
 Grantee = Annotated[
     str,
@@ -76,10 +77,11 @@ class RevokePermissionResponse(BaseResponse[PermissionRevokedPayload]):
     """Tells whose grant was taken away."""
 
 
-class ListPermissionsPayload(RequestPayload):
-    """A casefile whose access list to read."""
+class ListPermissionsPayload(CursorPayload):
+    """A casefile whose access list to read, and which page of it."""
 
     casefile_id: CasefileId
+    limit: int = Field(100, ge=1, le=100, description="How many at most")
 
 
 class ListPermissionsRequest(BaseRequest[ListPermissionsPayload]):
@@ -94,8 +96,15 @@ class PermissionListPayload(ResponsePayload):
     casefile_id: str
     owner_id: str
     public_access: PermissionLevel
-    permissions: list[PermissionEntry]
-    total_users: int = Field(description="How many may use it by name, the owner included")
+    permissions: list[PermissionEntry] = Field(description="By name, a page of them")
+    total_users: int = Field(
+        description="How many may use it by name, the owner included, as far as they were read: "
+        "see `total_is_exact`"
+    )
+    total_is_exact: bool = Field(description="True on the last page that an admin reads")
+    cursor: str | None = Field(
+        None, description="Where the next page begins; null if there is none"
+    )
 
 
 class ListPermissionsResponse(BaseResponse[PermissionListPayload]):
