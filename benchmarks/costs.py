@@ -82,12 +82,19 @@ def of_logs(bytes_: float) -> float:
     return float(MILLION * bytes_ / GIGABYTE * PRICES["logs"]["gigabyte"])
 
 
-def of_lists(refreshes_per_append: float) -> float:
-    """Dollars of keeping lists current over a million appends: units, and the follower's time."""
+OFTEN, SELDOM = 0.1, 10.0
+"""Seconds between the messages of a session that is busy, and of one that isn't."""
+
+
+def of_lists(every: float) -> float:
+    """Dollars of keeping lists current over a million appends: units, and the follower's time.
+
+    They are of sessions that append `every` so many seconds, on a shard that is not full.
+    """
     units = REFRESH_UNITS * PRICES["dynamodb"]["million_write_units"]
     seconds = PRICES["assumed"]["follower_milliseconds_per_session"] / 1000
     time = seconds * PRICES["assumed"]["function_gigabytes"] * PRICES["lambda"]["gigabyte_second"]
-    return float(refreshes_per_append * (units + MILLION * time))
+    return float(scale.refreshes_per_append(every) * (units + MILLION * time))
 
 
 def at_rest(stored_bytes: float, *, backed_up: bool = True, in_s3: bool = False) -> float:
@@ -124,7 +131,7 @@ def as_page(results: dict[str, Any]) -> str:
     function = of_function(assumed["warm_milliseconds"])
     logs = of_logs(assumed["log_bytes"])
     traces = assumed["traced_share"] * prices["tracing"]["million_traces"]
-    lists_often, lists_seldom = of_lists(1 / 200), of_lists(1 / 2)
+    lists_often, lists_seldom = of_lists(OFTEN), of_lists(SELDOM)
     rest = _doors()["REST API"][1]
     creation = HELD["create_units"]["held"] / assumed["sessions_of"] * write_unit
     closing = (HELD["close_units"]["held"] + 1) / assumed["sessions_of"] * write_unit
@@ -138,9 +145,10 @@ def as_page(results: dict[str, Any]) -> str:
             creation + closing,
         ),
         (
-            "DynamoDB and Lambda: lists, a session at 10 messages a second",
+            f"DynamoDB and Lambda: lists, a session at {1 / OFTEN:.0f} messages a second",
             f"a refresh of {REFRESH_UNITS:.0f} WRU and "
-            f"{assumed['follower_milliseconds_per_session']} ms every 200 messages",
+            f"{assumed['follower_milliseconds_per_session']} ms every "
+            f"{scale.REFRESH_SECONDS / OFTEN:.0f} messages",
             lists_often,
         ),
         (
@@ -187,9 +195,15 @@ bytes of log. Change them there, and make the page again.
         )
     }
 
-Sessions of one message every ten seconds keep their lists current for {_dollars(lists_seldom)} a
-million messages instead of {_dollars(lists_often)}: the same refresh, for three messages instead of
-three hundred. That is more than the record itself; `RefreshSeconds=300` divides it by up to ten.
+Sessions of one message every {SELDOM:.0f} seconds keep their lists current for {
+        _dollars(lists_seldom)
+    } a million
+messages instead of {_dollars(lists_often)}: the same refresh, for {
+        scale.REFRESH_SECONDS / SELDOM:.0f} messages instead of {
+        scale.REFRESH_SECONDS / OFTEN:.0f}. That is
+{
+        "more" if lists_seldom > append else "less"
+    } than the record itself; `RefreshSeconds=300` divides it by up to ten.
 
 ## A million messages in what people use today
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import costs, report, scale
 from benchmarks.measuring import FULL, QUICK
 from benchmarks.peers import PEERS
-from tests.template import ROOT
+from tests.template import ROOT, template
 
 RESULTS: dict[str, Any] = json.loads((ROOT / "benchmarks/results.json").read_text())
 
@@ -33,6 +33,17 @@ def test_what_a_run_on_aws_costs_grows_with_what_it_does() -> None:
     everybody = [peer.name for peer in PEERS]
     quick, full = (costs.of_run(plan, everybody) for plan in (QUICK, FULL))
     assert 0 < costs.of_run(QUICK, ["raw"]) < quick < full < 10
+
+
+@pytest.mark.parametrize(
+    ("every", "held"),
+    [(costs.OFTEN, "lists_units_often"), (costs.SELDOM, "lists_units_seldom")],
+)
+def test_lists_cost_what_is_held_of_them_and_the_time_of_that(every: float, held: str) -> None:
+    units = costs.HELD[held]["held"] * costs.PRICES["dynamodb"]["million_write_units"]
+    refreshes = min(1, every / template()["Parameters"]["RefreshSeconds"]["Default"])
+    time = refreshes * (costs.of_function(6) - costs.of_function(0))
+    assert costs.of_lists(every) == pytest.approx(units + time, abs=0.005)
 
 
 def test_every_chart_that_a_page_shows_is_there() -> None:
