@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import costs, report, scale
+from benchmarks import costs, fixed, report, scale
 from benchmarks.measuring import FULL, QUICK
 from benchmarks.peers import PEERS
-from tests.template import ROOT, template
+from tests.template import ROOT, resources, template
 
 RESULTS: dict[str, Any] = json.loads((ROOT / "benchmarks/results.json").read_text())
 
@@ -43,7 +43,92 @@ def test_lists_cost_what_is_held_of_them_and_the_time_of_that(every: float, held
     units = costs.HELD[held]["held"] * costs.PRICES["dynamodb"]["million_write_units"]
     refreshes = min(1, every / template()["Parameters"]["RefreshSeconds"]["Default"])
     time = refreshes * (costs.of_function(6) - costs.of_function(0))
-    assert costs.of_lists(every) == pytest.approx(units + time, abs=0.005)
+    assert costs.of_lists(every) == pytest.approx(units + time, abs=0.001)
+
+
+TEMPLATE: dict[str, Any] = {
+    "Parameters": {"Key": {"Default": "false"}, "Hours": {"Default": 720}, "Topic": {}},
+    "Conditions": {
+        "HasKey": {"Fn::Equals": [{"Ref": "Key"}, "true"]},
+        "HasHours": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Hours"}, 0]}]},
+        "HasBoth": {"Fn::And": [{"Condition": "HasKey"}, {"Condition": "HasHours"}]},
+        "HasEither": {"Fn::Or": [{"Condition": "HasKey"}, {"Condition": "HasHours"}]},
+        "HasTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Topic"}, ""]}]},
+    },
+    "Resources": {
+        "Plain": {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "a"}},
+        "Reckoned": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {"Metrics": [{"Expression": "a+b"}, *[{"MetricStat": {}}] * 2]},
+        },
+        "Optional": {"Type": "AWS::CloudWatch::Alarm", "Condition": "HasKey"},
+        "Key": {"Type": "AWS::KMS::Key", "Condition": "HasKey"},
+        "Ordered": {"Type": "AWS::SQS::Queue", "Properties": {"FifoQueue": True}},
+        "Function": {
+            "Type": "AWS::Serverless::Function",
+            "Properties": {
+                "Events": {
+                    "Asked": {
+                        "Type": "SQS",
+                        "Properties": {"Queue": {"Fn::GetAtt": ["Ordered", "Arn"]}},
+                    },
+                    "Hourly": {
+                        "Type": "Schedule",
+                        "Properties": {
+                            "Schedule": "rate(1 hour)",
+                            "State": {"Fn::If": ["HasHours", "ENABLED", "DISABLED"]},
+                        },
+                    },
+                    "Route": {"Type": "Api", "Properties": {"Path": "/"}},
+                }
+            },
+        },
+    },
+}
+
+
+def test_what_a_stack_costs_unused_is_counted_in_its_template() -> None:
+    found = {
+        (each.what, each.condition): each for each in fixed.of_template(TEMPLATE, costs.PRICES)
+    }
+    assert {key: each.many for key, each in found.items()} == {
+        ("alarms, by their metrics", None): 3,
+        ("alarms, by their metrics", "HasKey"): 1,
+        ("KMS key", "HasKey"): 1,
+        ("queue that Lambda asks for messages, fifo", None): 1,
+        ("function that runs by the clock, rate(1 hour)", "HasHours"): 1,
+    }
+    assert found["alarms, by their metrics", None].dollars == pytest.approx(0.30)
+    # Fifteen a minute, of 730 hours, at half a dollar a million.
+    asked = found["queue that Lambda asks for messages, fifo", None]
+    assert asked.dollars == pytest.approx(15 * 60 * 730 / 1e6 * 0.50)
+    run = found["function that runs by the clock, rate(1 hour)", "HasHours"]
+    assert run.dollars == pytest.approx(730 * (0.2e-6 + 0.5 * 0.0000133334))
+
+
+@pytest.mark.parametrize(
+    ("condition", "does"),
+    [
+        (None, True),
+        ("HasKey", False),
+        ("HasHours", True),
+        ("HasBoth", False),
+        ("HasEither", True),
+        ("HasTopic", False),
+    ],
+)
+def test_a_condition_is_told_of_a_stack_as_the_template_has_it(
+    condition: str | None, does: bool
+) -> None:
+    assert fixed.holds(TEMPLATE, condition) is does
+
+
+def test_all_alarms_of_the_template_are_in_what_it_costs_unused() -> None:
+    alarms = resources("AWS::CloudWatch::Alarm").values()
+    found = fixed.of_template(template(), costs.PRICES)
+    counted = sum(each.many for each in found if each.what.startswith("alarms"))
+    assert counted == sum(map(fixed.metrics_of, alarms)) >= len(alarms)
+    assert sum(each.many for each in found if each.what == "dashboard") == 1
 
 
 def test_every_chart_that_a_page_shows_is_there() -> None:
