@@ -159,6 +159,24 @@ def test_what_ends_first_is_what_the_figures_say() -> None:
     assert limits[0].at == scale.STAGE_REQUESTS
 
 
+@pytest.mark.parametrize("lanes", [1, scale.LANES])
+@pytest.mark.parametrize("every", [1.0, 10.0, 60.0])
+def test_a_full_shard_brings_the_refreshes_that_its_follower_makes(
+    every: float, lanes: int
+) -> None:
+    shard = scale.full_shard(every, lanes=lanes)
+    assert shard.per_second * shard.units == pytest.approx(scale.PARTITION_WRITES, rel=0.001)
+    followed = scale.follow(shard.per_second, every, lanes=lanes, batches=20)
+    assert shard.refreshes == pytest.approx(followed.refreshes_per_append, rel=0.05)
+
+
+def test_a_batch_that_is_full_ends_its_window() -> None:
+    quiet, busy = scale.refreshes_per_append(10, 100), scale.refreshes_per_append(10, 500)
+    assert quiet == scale.refreshes_per_append(10) == pytest.approx(10 / scale.REFRESH_SECONDS)
+    assert busy == pytest.approx(10 * 500 / (scale.LANES * scale.BATCH))
+    assert scale.full_shard(10).refreshes > busy
+
+
 def test_one_batch_at_a_time_falls_behind_where_ten_keep_up() -> None:
     assert not scale.follow(600, 10, lanes=1).keeps_up
     assert scale.follow(600, 10).keeps_up
