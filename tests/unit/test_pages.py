@@ -149,6 +149,13 @@ def test_a_race_without_rivals_takes_one_call_for_each_record() -> None:
     assert many.per_second == pytest.approx(alone.per_second, rel=0.1)
 
 
+def test_the_model_of_a_race_is_near_the_races_that_were_run() -> None:
+    found = scale.compared(RESULTS)
+    assert set(found) == {2, 8}
+    for measured, simulated in found.values():
+        assert simulated == pytest.approx(measured, rel=scale.AS_MEASURED)
+
+
 def test_what_ends_first_is_what_the_figures_say() -> None:
     held = tomllib.loads((ROOT / "tests/cost/held.toml").read_text())
     assert scale.refreshes_per_append(10) * sum(scale.REFRESH_UNITS.values()) == pytest.approx(
