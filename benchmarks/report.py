@@ -57,6 +57,8 @@ like everything else.
   repository the whole session.
 - The engine serialises transactions and never throttles; partitions, hot keys and concurrency at a
   scale that it can't show are in [At scale](scale.md).
+- *Refused* is what a store asked its writer five times to send again, with a fresh session each time; the
+  writer knows that it isn't stored.
 - Chainlit and agno keep no order of their own between writers: a time tells it, so "lost" is all
   that is judged of them. The raw PutItem has neither order nor identity.
 - Versions: {"; ".join(dict.fromkeys(s["version"] for s in results["stores"].values() if s["version"]))}.
