@@ -142,6 +142,12 @@ def test_every_chart_that_a_page_shows_is_there() -> None:
     assert [chart for chart in shown if not chart.exists()] == []
 
 
+def test_the_chart_of_write_units_names_each_store_that_has_some() -> None:
+    chart = (ROOT / "docs/charts/write-units.svg").read_text()
+    drawn = [peer.title for peer in PEERS if peer.lives_in == "DynamoDB"]
+    assert [title for title in drawn if f"{title}<" not in chart] == []
+
+
 def test_a_race_without_rivals_takes_one_call_for_each_record() -> None:
     alone, many = scale.Race().run(1, 200), scale.Race().run(8, 200)
     assert alone.calls_each == pytest.approx(1, abs=0.01)
