@@ -36,6 +36,7 @@ def deploy(arguments: Sequence[str]) -> None:
         say(f"Without {_runtime()} here, nothing is compiled: each cold start takes longer.")
     else:
         build_output.finish(_BUILD, python)
+        build_output.check(_BUILD, python)
     rest = [argument for argument in arguments if argument != "--use-container"]
     guided = [] if _has_saved_answers() or "--guided" in rest else ["--guided"]
     _run(sam, ["deploy", *guided, *rest], python)
