@@ -1,5 +1,6 @@
 """The pages that are made of measurements say what was measured."""
 
+import copy
 import json
 import re
 import tomllib
@@ -7,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import costs, fixed, report, scale
+from benchmarks import costs, fixed, measuring, report, scale
 from benchmarks.measuring import FULL, QUICK
 from benchmarks.peers import PEERS
+from benchmarks.place import Place
 from tests.template import ROOT, resources, template
 
 RESULTS: dict[str, Any] = json.loads((ROOT / "benchmarks/results.json").read_text())
@@ -27,6 +29,34 @@ def test_all_that_is_compared_has_been_measured() -> None:
 def test_a_million_of_a_reading_costs_the_sum_of_its_parts() -> None:
     reading: dict[str, float] = {"write_units": 2, "read_units": 4, "puts": 1, "gets": 3}
     assert costs.of_reading(reading) == pytest.approx(2 * 0.625 + 4 * 0.125 + 5 + 3 * 0.4)
+
+
+def test_a_mean_is_of_the_messages_that_all_stores_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    appends = [
+        {"append": n, "write_units": 1 if n <= measuring.MEAN_OF else 9} for n in range(1, 2000)
+    ]
+
+    def work(peer: Any, _variables: Any, task: str, *_: object) -> list[Any]:
+        told: dict[str, list[Any]] = {"grow": appends, "new": ["s"], "fill": [{"filled": "s"}]}
+        return told.get(task, [{"seen": 1}])
+
+    monkeypatch.setattr(measuring, "work", work)
+    place = Place(direct={}, metered={})
+    of = {peer.name: measuring.counted(peer, place, FULL) for peer in PEERS[:2]}
+    assert of["casefile"]["mean"] == of["raw"]["mean"] == {"write_units": 1}
+    assert set(of["casefile"]["busy"]) == {"100", "1000"}
+    assert "busy" not in of["raw"]
+
+
+def test_the_page_tells_what_busy_sessions_cost_if_that_was_measured() -> None:
+    told = copy.deepcopy(RESULTS)
+    told["about"]["seconds"] = FULL.seconds
+    reading = {"calls": 3, "read_units": 12.5, "puts": 0, "gets": 0}
+    told["stores"]["casefile"]["busy"] = {"1000": reading}
+    assert "3, 12.50 RRU with 1,000 of them" in report.as_page(told)
+    assert "`make bench` gives" not in report.as_page(told)
+    told["about"]["seconds"] = FULL.seconds // 2
+    assert f"`make bench` gives {FULL.seconds} and" in report.as_page(told)
 
 
 def test_what_a_run_on_aws_costs_grows_with_what_it_does() -> None:
