@@ -309,7 +309,10 @@ messages each; a session is {HELD["create_units"]["held"]} items of {
         )
     }
 
-- **`RefreshSeconds`**: up to 300. Lists then lag by five minutes, and cost up to ten times less.
+- **`RefreshSeconds`**: up to 300. Lists then lag by five minutes, and cost up to ten times less, as long
+  as a shard of the stream gets fewer than {
+        scale.LANES * scale.FULL_BATCH / 300:.0f} records a second: a batch that is full
+  [ends the window](scale.md#the-streams-follower).
 - **`Tracing=Disabled`** saves {
         _dollars(traces)
     } a million; **`LogRetentionDays`** what logs cost at
