@@ -40,7 +40,7 @@ class Plan:
 
 
 FULL = Plan(up_to=5000, timed_up_to=5000, runs=3, appends=100, sessions=1000, seconds=120)
-QUICK = Plan(up_to=400, timed_up_to=100, runs=3, appends=20, sessions=100, seconds=10)
+QUICK = Plan(up_to=400, timed_up_to=100, runs=1, appends=20, sessions=100, seconds=10)
 
 
 def work(peer: Peer, variables: Mapping[str, str], *task: object) -> list[Any]:

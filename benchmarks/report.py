@@ -80,11 +80,12 @@ like everything else.
 
 ## Run it
 
-<!--- skip: next "it takes half an hour" --->
+<!--- skip: next "it takes an hour" --->
 
 ```sh
-make bench                  # all of it: half an hour on two idle cores, once everything is installed
-make bench ARGS=--quick     # five minutes, with less of everything
+make bench                  # all of it: an hour or so, once everything is installed
+make bench ARGS=--quick     # less of everything: a quarter of an hour on two busy cores
+make bench ARGS="--seconds 40"    # less time for each store, so shorter sessions
 make bench ARGS="--only casefile raw agno"
 make bench ARGS=--aws       # tables and buckets of its own on AWS, deleted after it; asks first
 make bench-check            # calls and units alone, against what they are held to; part of make test

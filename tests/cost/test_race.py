@@ -14,6 +14,8 @@ from benchmarks.meter import Meter
 from benchmarks.stores import casefile
 
 WRITERS, APPENDS = 8, 50
+SECONDS = 120
+"""After which somebody must have died."""
 
 MOST = 3.0
 """Calls, and write units, for a message: some 1.5 and 1.2, and 6 and 3.5 if nobody paused.
@@ -34,7 +36,7 @@ def write(session: str, writer: int) -> list[dict[str, Any]]:
     """Be one of those who race, and tell where each message is."""
     store = casefile.open_store(session)
     contents = [f"{writer}/{number}" for number in range(APPENDS)]
-    _all_are_there.wait()
+    _all_are_there.wait(SECONDS)
     return [
         {
             "content": content,
@@ -52,7 +54,8 @@ def test_eight_writers_take_a_few_calls_and_units_for_a_message(meter: Meter) ->
     meter.calls.clear()
     started = begin, (dict(os.environ), context.Barrier(WRITERS))
     with context.Pool(WRITERS, *started) as writers:
-        told = writers.starmap(write, [(session, number) for number in range(WRITERS)], 1)
+        racing = [(session, number) for number in range(WRITERS)]
+        told = writers.starmap_async(write, racing, 1).get(SECONDS)
     spent = meter.reading
     outcome = race.judge(chain(*told), list(casefile.open_store(session).read()))
     assert outcome.is_flawless, outcome
