@@ -29,7 +29,7 @@ RESULTS = HERE / "results.json"
 def main(arguments: Sequence[str]) -> None:
     """Measure, print the tables; keep them, and draw them, if all was measured."""
     options = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    options.add_argument("--quick", action="store_true", help="less of everything: five minutes")
+    options.add_argument("--quick", action="store_true", help="less of everything, in minutes")
     options.add_argument("--only", nargs="+", metavar="STORE", choices=[p.name for p in PEERS])
     options.add_argument("--seconds", type=int, help="how long one store may take to grow")
     options.add_argument("--aws", action="store_true", help="on AWS, with your credentials")

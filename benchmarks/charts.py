@@ -90,17 +90,19 @@ def write_units(stores: dict[str, Any]) -> None:
             linewidth=2.5 if name == "casefile" else 1.2,
             marker="o",
             markersize=3,
-            zorder=3 if name == "casefile" else 2,
+            linestyle="--" if name == "deflated" else "-",
+            zorder={"casefile": 3, "deflated": 4}.get(name, 2),  # One lies upon the other.
         )
         label = f"✕ {store['title']}" if is_full else store["title"]
         ends.append((at[numbers[-1]], numbers[-1], name, label))
     height = 0.0
+    most = max(number for _, number, _, _ in ends)
     for units, number, name, label in sorted(ends):  # Labels stand above each other.
         height = max(units, height * 1.3)
-        axes.annotate(
-            f"   {label}", (max(number, 400), height), color=_color(name), fontsize=8, va="center"
-        )
+        place = number if label.startswith("✕") else most  # Beside the line, and beyond all others.
+        axes.annotate(f"   {label}", (place, height), color=_color(name), fontsize=8, va="center")
     axes.set(xscale="log", yscale="log", xlim=(9, 400_000), xlabel="messages in the session")
+    axes.set_ylim(0.8, height * 1.3)
     axes.set_xticks([10, 100, 1000, 5000], ["10", "100", "1,000", "5,000"])
     axes.set_yticks([1, 10, 100], ["1", "10", "100"])
     axes.minorticks_off()

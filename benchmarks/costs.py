@@ -1,6 +1,6 @@
 """What it costs, from measured units and AWS's list prices: docs/cost.md, and what a run costs.
 
-Every number on the page is worked out here, from `results.json`, `prices.toml` and the figures that
+Every number on the page is worked out here, from `results.json`, `prices.toml`, the template and the figures that
 tests/cost holds, so it can't disagree with them; a test writes it anew and compares.
 """
 
@@ -13,15 +13,17 @@ from statistics import fmean
 from typing import Any
 from uuid import UUID
 
-from benchmarks import messages, scale
+from benchmarks import fixed, messages, scale
 from benchmarks.measuring import Plan
 from benchmarks.stores import USER
 from casefile import records, transcript
 from dev.environments import ROOT
+from dev.template import load
 from pydantic_models.operations import ChatRequest
 
 PRICES: dict[str, Any] = tomllib.loads((ROOT / "benchmarks/prices.toml").read_text())
 HELD: dict[str, Any] = tomllib.loads((ROOT / "tests/cost/held.toml").read_text())
+TEMPLATE: dict[str, Any] = load(ROOT / "template.yaml")
 PAGE = ROOT / "docs/cost.md"
 
 REFRESH_UNITS = sum(scale.REFRESH_UNITS.values())
@@ -82,12 +84,30 @@ def of_logs(bytes_: float) -> float:
     return float(MILLION * bytes_ / GIGABYTE * PRICES["logs"]["gigabyte"])
 
 
-def of_lists(refreshes_per_append: float) -> float:
-    """Dollars of keeping lists current over a million appends: units, and the follower's time."""
+OFTEN, SELDOM = 0.1, 10.0
+"""Seconds between the messages of a session that is busy, and of one that isn't."""
+
+
+def of_lists(every: float) -> float:
+    """Dollars of keeping lists current over a million appends: units, and the follower's time.
+
+    They are of sessions that append `every` so many seconds, on a shard that is not full.
+    """
     units = REFRESH_UNITS * PRICES["dynamodb"]["million_write_units"]
     seconds = PRICES["assumed"]["follower_milliseconds_per_session"] / 1000
     time = seconds * PRICES["assumed"]["function_gigabytes"] * PRICES["lambda"]["gigabyte_second"]
-    return float(refreshes_per_append * (units + MILLION * time))
+    return float(scale.refreshes_per_append(every) * (units + MILLION * time))
+
+
+def of_turns(reading: dict[str, float]) -> float:
+    """Dollars of a million records and their Lambda, two instances writing each session in turn."""
+    dynamodb, assumed = PRICES["dynamodb"], PRICES["assumed"]
+    units = HELD["turns_units"]["held"] * reading["write_units"]
+    return float(
+        units * dynamodb["million_write_units"]
+        + HELD["turns_read_units"]["held"] * dynamodb["million_read_units"]
+        + of_function(assumed["warm_milliseconds"] + assumed["lost_race_milliseconds"])
+    )
 
 
 def at_rest(stored_bytes: float, *, backed_up: bool = True, in_s3: bool = False) -> float:
@@ -124,10 +144,15 @@ def as_page(results: dict[str, Any]) -> str:
     function = of_function(assumed["warm_milliseconds"])
     logs = of_logs(assumed["log_bytes"])
     traces = assumed["traced_share"] * prices["tracing"]["million_traces"]
-    lists_often, lists_seldom = of_lists(1 / 200), of_lists(1 / 2)
+    lists_often, lists_seldom = of_lists(OFTEN), of_lists(SELDOM)
     rest = _doors()["REST API"][1]
     creation = HELD["create_units"]["held"] / assumed["sessions_of"] * write_unit
     closing = (HELD["close_units"]["held"] + 1) / assumed["sessions_of"] * write_unit
+    unused = sum(
+        each.dollars
+        for each in fixed.of_template(TEMPLATE, prices)
+        if fixed.holds(TEMPLATE, each.condition)
+    )
     whole = append + function + logs + traces + lists_often + rest + creation + closing
     parts = [
         ("DynamoDB: the record", f"{ours['mean']['write_units']:.2f} WRU × ${write_unit}", append),
@@ -138,9 +163,10 @@ def as_page(results: dict[str, Any]) -> str:
             creation + closing,
         ),
         (
-            "DynamoDB and Lambda: lists, a session at 10 messages a second",
+            f"DynamoDB and Lambda: lists, a session at {1 / OFTEN:.0f} messages a second",
             f"a refresh of {REFRESH_UNITS:.0f} WRU and "
-            f"{assumed['follower_milliseconds_per_session']} ms every 200 messages",
+            f"{assumed['follower_milliseconds_per_session']} ms every "
+            f"{scale.REFRESH_SECONDS / OFTEN:.0f} messages",
             lists_often,
         ),
         (
@@ -164,10 +190,16 @@ def as_page(results: dict[str, Any]) -> str:
     return f"""# What it costs
 
 A million messages recorded through the REST API cost about **{_dollars(whole)}**, of which API
-Gateway takes {_dollars(rest)} and the record itself {
-        _dollars(append)
-    }. Nothing is paid while nobody
-uses it but the room that records take, and nine alarms at ten cents a month.
+Gateway takes {_dollars(rest)} and the record itself {_dollars(append)}; **{
+        _dollars(whole - lists_often + lists_seldom)
+    }** if their sessions
+get one every {SELDOM:.0f} seconds, and {
+        _dollars(of_turns(ours["mean"]) - append - function)
+    } more if two
+instances write each session in turn. A stack that nobody uses costs {
+        _dollars(unused)
+    } a month, most of
+it for being watched, and the room that records take.
 
 This page is made by `make bench ARGS=--draw` from measured units ([benchmarks](benchmarks.md)) and
 AWS's list prices in {prices["region"]} of {prices["date"]}, without free tiers
@@ -187,9 +219,47 @@ bytes of log. Change them there, and make the page again.
         )
     }
 
-Sessions of one message every ten seconds keep their lists current for {_dollars(lists_seldom)} a
-million messages instead of {_dollars(lists_often)}: the same refresh, for three messages instead of
-three hundred. That is more than the record itself; `RefreshSeconds=300` divides it by up to ten.
+Sessions of one message every {SELDOM:.0f} seconds keep their lists current for {
+        _dollars(lists_seldom)
+    } a million
+messages instead of {_dollars(lists_often)}: the same refresh, for {
+        scale.REFRESH_SECONDS / SELDOM:.0f} messages instead of {
+        scale.REFRESH_SECONDS / OFTEN:.0f}. That is
+{
+        "more" if lists_seldom > append else "less"
+    } than the record itself; `RefreshSeconds=300` divides it by up to ten.
+
+That is of sessions whose next message comes to the instance that recorded the last. Lambda promises
+nothing of the kind: where two instances write a session in turn, neither has seen the newest record,
+and each message is {HELD["turns_calls"]["held"]} calls, a put that is lost, a query and a put, for
+{HELD["turns_units"]["held"]} times the write units, a read unit and {
+        assumed["lost_race_milliseconds"]
+    } ms more: {_dollars(of_turns(ours["mean"]))} instead
+of {_dollars(append + function)} for the record and Lambda together.
+
+## Unused, and by the month
+
+{_table(*_by_the_month())}
+
+In an account with nothing else in it, it is less: ten alarms and three dashboards are free there, and a
+million requests each to SQS and to Lambda. The alarms and the dashboard, which shows them, may be deleted
+from the template; nothing else needs them. So may the events `Requests` and `OrderedRequests`
+of `OnRequest`, where no other system sends requests to the queues. `IdleHours=0` stops the
+hourly round.
+
+What isn't paid at rest, but isn't in the price of a million messages, either:
+
+- **Metrics of one's own** cost {
+        _dollars(prices["logs"]["metric_month"])
+    } a month each, in the hours in
+  which they are sent: `Appends` of each operation that records, and the others
+  ([runbook](runbook.md)) when there is something to tell. A stack with chats and tool executions sends
+  two all the time, and perhaps ten now and then; with `Archive=true`, `ArchiveLag` is sent each hour.
+- **Cognito** takes {
+        prices["cognito"]["user_month"] * 100:.1f} cents a month for each user who signs in; the
+  first ten thousand are free.
+- **Idle sessions that are open** are looked at each hour, half a read unit each: a thousand of them
+  {_dollars(fixed.HOURS * 1000 * 0.5 * prices["dynamodb"]["million_read_units"] / MILLION)} a month.
 
 ## A million messages in what people use today
 
@@ -204,7 +274,12 @@ Local files (OpenAI's SQLite, ADK's) cost nothing a request, and need a machine 
 ## A month at rest
 
 A million messages of the benchmark's, a month, backups (point-in-time recovery) included where the
-template has them.
+template has them, and the {
+        assumed["item_overhead"]
+    } bytes that DynamoDB adds to each item. Sessions have {assumed["sessions_of"]}
+messages each; a session is {HELD["create_units"]["held"]} items of {
+        assumed["head_bytes"] + assumed["item_overhead"]
+    } bytes, one in the table and one in each of its lists.
 
 {_table(*_at_rest())}
 
@@ -234,7 +309,10 @@ template has them.
         )
     }
 
-- **`RefreshSeconds`**: up to 300. Lists then lag by five minutes, and cost up to ten times less.
+- **`RefreshSeconds`**: up to 300. Lists then lag by five minutes, and cost up to ten times less, as long
+  as a shard of the stream gets fewer than {
+        scale.LANES * scale.FULL_BATCH / 300:.0f} records a second: a batch that is full
+  [ends the window](scale.md#the-streams-follower).
 - **`Tracing=Disabled`** saves {
         _dollars(traces)
     } a million; **`LogRetentionDays`** what logs cost at
@@ -295,11 +373,35 @@ def _ended(store: dict[str, Any]) -> str:
     return f"ends at {ended['ended']}" if "ended" in ended else "not measured"
 
 
+def _by_the_month() -> tuple[list[str], list[list[str]]]:
+    """What is paid while nobody uses it; and what parameters add that are off by default."""
+    found = fixed.of_template(TEMPLATE, PRICES)
+    on = [each for each in found if fixed.holds(TEMPLATE, each.condition)]
+    off = [each for each in found if each not in on]
+    return ["what", "how many", "dollars a month"], [
+        *([each.what, str(each.many), _dollars(each.dollars)] for each in on),
+        ["**together**", "", f"**{_dollars(sum(each.dollars for each in on))}**"],
+        *(
+            [f"more with `{each.condition}`: {each.what}", str(each.many), _dollars(each.dollars)]
+            for each in off
+        ),
+    ]
+
+
 def _at_rest() -> tuple[list[str], list[list[str]]]:
     ours, raw = stored_bytes()
+    assumed = PRICES["assumed"]
+    more = assumed["item_overhead"]
+    head = (assumed["head_bytes"] + more) / assumed["sessions_of"]
+    places = (HELD["create_units"]["held"] - 1) * head
+    in_table, lists = ours + more + head, at_rest(places, backed_up=False)
     return ["what", "bytes a message", "dollars a month"], [
-        ["Casefile", f"{ours:,.0f}", _dollars(at_rest(ours))],
-        ["raw PutItem, and others that keep JSON", f"{raw:,.0f}", _dollars(at_rest(raw))],
+        ["Casefile", f"{in_table + places:,.0f}", _dollars(at_rest(in_table) + lists)],
+        [
+            "raw PutItem, and others that keep JSON",
+            f"{raw + more:,.0f}",
+            _dollars(at_rest(raw + more)),
+        ],
         ["objects in S3, each a message's JSON", f"{raw:,.0f}", _dollars(at_rest(raw, in_s3=True))],
     ]
 

@@ -19,6 +19,9 @@ from benchmarks.place import Place
 from benchmarks.worker import POINTS
 from dev.environments import DEVELOPMENT, ROOT
 
+MEAN_OF = 1000
+"""Of how many messages a mean is, from the first: as many as all stores reach that don't end."""
+
 SECONDS = 1800
 """How long any one worker may take."""
 
@@ -37,7 +40,7 @@ class Plan:
 
 
 FULL = Plan(up_to=5000, timed_up_to=5000, runs=3, appends=100, sessions=1000, seconds=120)
-QUICK = Plan(up_to=400, timed_up_to=100, runs=3, appends=20, sessions=100, seconds=10)
+QUICK = Plan(up_to=400, timed_up_to=100, runs=1, appends=20, sessions=100, seconds=10)
 
 
 def work(peer: Peer, variables: Mapping[str, str], *task: object) -> list[Any]:
@@ -65,7 +68,7 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
     appends = [line for line in grown if "append" in line]
     found: dict[str, Any] = {
         "append": _at_points(appends, _means),
-        "mean": _means(appends),
+        "mean": _means(appends[:MEAN_OF]),
         "newest": {str(line.pop("newest")): line for line in grown if "newest" in line},
         "ended": next((line for line in grown if "ended" in line or "stopped" in line), None),
     }
@@ -77,9 +80,20 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
             break
         (seen,) = work(peer, place.metered, "once", told["filled"])
         found["fresh"][str(size)] = seen
+    if peer.name == "casefile":  # To it alone it matters how long ago records were put.
+        found["busy"] = busy(peer, place)
     (found["again"],) = work(peer, place.metered, "again", new_session(peer, place))
     (found["large"],) = work(peer, place.metered, "large", new_session(peer, place))
     (found["list"],) = work(peer, place.metered, "list", plan.sessions)
+    return found
+
+
+def busy(peer: Peer, place: Place) -> dict[str, Any]:
+    """What a new instance takes to append to a session of so many records, all of this moment."""
+    found = {}
+    for size in (100, 1000):
+        (told,) = work(peer, place.metered, "fill", size, "now")
+        (found[str(size)],) = work(peer, place.metered, "once", told["filled"])
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from benchmarks import costs, scale
+from benchmarks import costs, measuring, scale
 from dev.environments import ROOT
 
 PAGE = ROOT / "docs/benchmarks.md"
@@ -31,13 +31,24 @@ def as_page(results: dict[str, Any]) -> str:
 Made by `make bench` on {about["at"]}: {about["machine"]}, Python {about["python"]}, DynamoDB by
 dynoxide {about["dynoxide"]}. **Units, calls and bytes are exact**: a meter on the wire reads what
 each call was charged, whatever client made it. **Times are ratios** to a bare boto3 PutItem of 1 KB
-to the same engine, one after every other append: medians of {about["runs"]} runs. They are without a
-network; add a round trip to both sides for AWS. A session was grown up to {about["up_to"]:,} messages
-counted and {about["timed_up_to"]:,} timed, or as far as a store came in {about["seconds"]} seconds; "–"
-is what was not reached.
+to the same engine, one after every other append: medians of {
+        about["runs"]
+    } runs. They are without a
+network; add a round trip to both sides for AWS. A session was grown up to {
+        about["up_to"]:,} messages
+while it was counted, and {
+        about["timed_up_to"]:,} while it was timed, or as far as a store came in {
+        about["seconds"]
+    } and in
+{about["seconds"] // 4} seconds{_shortened(about)}; "–" is what was not reached.
 
 Messages are the same for all: a median of 600 characters, some of many thousand
-([`messages.py`](../benchmarks/messages.py)). Each store is driven as its users do
+([`messages.py`](../benchmarks/messages.py)). Means are of the first {
+        measuring.MEAN_OF:,} of them, or of
+as many as there are of a store. In races they are as short as `3/17`, {
+        about["appends"]
+    } of each writer.
+Each store is driven as its users do
 ([`stores`](../benchmarks/stores/__init__.py)), in its own environment. What is better than ours is in the tables
 like everything else.
 
@@ -53,26 +64,48 @@ like everything else.
   the item, and takes longer for each the more there are; DynamoDB writes it afterwards.
 - Casefile's last 20 are read as DynamoDB's clients read by default, so that the newest may come a moment
   late; `consistent=true`, which its Python client asks for, takes twice the units.
-- *A new instance* is a process that has just started: to Casefile one query more; to Strands'
-  repository the whole session.
+- *A new instance* is a process that has just started, and its session is at rest: to Casefile, whose
+  session was written an hour ago, it is one query more; to Strands' repository the whole session.
+  A session that is being written at this moment costs Casefile more: it looks for the request among the
+  records of the last minutes{_busy(results["stores"]["casefile"])}.
 - The engine serialises transactions and never throttles; partitions, hot keys and concurrency at a
   scale that it can't show are in [At scale](scale.md).
+- *Refused* is what a store asked its writer five times to send again, with a fresh session each time; the
+  writer knows that it isn't stored.
 - Chainlit and agno keep no order of their own between writers: a time tells it, so "lost" is all
   that is judged of them. The raw PutItem has neither order nor identity.
-- Versions: {"; ".join(dict.fromkeys(s["version"] for s in results["stores"].values() if s["version"]))}.
+- Versions: {
+        "; ".join(dict.fromkeys(s["version"] for s in results["stores"].values() if s["version"]))
+    }.
 
 ## Run it
 
-<!--- skip: next "it takes half an hour" --->
+<!--- skip: next "it takes an hour" --->
 
 ```sh
-make bench                  # all of it: half an hour on two idle cores, once everything is installed
-make bench ARGS=--quick     # five minutes, with less of everything
+make bench                  # all of it: an hour or so, once everything is installed
+make bench ARGS=--quick     # less of everything: a quarter of an hour on two busy cores
+make bench ARGS="--seconds 40"    # less time for each store, so shorter sessions
 make bench ARGS="--only casefile raw agno"
 make bench ARGS=--aws       # tables and buckets of its own on AWS, deleted after it; asks first
 make bench-check            # calls and units alone, against what they are held to; part of make test
 ```
 """
+
+
+def _shortened(about: dict[str, Any]) -> str:
+    """What to say of a run that was given less time than is usual."""
+    usual = measuring.FULL.seconds
+    return f" (`make bench` gives {usual} and {usual // 4})" if about["seconds"] < usual else ""
+
+
+def _busy(store: Store) -> str:
+    """What the first append of a new instance takes in sessions that are being written."""
+    told = [
+        f"{_fresh(store, found)} with {int(many):,}"
+        for many, found in store.get("busy", {}).items()
+    ]
+    return f" ({'; '.join(told)} of them)" if told else ""
 
 
 def as_text(results: dict[str, Any]) -> str:

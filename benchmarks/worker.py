@@ -3,7 +3,7 @@
 prepare                          make the store's tables
 new                              open a session
 grow SESSION UP_TO [SECONDS]     append one message after another, and count or time each
-fill UP_TO                       open a session with so many, an hour ago if that can be told
+fill UP_TO [now]                 open a session with so many, at rest if it can be told how long
 once SESSION                     append one message, as an instance that has just started
 again SESSION                    append one message twice, as a client that lost the answer
 large SESSION                    append a message of 500 KB, and read it
@@ -70,9 +70,10 @@ def grow(module: Any, session: str, up_to: int, seconds: float) -> None:
     return None
 
 
-def fill(module: Any, up_to: int) -> None:
-    """Open a session with so many messages that is to be found at rest, and tell which it is."""
-    with module.an_hour_ago() if hasattr(module, "an_hour_ago") else contextlib.nullcontext():
+def fill(module: Any, up_to: int, *, is_at_rest: bool) -> None:
+    """Open a session with so many messages, and tell which it is; at rest, if that can be told."""
+    at_rest = getattr(module, "an_hour_ago", contextlib.nullcontext)
+    with at_rest() if is_at_rest else contextlib.nullcontext():
         session = module.new_session()
         store = module.open_store(session)
         chance = random.Random(session)
@@ -217,8 +218,8 @@ def main(name: str, task: str, *arguments: str) -> None:
             say(list(module.open_store(session).read()))
         case "grow", [session, up_to, *limit]:
             grow(module, session, int(up_to), float(limit[0]) if limit else 3600)
-        case "fill", [up_to]:
-            fill(module, int(up_to))
+        case "fill", [up_to, *now]:
+            fill(module, int(up_to), is_at_rest=not now)
         case "once", [session]:
             once(module, session)
         case "again", [session]:

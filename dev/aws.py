@@ -43,6 +43,7 @@ def deploy(arguments: Sequence[str]) -> None:
         say(f"Without {_runtime()} here, nothing is compiled: each cold start takes longer.")
     else:
         build_output.finish(_BUILD, python)
+        build_output.check(_BUILD, python)
     rest = [argument for argument in arguments if argument != "--use-container"]
     guided = [] if _saved_name() or "--guided" in rest else ["--guided"]
     _run(sam, ["deploy", *guided, *rest], python)

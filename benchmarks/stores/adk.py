@@ -41,8 +41,8 @@ class Adk:
         try:
             _run(self.service.append_event(self.session, event))
         except Exception as error:
-            if "stale" not in str(error).lower():
-                raise
+            if "stale" not in f"{type(error).__name__} {error}".lower():
+                raise  # 2.13 says it by the class alone, in a module that is private.
             self.session = self._loaded()
             raise TryAgain from error
 

@@ -98,6 +98,7 @@ def figures(meter: Meter) -> Figures:
         **dict(of_tools(meter)),
         **dict(of_batches(meter)),
         **dict(of_heads(meter)),
+        **dict(of_turns(meter)),
     }
 
 
@@ -206,6 +207,25 @@ def of_heads(meter: Meter) -> Iterator[tuple[str, float]]:
     yield "lists_units_seldom", refresh / (window / 10)
     yield "close_units", own.do("close_chat_session").write_units - 1
     yield "filed_close_units", filed.do("close_chat_session").write_units - 1
+
+
+def of_turns(meter: Meter) -> Iterator[tuple[str, float]]:
+    """A session that two instances write in turn, so that neither has seen the newest record."""
+    session, other = Session(meter), dict(session_log._memories)
+    session.do("chat", message="Lisbon.")
+    contents = messages.contents(40, seed=3)
+    seen = []
+    for content in contents:
+        other, ours = dict(session_log._memories), other
+        session_log._memories.clear()
+        session_log._memories.update(ours)
+        seen.append(session.do("chat", message=content))
+    alone = Session(meter)
+    alone.do("chat", message="Lisbon.")
+    units = sum(alone.do("chat", message=content).write_units for content in contents)
+    yield "turns_calls", median(each.calls for each in seen)
+    yield "turns_units", sum(each.write_units for each in seen) / units
+    yield "turns_read_units", median(each.read_units for each in seen)
 
 
 @pytest.mark.parametrize("name", HELD)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import build_output
+from dev import aws, build_output
 from dev.console import Problem
 
 PYTHON = Path(sys.executable)
@@ -93,3 +93,27 @@ def test_what_does_not_compile_is_told(build: Path) -> None:
     (build / "Chat/handler.py").write_text("def")
     with pytest.raises(Problem, match="Chat does not compile"):
         build_output.finish(build, PYTHON)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_is_not_fit_is_not_deployed(
+    build: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    fits: bool,
+) -> None:
+    tools = tmp_path_factory.mktemp("tools")
+    sam, asked = tools / "sam", tools / "asked"
+    sam.write_text(f'#!/bin/sh\necho "$1" >> {asked}\n')
+    sam.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(aws, "_BUILD", build)
+    monkeypatch.setattr(aws, "_find_runtime", lambda: PYTHON)
+    if fits:
+        aws.deploy([])
+        assert asked.read_text().split() == ["build", "deploy"]
+        return
+    grow(build, build)
+    with pytest.raises(Problem, match="MB unpacked"):
+        aws.deploy([])
+    assert asked.read_text().split() == ["build"]

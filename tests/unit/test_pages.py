@@ -1,5 +1,6 @@
 """The pages that are made of measurements say what was measured."""
 
+import copy
 import json
 import re
 import tomllib
@@ -7,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import costs, report, scale
+from benchmarks import costs, fixed, measuring, report, scale
 from benchmarks.measuring import FULL, QUICK
 from benchmarks.peers import PEERS
-from tests.template import ROOT
+from benchmarks.place import Place
+from tests.template import ROOT, resources, template
 
 RESULTS: dict[str, Any] = json.loads((ROOT / "benchmarks/results.json").read_text())
 
@@ -29,10 +31,134 @@ def test_a_million_of_a_reading_costs_the_sum_of_its_parts() -> None:
     assert costs.of_reading(reading) == pytest.approx(2 * 0.625 + 4 * 0.125 + 5 + 3 * 0.4)
 
 
+def test_a_mean_is_of_the_messages_that_all_stores_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    appends = [
+        {"append": n, "write_units": 1 if n <= measuring.MEAN_OF else 9} for n in range(1, 2000)
+    ]
+
+    def work(peer: Any, _variables: Any, task: str, *_: object) -> list[Any]:
+        told: dict[str, list[Any]] = {"grow": appends, "new": ["s"], "fill": [{"filled": "s"}]}
+        return told.get(task, [{"seen": 1}])
+
+    monkeypatch.setattr(measuring, "work", work)
+    place = Place(direct={}, metered={})
+    of = {peer.name: measuring.counted(peer, place, FULL) for peer in PEERS[:2]}
+    assert of["casefile"]["mean"] == of["raw"]["mean"] == {"write_units": 1}
+    assert set(of["casefile"]["busy"]) == {"100", "1000"}
+    assert "busy" not in of["raw"]
+
+
+def test_the_page_tells_what_busy_sessions_cost_if_that_was_measured() -> None:
+    told = copy.deepcopy(RESULTS)
+    told["about"]["seconds"] = FULL.seconds
+    reading = {"calls": 3, "read_units": 12.5, "puts": 0, "gets": 0}
+    told["stores"]["casefile"]["busy"] = {"1000": reading}
+    assert "3, 12.50 RRU with 1,000 of them" in report.as_page(told)
+    assert "`make bench` gives" not in report.as_page(told)
+    told["about"]["seconds"] = FULL.seconds // 2
+    assert f"`make bench` gives {FULL.seconds} and" in report.as_page(told)
+
+
 def test_what_a_run_on_aws_costs_grows_with_what_it_does() -> None:
     everybody = [peer.name for peer in PEERS]
     quick, full = (costs.of_run(plan, everybody) for plan in (QUICK, FULL))
     assert 0 < costs.of_run(QUICK, ["raw"]) < quick < full < 10
+
+
+@pytest.mark.parametrize(
+    ("every", "held"),
+    [(costs.OFTEN, "lists_units_often"), (costs.SELDOM, "lists_units_seldom")],
+)
+def test_lists_cost_what_is_held_of_them_and_the_time_of_that(every: float, held: str) -> None:
+    units = costs.HELD[held]["held"] * costs.PRICES["dynamodb"]["million_write_units"]
+    refreshes = min(1, every / template()["Parameters"]["RefreshSeconds"]["Default"])
+    time = refreshes * (costs.of_function(6) - costs.of_function(0))
+    assert costs.of_lists(every) == pytest.approx(units + time, abs=0.001)
+
+
+TEMPLATE: dict[str, Any] = {
+    "Parameters": {"Key": {"Default": "false"}, "Hours": {"Default": 720}, "Topic": {}},
+    "Conditions": {
+        "HasKey": {"Fn::Equals": [{"Ref": "Key"}, "true"]},
+        "HasHours": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Hours"}, 0]}]},
+        "HasBoth": {"Fn::And": [{"Condition": "HasKey"}, {"Condition": "HasHours"}]},
+        "HasEither": {"Fn::Or": [{"Condition": "HasKey"}, {"Condition": "HasHours"}]},
+        "HasTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Topic"}, ""]}]},
+    },
+    "Resources": {
+        "Plain": {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "a"}},
+        "Reckoned": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {"Metrics": [{"Expression": "a+b"}, *[{"MetricStat": {}}] * 2]},
+        },
+        "Optional": {"Type": "AWS::CloudWatch::Alarm", "Condition": "HasKey"},
+        "Key": {"Type": "AWS::KMS::Key", "Condition": "HasKey"},
+        "Ordered": {"Type": "AWS::SQS::Queue", "Properties": {"FifoQueue": True}},
+        "Function": {
+            "Type": "AWS::Serverless::Function",
+            "Properties": {
+                "Events": {
+                    "Asked": {
+                        "Type": "SQS",
+                        "Properties": {"Queue": {"Fn::GetAtt": ["Ordered", "Arn"]}},
+                    },
+                    "Hourly": {
+                        "Type": "Schedule",
+                        "Properties": {
+                            "Schedule": "rate(1 hour)",
+                            "State": {"Fn::If": ["HasHours", "ENABLED", "DISABLED"]},
+                        },
+                    },
+                    "Route": {"Type": "Api", "Properties": {"Path": "/"}},
+                }
+            },
+        },
+    },
+}
+
+
+def test_what_a_stack_costs_unused_is_counted_in_its_template() -> None:
+    found = {
+        (each.what, each.condition): each for each in fixed.of_template(TEMPLATE, costs.PRICES)
+    }
+    assert {key: each.many for key, each in found.items()} == {
+        ("alarms, by their metrics", None): 3,
+        ("alarms, by their metrics", "HasKey"): 1,
+        ("KMS key", "HasKey"): 1,
+        ("queue that Lambda asks for messages, fifo", None): 1,
+        ("function that runs by the clock, rate(1 hour)", "HasHours"): 1,
+    }
+    assert found["alarms, by their metrics", None].dollars == pytest.approx(0.30)
+    # Fifteen a minute, of 730 hours, at half a dollar a million.
+    asked = found["queue that Lambda asks for messages, fifo", None]
+    assert asked.dollars == pytest.approx(15 * 60 * 730 / 1e6 * 0.50)
+    run = found["function that runs by the clock, rate(1 hour)", "HasHours"]
+    assert run.dollars == pytest.approx(730 * (0.2e-6 + 0.5 * 0.0000133334))
+
+
+@pytest.mark.parametrize(
+    ("condition", "does"),
+    [
+        (None, True),
+        ("HasKey", False),
+        ("HasHours", True),
+        ("HasBoth", False),
+        ("HasEither", True),
+        ("HasTopic", False),
+    ],
+)
+def test_a_condition_is_told_of_a_stack_as_the_template_has_it(
+    condition: str | None, does: bool
+) -> None:
+    assert fixed.holds(TEMPLATE, condition) is does
+
+
+def test_all_alarms_of_the_template_are_in_what_it_costs_unused() -> None:
+    alarms = resources("AWS::CloudWatch::Alarm").values()
+    found = fixed.of_template(template(), costs.PRICES)
+    counted = sum(each.many for each in found if each.what.startswith("alarms"))
+    assert counted == sum(map(fixed.metrics_of, alarms)) >= len(alarms)
+    assert sum(each.many for each in found if each.what == "dashboard") == 1
 
 
 def test_every_chart_that_a_page_shows_is_there() -> None:
@@ -46,11 +172,24 @@ def test_every_chart_that_a_page_shows_is_there() -> None:
     assert [chart for chart in shown if not chart.exists()] == []
 
 
+def test_the_chart_of_write_units_names_each_store_that_has_some() -> None:
+    chart = (ROOT / "docs/charts/write-units.svg").read_text()
+    drawn = [peer.title for peer in PEERS if peer.lives_in == "DynamoDB"]
+    assert [title for title in drawn if f"{title}<" not in chart] == []
+
+
 def test_a_race_without_rivals_takes_one_call_for_each_record() -> None:
     alone, many = scale.Race().run(1, 200), scale.Race().run(8, 200)
     assert alone.calls_each == pytest.approx(1, abs=0.01)
     assert many.calls_each > 1.2
     assert many.per_second == pytest.approx(alone.per_second, rel=0.1)
+
+
+def test_the_model_of_a_race_is_near_the_races_that_were_run() -> None:
+    found = scale.compared(RESULTS)
+    assert set(found) == {2, 8}
+    for measured, simulated in found.values():
+        assert simulated == pytest.approx(measured, rel=scale.AS_MEASURED)
 
 
 def test_what_ends_first_is_what_the_figures_say() -> None:
@@ -61,6 +200,24 @@ def test_what_ends_first_is_what_the_figures_say() -> None:
     limits = scale.limits(10)
     assert [limit.at for limit in limits] == sorted(limit.at for limit in limits)
     assert limits[0].at == scale.STAGE_REQUESTS
+
+
+@pytest.mark.parametrize("lanes", [1, scale.LANES])
+@pytest.mark.parametrize("every", [1.0, 10.0, 60.0])
+def test_a_full_shard_brings_the_refreshes_that_its_follower_makes(
+    every: float, lanes: int
+) -> None:
+    shard = scale.full_shard(every, lanes=lanes)
+    assert shard.per_second * shard.units == pytest.approx(scale.PARTITION_WRITES, rel=0.001)
+    followed = scale.follow(shard.per_second, every, lanes=lanes, batches=20)
+    assert shard.refreshes == pytest.approx(followed.refreshes_per_append, rel=0.05)
+
+
+def test_a_batch_that_is_full_ends_its_window() -> None:
+    quiet, busy = scale.refreshes_per_append(10, 100), scale.refreshes_per_append(10, 500)
+    assert quiet == scale.refreshes_per_append(10) == pytest.approx(10 / scale.REFRESH_SECONDS)
+    assert busy == pytest.approx(10 * 500 / (scale.LANES * scale.BATCH))
+    assert scale.full_shard(10).refreshes > busy
 
 
 def test_one_batch_at_a_time_falls_behind_where_ten_keep_up() -> None:

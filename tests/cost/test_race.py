@@ -1,0 +1,64 @@
+"""What a message costs that eight processes write at once, each with a memory of its own."""
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import chain
+from multiprocessing.synchronize import Barrier
+from typing import Any
+from uuid import uuid4
+
+from benchmarks import race
+from benchmarks.meter import Meter
+from benchmarks.stores import casefile
+
+WRITERS, APPENDS = 8, 50
+SECONDS = 120
+"""After which somebody must have died."""
+
+MOST = 3.0
+"""Calls, and write units, for a message: some 1.5 and 1.2, and 6 and 3.5 if nobody paused.
+
+How often writers meet is a matter of chance and of the machine, so this is no figure to be held.
+"""
+
+_all_are_there: Barrier
+
+
+def begin(variables: Mapping[str, str], barrier: Barrier) -> None:
+    global _all_are_there
+    os.environ.update(variables)
+    _all_are_there = barrier
+
+
+def write(session: str, writer: int) -> list[dict[str, Any]]:
+    """Be one of those who race, and tell where each message is."""
+    store = casefile.open_store(session)
+    contents = [f"{writer}/{number}" for number in range(APPENDS)]
+    _all_are_there.wait(SECONDS)
+    return [
+        {
+            "content": content,
+            "place": store.append(str(uuid4()), datetime.now(UTC).isoformat(), content),
+        }
+        for content in contents
+    ]
+
+
+def test_eight_writers_take_a_few_calls_and_units_for_a_message(meter: Meter) -> None:
+    session = casefile.new_session()
+    # Neither forked from a process that has threads, nor each started by itself, which takes long.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["functions.chat.handler", __name__])
+    meter.calls.clear()
+    started = begin, (dict(os.environ), context.Barrier(WRITERS))
+    with context.Pool(WRITERS, *started) as writers:
+        racing = [(session, number) for number in range(WRITERS)]
+        told = writers.starmap_async(write, racing, 1).get(SECONDS)
+    spent = meter.reading
+    outcome = race.judge(chain(*told), list(casefile.open_store(session).read()))
+    assert outcome.is_flawless, outcome
+    assert len(outcome.recorded) == WRITERS * APPENDS
+    assert spent.calls / len(outcome.recorded) <= MOST
+    assert spent.write_units / len(outcome.recorded) <= MOST
