@@ -82,11 +82,15 @@ def test_each_step_is_by_somebody_above_what_was_and_as_high_as_what_is(
         )
     )
 )
-def test_without_an_admin_only_the_owner_shares(
+def test_without_an_admin_only_the_owner_shares_and_others_leave(
     changes: list[tuple[str, str, PermissionLevel]],
 ) -> None:
-    by_owner = [change for change in changes if change[0] == "owner"]
-    assert shared(changes)[-1] == shared(by_owner)[-1]
+    allowed = [
+        (giver, target, level)
+        for giver, target, level in changes
+        if giver == "owner" or (giver == target and level is NONE)
+    ]
+    assert shared(changes)[-1] == shared(allowed)[-1]
 
 
 @given(before=st.sampled_from(LEVELS), after=st.sampled_from(LEVELS), is_owner=st.booleans())

@@ -54,6 +54,15 @@ class ConfirmedPayload(RequestPayload):
         return self
 
 
+class CursorPayload(RequestPayload):
+    """How much of a list, and from where."""
+
+    limit: int = Field(50, ge=1, le=100, description="How many at most")
+    cursor: str | None = Field(
+        None, max_length=2000, description="Of the page before: go on where it ended"
+    )
+
+
 class ResponsePayload(Model):
     """What an operation answers. Fields may be added in later versions."""
 

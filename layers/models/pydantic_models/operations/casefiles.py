@@ -10,12 +10,13 @@ from ..base.envelopes import (
     BaseRequest,
     BaseResponse,
     ConfirmedPayload,
+    CursorPayload,
     RequestPayload,
     ResponsePayload,
 )
 from ..base.identifiers import CasefileId, SessionId, SessionKind, kind_of
 from ..canonical.casefile import CasefileModel, LegalHoldEntry, Tags, Title
-from .lists import CursorPayload, ListCasefileSessionsPayload
+from .lists import ListCasefileSessionsPayload
 
 
 class CreateCasefilePayload(RequestPayload):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
+from ..base.envelopes import BaseRequest, BaseResponse, CursorPayload, ResponsePayload
 from ..base.identifiers import CasefileId, UserId
 from ..base.times import Timestamp
 from ..canonical.casefile import Tags
@@ -26,15 +26,6 @@ def _one_or_more(value: Any) -> Any:
 
 
 TagFilter = Annotated[Tags, BeforeValidator(_one_or_more)]
-
-
-class CursorPayload(RequestPayload):
-    """How much of a list, and from where."""
-
-    limit: int = Field(50, ge=1, le=100, description="How many at most")
-    cursor: str | None = Field(
-        None, max_length=2000, description="Of the page before: go on where it ended"
-    )
 
 
 class ListPayload(CursorPayload):

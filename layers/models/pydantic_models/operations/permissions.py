@@ -6,12 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from ..base.envelopes import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
+from ..base.envelopes import (
+    BaseRequest,
+    BaseResponse,
+    CursorPayload,
+    RequestPayload,
+    ResponsePayload,
+)
 from ..base.identifiers import CasefileId, UserId, lower_case
 from ..base.times import Timestamp
 from ..canonical.casefile import PermissionEntry
 from ..canonical.permission_level import PermissionLevel
-from .lists import CursorPayload
 
 Grantee = Annotated[
     str,
