@@ -102,7 +102,7 @@ def _shortened(about: dict[str, Any]) -> str:
 def _busy(store: Store) -> str:
     """What the first append of a new instance takes in sessions that are being written."""
     told = [
-        f"{_fresh(store, found)} with {int(many):,}"
+        f"{found['calls']} calls, {found['read_units']:g} RRU with {int(many):,}"
         for many, found in store.get("busy", {}).items()
     ]
     return f" ({'; '.join(told)} of them)" if told else ""
