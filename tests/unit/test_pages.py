@@ -53,7 +53,7 @@ def test_the_page_tells_what_busy_sessions_cost_if_that_was_measured() -> None:
     told["about"]["seconds"] = FULL.seconds
     reading = {"calls": 3, "read_units": 12.5, "puts": 0, "gets": 0}
     told["stores"]["casefile"]["busy"] = {"1000": reading}
-    assert "3, 12.50 RRU with 1,000 of them" in report.as_page(told)
+    assert "3 calls, 12.5 RRU with 1,000 of them" in report.as_page(told)
     assert "`make bench` gives" not in report.as_page(told)
     told["about"]["seconds"] = FULL.seconds // 2
     assert f"`make bench` gives {FULL.seconds} and" in report.as_page(told)
