@@ -215,6 +215,24 @@ def test_a_session_that_was_filed_elsewhere_since_stays_there(
     assert counts == [0, 0, 1]
 
 
+def test_one_id_for_filing_and_taking_out_and_more_stands_in_nobodys_way(
+    invoke: Invoke, ask: Asked, casefile_id: str, session_id: str
+) -> None:
+    asked = {"casefile_id": casefile_id, "session_id": session_id}
+    filing = ("add_session_to_casefile", asked | {"session_type": "tool"})
+    for name in "123":
+        ask(name, *filing)
+        assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"]
+        ask(name, "remove_session_from_casefile", asked)
+    for name in "123":
+        ask(name, *filing)
+    assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
+    other = str(invoke("create_casefile", {"title": "Porto"})["payload"]["casefile_id"])
+    for name in "123":
+        with pytest.raises(RequestIdReused):
+            ask(name, filing[0], filing[1] | {"casefile_id": other})
+
+
 USERS, LEVELS = (BOB, EVE), ("viewer", "editor", "admin", None)
 
 

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 KEPT = creation.MAX_AGE + timedelta(days=1)
 
 
-def find(request: AnyRequest) -> Item | None:
+def find(request: AnyRequest, among: str = "changes") -> Item | None:
     """What was kept when the request was done, or None if it was not.
 
     Raises BadRequest for one dated too early or too late, and RequestIdReused if its id was used
     for something else.
     """
     creation.check_age(request.made_at())
-    item = dynamodb.get(to_attributes(_key(request.user_id, request.request_id.bytes)))
+    item = dynamodb.get(to_attributes(_key(request.user_id, request.request_id.bytes, among)))
     if item is not None:
         creation.check_origin(item, request)
     return item
@@ -47,16 +47,22 @@ def find(request: AnyRequest) -> Item | None:
 
 def leaving(request: AnyRequest, **told: Value) -> TransactWriteItemTypeDef:
     """The write of a request's receipt, with what its answer tells."""
-    return kept(request.user_id, request.request_id.bytes, request.digest(), **told)
+    return kept(request.user_id, request.request_id.bytes, request.digest(), told)
 
 
-def kept(user_id: str, request_id: bytes, digest: bytes, **told: Value) -> TransactWriteItemTypeDef:
-    """The write of the receipt of a request of which only this is known."""
+def kept(
+    user_id: str, request_id: bytes, digest: bytes, told: Item, among: str = "changes"
+) -> TransactWriteItemTypeDef:
+    """The write of the receipt of a request of which only this is known.
+
+    Ids are one request's `among` changes, or among the filings of a session, which leave receipts
+    late, when nobody can be refused any more who used the id for something else.
+    """
     expires = int((now() + KEPT).timestamp())
-    item = {**_key(user_id, request_id), **told, "digest": digest, "ttl": expires}
+    item = {**_key(user_id, request_id, among), **told, "digest": digest, "ttl": expires}
     return {"Put": dynamodb.creation(item)}
 
 
-def _key(user_id: str, request_id: bytes) -> Item:
-    named = sha256(request_id + user_id.encode()).hexdigest()
+def _key(user_id: str, request_id: bytes, among: str) -> Item:
+    named = sha256(request_id + f"{among}\n{user_id}".encode()).hexdigest()
     return {"pk": f"REQUEST#{named}", "sk": "HEAD"}

@@ -27,7 +27,7 @@ from pydantic_models.canonical.record import Record, Totals
 from . import access, casefiles, creation, dynamodb, grants, lists, receipts
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
-from .errors import AlreadyFiled, Forbidden, NotFound
+from .errors import AlreadyFiled, Forbidden, NotFound, RequestIdReused
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -230,8 +230,12 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
         before = item.get("filed_by")
         if head.casefile_id == casefile_id or before == filed_by:
             return Filing(casefile_id, item["total_sessions"], item["filed_at"])
-        if before is not None and (done := receipts.find(request)) is not None:
-            return Filing(casefile_id, done["total_sessions"], done["at"])
+        if before is not None:
+            if before[0] == filed_by[0]:
+                raise RequestIdReused(request.request_id)
+            done = receipts.find(request, session_id)
+            if done is not None:
+                return Filing(casefile_id, done["total_sessions"], done["at"])
         if head.casefile_id is not None:
             raise AlreadyFiled(
                 f"Session {session_id} is filed in casefile {head.casefile_id} already. "
@@ -245,8 +249,8 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
         made |= {"total_sessions": filing.total_sessions, "filed_by": filed_by, "news": True}
         writes = [_rewriting(item, made), casefiles.counting(casefile, 1)]
         if before is not None:  # It was filed and taken out. What told of that makes room.
-            told = {"total_sessions": item["total_sessions"], "at": item["filed_at"]}
-            writes.append(receipts.kept(user_id, *before, **told))
+            told: Item = {"total_sessions": item["total_sessions"], "at": item["filed_at"]}
+            writes.append(receipts.kept(user_id, before[0], before[1], told, session_id))
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact(writes)
             return filing
