@@ -76,7 +76,7 @@ class Scripted:
     port: int = 0
     tls: ssl.SSLContext | None = None
     _open: list[socket.socket] = field(default_factory=list)
-    _connections: int = 0
+    connections: int = 0
 
     def hang_up(self, *, hard: bool = False) -> None:
         """End all connections, as happens to those that nobody uses."""
@@ -92,8 +92,8 @@ class Scripted:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                self._connections += 1
-                number = self._connections
+                self.connections += 1
+                number = self.connections
                 threading.Thread(target=self._talk, args=(connection, number), daemon=True).start()
 
     def _talk(self, connection: socket.socket, number: int) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import random
+import socket
 import ssl
 import threading
 import time
@@ -662,13 +663,71 @@ def test_the_server_must_prove_who_it_is(
         lambda_.setenv("AWS_ENDPOINT_URL", f"https://{host}:{server.port}")
         with pytest.raises(aws.NoAnswer, match="CERTIFICATE_VERIFY_FAILED"):
             lean().get_item(TableName="tab", Key=KEY)
+        assert server.connections == aws.ATTEMPTS + 1  # The system was asked once.
         lambda_.setenv("AWS_CA_BUNDLE", str(certificate))
         client = lean()
         if is_trusted:
             for _ in range(2):
                 client.get_item(TableName="tab", Key=KEY)
-            assert [request.connection for request in server.requests] == [4, 4]
+            assert {request.connection for request in server.requests} == {server.connections}
         else:
             with pytest.raises(aws.NoAnswer, match="CERTIFICATE_VERIFY_FAILED"):
                 client.get_item(TableName="tab", Key=KEY)
             assert not server.requests
+
+
+def test_who_signs_for_dynamodb_is_trusted_by_boto3_too(lambda_: pytest.MonkeyPatch) -> None:
+    ours = set(lean()._tls.get_ca_certs(binary_form=True))
+    assert len(ours) == 5
+    assert ours == trusted(transport._AMAZON_ROOTS)
+    assert ours < trusted(Path(botocore.__file__).with_name("cacert.pem"))
+
+
+def trusted(bundle: Path) -> set[bytes]:
+    return set(ssl.create_default_context(cafile=bundle).get_ca_certs(binary_form=True))
+
+
+def test_whom_the_system_trusts_is_asked_where_amazon_has_not_signed(
+    lambda_: pytest.MonkeyPatch, certificate: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with scripted(tls=context) as server:
+        lambda_.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{server.port}")
+        lambda_.setenv("SSL_CERT_FILE", str(certificate))
+        client = lean()
+        client.get_item(TableName="tab", Key=KEY)
+        assert server.connections == 2
+        client.close()
+        client.get_item(TableName="tab", Key=KEY)  # It is known now.
+        assert [request.connection for request in server.requests] == [2, 3]
+
+
+def test_who_is_not_there_is_not_asked_for_another_signature(
+    lambda_: pytest.MonkeyPatch,
+) -> None:
+    lambda_.setattr(time, "sleep", lambda _: None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    lambda_.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{port}")
+    with (
+        mock.patch.object(socket, "create_connection", wraps=socket.create_connection) as connect,
+        pytest.raises(aws.NoAnswer, match="ConnectionRefused"),
+    ):
+        lean().get_item(TableName="tab", Key=KEY)
+    assert connect.call_count == aws.ATTEMPTS
+
+
+def test_where_it_is_said_whom_to_trust_nobody_else_is(
+    lambda_: pytest.MonkeyPatch, certificate: Path, tmp_path: Path
+) -> None:
+    lambda_.setattr(time, "sleep", lambda _: None)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    lambda_.setenv("SSL_CERT_FILE", str(certificate))
+    lambda_.setenv("AWS_CA_BUNDLE", str(transport._AMAZON_ROOTS))
+    with scripted(tls=context) as server:
+        lambda_.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{server.port}")
+        with pytest.raises(aws.NoAnswer, match="CERTIFICATE_VERIFY_FAILED"):
+            lean().get_item(TableName="tab", Key=KEY)
+        assert server.connections == aws.ATTEMPTS

@@ -30,6 +30,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from functools import lru_cache, partialmethod
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -75,6 +76,11 @@ outage worse."""
 _WRONG_TIME = {"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed"}
 _LARGEST_SKEW = 240
 """Seconds: DynamoDB refuses signatures that are five minutes away from its own time."""
+
+_AMAZON_ROOTS = Path(__file__).with_name("amazon_roots.pem")
+"""The authorities that sign for DynamoDB (Amazon Trust Services repository; DynamoDB developer
+guide, "Troubleshooting SSL/TLS connection establishment issues"). To read all that the system
+trusts takes ten times as long, a sixth of a cold start."""
 
 _END_OF_LINE = b"\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
@@ -327,11 +333,13 @@ class Client:
         is_safe = address.scheme == "https"
         self._address = (address.hostname or "", address.port or (443 if is_safe else 80))
         self._tls: Any = None
+        self._may_trust_more = False
         if is_safe:
             import ssl
 
             trusted = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
-            self._tls = ssl.create_default_context(cafile=trusted)
+            self._tls = ssl.create_default_context(cafile=trusted or _AMAZON_ROOTS)
+            self._may_trust_more = not trusted
         # As it stands in the URL, but for what signatures leave out: case, user, usual port.
         host = address.netloc.rpartition("@")[2].lower()
         self._signer = Signer(host.removesuffix(":443" if is_safe else ":80"), region())
@@ -423,6 +431,16 @@ class Client:
         return answer
 
     def _connect(self) -> socket.socket:
+        try:
+            return self._connected()
+        except OSError as error:
+            if not (self._may_trust_more and _is_distrust(error)):
+                raise
+            self._tls.load_default_certs()  # Whom else the system trusts, from now on.
+            self._may_trust_more = False
+            return self._connected()
+
+    def _connected(self) -> socket.socket:
         connection = socket.create_connection(self._address, timeout=aws.CONNECT_SECONDS)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -460,6 +478,13 @@ class Client:
     def transact_write_items(self, **arguments: Any) -> dict[str, Any]:
         """TransactWriteItems, with a token by which a repeated request is known."""
         return self._call("TransactWriteItems", ClientRequestToken=str(uuid4()), **arguments)
+
+
+def _is_distrust(error: OSError) -> bool:
+    """Whether nobody whom we trust has signed for the server."""
+    import ssl
+
+    return isinstance(error, ssl.SSLCertVerificationError)
 
 
 def _is_quiet(connection: socket.socket) -> bool:
