@@ -1,4 +1,4 @@
-"""What is deployed is complete: a function needs its own zip, the layer and boto3."""
+"""What is deployed is complete and light: a function needs its own zip, the layer and boto3."""
 
 import importlib.metadata
 import io
@@ -27,6 +27,19 @@ FORBIDDEN = {
     "urllib3",
 }
 """What no operation needs to start."""
+
+RECORDING = {"chat", "tool_execution", "tool_result"}
+MAX_MEGABYTES = 35
+"""Of memory, when an operation that records has started: bare boto3 takes a third more."""
+
+_TELL_PEAK = """
+import os
+if not os.path.exists("/proc/self/status"):
+    print(0)
+else:
+    with open("/proc/self/status") as status:
+        print(next(line for line in status if line.startswith("VmHWM")).split()[1])
+"""
 
 HOMES = {
     "casefiles": "casefile|hold",
@@ -88,8 +101,8 @@ def test_a_function_starts_with_the_layer_and_boto3_alone_and_imports_what_it_ne
 ) -> None:
     code = unpack(packages.of_function(ROOT / "functions" / operation), tmp_path)
     program = (
-        f"import sys; sys.path[:0] = {[str(code), str(layer), str(runtime)]!r}; import handler; "
-        "print(getattr(handler.handle, 'name', None), *sys.modules)"
+        f"import sys; sys.path[:0] = {[str(code), str(layer), str(runtime)]!r}; import handler"
+        f"{_TELL_PEAK}print(getattr(handler.handle, 'name', None), *sys.modules)"
     )
     environment = {
         "AWS_LAMBDA_FUNCTION_NAME": operation,
@@ -110,8 +123,9 @@ def test_a_function_starts_with_the_layer_and_boto3_alone_and_imports_what_it_ne
 
     started = start(TABLE_NAME="table", BUCKET_NAME="bucket")
     assert started.returncode == 0, started.stderr
-    name, *imported = started.stdout.split()
+    kilobytes, name, *imported = started.stdout.split()
     if operation in OPERATIONS:
+        assert operation not in RECORDING or int(kilobytes) <= MAX_MEGABYTES * 1024, kilobytes
         assert name == operation
         assert not FORBIDDEN.intersection(imported)
         others = {f"pydantic_models.operations.{module}" for module in _others(operation)}
