@@ -99,14 +99,14 @@ def measure(peers: list[Peer], where: Place, plan: Plan) -> dict[str, Any]:
         for peer in peers:
             with _attempting(peer, f"timing, run {run} of {plan.runs}", found):
                 times[peer.name].append(measuring.timed(peer, where, plan))
-                starts[peer.name].append(measuring.started(peer, where))
+                starts[peer.name].append(measuring.started(peer, where, plan))
     for peer in peers:
         found[peer.name]["times"] = measuring.in_the_middle(times[peer.name])
         found[peer.name]["start"] = measuring.in_the_middle(starts[peer.name])
     for peer in peers:
         with _attempting(peer, "counting", found):
             found[peer.name] |= measuring.counted(peer, where, plan)
-        for writers in (2, 8):
+        for writers in plan.writers:
             with _attempting(peer, f"{writers} at once", found):
                 found[peer.name]["race"][str(writers)] = measuring.raced(peer, where, plan, writers)
     return {"about": _about(plan), "stores": found}

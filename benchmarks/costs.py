@@ -51,10 +51,12 @@ def of_run(plan: Plan, stores: Iterable[str]) -> float:
     growing = {"langchain", "langgraph", "strands_snapshots"}
     units = 0.0
     for store in stores:
-        appends = plan.up_to + plan.runs * plan.timed_up_to + 10 * plan.appends + 1100
+        appends = (
+            plan.up_to + plan.runs * plan.timed_up_to + sum(plan.writers) * plan.appends + 1100
+        )
         each = 210 if store in growing else 12 if store == "agno" else 2
         if store in growing:  # They end before 400 messages, each time they are grown.
-            appends = (plan.runs + 3) * 360 + 10 * plan.appends
+            appends = (plan.runs + 3) * 360 + sum(plan.writers) * plan.appends
         units += appends * each + plan.sessions * 4
     puts = plan.up_to * (1 + plan.runs) if "strands_s3" in set(stores) else 100
     dynamodb, s3 = PRICES["dynamodb"], PRICES["s3"]

@@ -45,12 +45,32 @@ class Plan:
     runs: int
     appends: int
     sessions: int
+    writers: tuple[int, ...]
+    starts: int
     seconds: int
     """How long one store may take to grow while it is counted, and a quarter of it while timed."""
 
 
-FULL = Plan(up_to=5000, timed_up_to=5000, runs=3, appends=100, sessions=1000, seconds=120)
-QUICK = Plan(up_to=400, timed_up_to=100, runs=1, appends=20, sessions=100, seconds=10)
+FULL = Plan(
+    up_to=5000,
+    timed_up_to=5000,
+    runs=3,
+    appends=100,
+    sessions=1000,
+    writers=(2, 8),
+    starts=3,
+    seconds=120,
+)
+QUICK = Plan(
+    up_to=400,
+    timed_up_to=100,
+    runs=1,
+    appends=20,
+    sessions=100,
+    writers=(8,),
+    starts=1,
+    seconds=10,
+)
 
 
 def work(peer: Peer, variables: Mapping[str, str], *task: object) -> list[Any]:
@@ -74,7 +94,7 @@ def work(peer: Peer, variables: Mapping[str, str], *task: object) -> list[Any]:
 
 def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
     """What is exact: calls, units and bytes."""
-    grown = work(peer, place.metered, "grow", new_session(peer, place), plan.up_to, plan.seconds)
+    grown = work(peer, place.metered, "grow", plan.up_to, plan.seconds)
     appends = [line for line in grown if "append" in line]
     found: dict[str, Any] = {
         "append": _at_points(appends, _means),
@@ -92,8 +112,8 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
         found["fresh"][str(size)] = seen
     if peer.name == "casefile":  # To it alone it matters how long ago records were put.
         found["busy"] = busy(peer, place)
-    (found["again"],) = work(peer, place.metered, "again", new_session(peer, place))
-    (found["large"],) = work(peer, place.metered, "large", new_session(peer, place))
+    (found["again"],) = work(peer, place.metered, "again")
+    (found["large"],) = work(peer, place.metered, "large")
     (found["list"],) = work(peer, place.metered, "list", plan.sessions)
     return found
 
@@ -105,12 +125,6 @@ def busy(peer: Peer, place: Place) -> dict[str, Any]:
         (told,) = work(peer, place.metered, "fill", size, "now")
         (found[str(size)],) = work(peer, place.metered, "once", told["filled"])
     return found
-
-
-def new_session(peer: Peer, place: Place) -> str:
-    """A session to work on."""
-    session = work(peer, place.metered, "new")[-1]
-    return str(session)
 
 
 def raced(peer: Peer, place: Place, plan: Plan, writers: int) -> dict[str, Any]:
@@ -140,9 +154,7 @@ def raced(peer: Peer, place: Place, plan: Plan, writers: int) -> dict[str, Any]:
 
 def timed(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
     """One run of appends, each beside a bare PutItem: ratios of the medians near each point."""
-    told = work(
-        peer, place.direct, "grow", new_session(peer, place), plan.timed_up_to, plan.seconds // 4
-    )
+    told = work(peer, place.direct, "grow", plan.timed_up_to, plan.seconds // 4)
     appends = [line for line in told if "append" in line]
     return {
         "append": _at_points(appends, _ratios),
@@ -154,12 +166,12 @@ def timed(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
     }
 
 
-def started(peer: Peer, place: Place) -> dict[str, float]:
+def started(peer: Peer, place: Place, plan: Plan) -> dict[str, float]:
     """Fresh processes that import what they need and make a client, each beside one of bare boto3.
 
     One alone is off by a tenth and more; the median of three by less.
     """
-    return {**in_the_middle([_started(peer, place) for _ in range(3)])}
+    return {**in_the_middle([_started(peer, place) for _ in range(plan.starts)])}
 
 
 def _started(peer: Peer, place: Place) -> dict[str, float]:

@@ -199,11 +199,14 @@ def _of_newest(store: Store) -> list[str]:
 
 def _of_races(store: Store) -> list[str]:
     races = store["race"]
-    if set(races) != {"2", "8"}:
+    if "8" not in races:
         return ["–"] * 5
-    two, eight = races["2"], races["8"]
+    eight = races["8"]
 
-    def lost(race: dict[str, float]) -> str:
+    def lost(writers: str) -> str:
+        if writers not in races:
+            return "–"
+        race = races[writers]
         more = f", {race['gave_up']} refused" if race["gave_up"] else ""
         return f"{race['lost']:,} of {race['sent']:,}{more}"
 
@@ -211,7 +214,7 @@ def _of_races(store: Store) -> list[str]:
     if not _is_local(store):
         units = "–" if store["lives_in"] == "S3" else _number(eight["write_units"])
         spent = [_number(eight["calls"]), units]
-    return [lost(two), lost(eight), *spent, _number(eight["misplaced"])]
+    return [lost("2"), lost("8"), *spent, _number(eight["misplaced"])]
 
 
 def _of_accidents(store: Store) -> list[str]:

@@ -2,11 +2,11 @@
 
 prepare                          make the store's tables
 new                              open a session
-grow SESSION UP_TO [SECONDS]     append one message after another, and count or time each
+grow UP_TO [SECONDS]             append one message after another, and count or time each
 fill UP_TO [now]                 open a session with so many, at rest if it can be told how long
 once SESSION                     append one message, as an instance that has just started
-again SESSION                    append one message twice, as a client that lost the answer
-large SESSION                    append a message of 500 KB, and read it
+again                            append one message twice, as a client that lost the answer
+large                            append a message of 500 KB, and read it
 list SESSIONS                    open so many sessions, and read a page of them
 write SESSION WRITER APPENDS REPEATS CLOSES    be one of those who race on a session
 read SESSION                     all contents
@@ -51,8 +51,9 @@ def new_request(chance: random.Random) -> tuple[str, str]:
     return str(UUID(int=chance.getrandbits(128), version=4)), made_at
 
 
-def grow(module: Any, session: str, up_to: int, seconds: float) -> None:
+def grow(module: Any, up_to: int, seconds: float) -> None:
     """Append up to so many messages; a line for each, and one for each look at the newest."""
+    session = module.new_session()
     chance = random.Random(session)
     store = module.open_store(session)
     look = _look()
@@ -92,8 +93,9 @@ def once(module: Any, session: str) -> None:
     say(look(lambda: module.open_store(session).append(*request, messages.contents(1)[0])))
 
 
-def again(module: Any, session: str) -> None:
+def again(module: Any) -> None:
     """Append a message, and again from another instance, as clients do that lost the answer."""
+    session = module.new_session()
     request = new_request(random.Random(session))
     content = messages.contents(1)[0]
     module.open_store(session).append(*request, content)
@@ -105,8 +107,9 @@ def again(module: Any, session: str) -> None:
     say({"copies": list(module.open_store(session).read()).count(content), **seen})
 
 
-def large(module: Any, session: str) -> None:
+def large(module: Any) -> None:
     """Append a message larger than an item can be."""
+    session = module.new_session()
     content = messages.text(LARGE)
     request = new_request(random.Random(session))
     look = _look()
@@ -216,16 +219,16 @@ def main(name: str, task: str, *arguments: str) -> None:
             say(module.new_session())
         case "read", [session]:
             say(list(module.open_store(session).read()))
-        case "grow", [session, up_to, *limit]:
-            grow(module, session, int(up_to), float(limit[0]) if limit else 3600)
+        case "grow", [up_to, *limit]:
+            grow(module, int(up_to), float(limit[0]) if limit else 3600)
         case "fill", [up_to, *now]:
             fill(module, int(up_to), is_at_rest=not now)
         case "once", [session]:
             once(module, session)
-        case "again", [session]:
-            again(module, session)
-        case "large", [session]:
-            large(module, session)
+        case "again", []:
+            again(module)
+        case "large", []:
+            large(module)
         case "list", [count]:
             list_sessions(module, int(count))
         case "write", [session, writer, appends, repeats, closes]:

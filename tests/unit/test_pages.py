@@ -37,7 +37,7 @@ def test_a_mean_is_of_the_messages_that_all_stores_reach(monkeypatch: pytest.Mon
     ]
 
     def work(peer: Any, _variables: Any, task: str, *_: object) -> list[Any]:
-        told: dict[str, list[Any]] = {"grow": appends, "new": ["s"], "fill": [{"filled": "s"}]}
+        told: dict[str, list[Any]] = {"grow": appends, "fill": [{"filled": "s"}]}
         return told.get(task, [{"seen": 1}])
 
     monkeypatch.setattr(measuring, "work", work)
