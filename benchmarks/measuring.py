@@ -74,7 +74,7 @@ QUICK = Plan(
 
 
 def work(peer: Peer, variables: Mapping[str, str], *task: object) -> list[Any]:
-    """Have a worker do something, and return what it said."""
+    """Have a worker do a task, or several with a + between them, and return what it said."""
     done = subprocess.run(
         [str(peer.environment.python), "-m", "benchmarks.worker", peer.name, *map(str, task)],
         cwd=ROOT,
@@ -102,9 +102,14 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
         "newest": {str(line.pop("newest")): line for line in grown if "newest" in line},
         "ended": next((line for line in grown if "ended" in line or "stopped" in line), None),
     }
+    sizes = [size for size in (100, 1000) if size <= plan.up_to]
+    fill = [part for size in sizes for part in ("fill", size, "+")]
+    others = ("again", "+", "large", "+", "list", plan.sessions)
+    *filled, found["again"], found["large"], found["list"] = work(
+        peer, place.metered, *fill, *others
+    )
     found["fresh"] = {}
-    for size in (point for point in (100, 1000) if point <= plan.up_to):
-        (told,) = work(peer, place.metered, "fill", size)
+    for size, told in zip(sizes, filled, strict=True):
         if "ended" in told:
             found["ended"] = told
             break
@@ -112,9 +117,6 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
         found["fresh"][str(size)] = seen
     if peer.name == "casefile":  # To it alone it matters how long ago records were put.
         found["busy"] = busy(peer, place)
-    (found["again"],) = work(peer, place.metered, "again")
-    (found["large"],) = work(peer, place.metered, "large")
-    (found["list"],) = work(peer, place.metered, "list", plan.sessions)
     return found
 
 

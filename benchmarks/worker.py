@@ -1,5 +1,7 @@
 """One process at work on one store, in the store's own environment; it prints what it saw.
 
+It does one task or, with a + between them, one after the other:
+
 prepare                          make the store's tables
 new                              open a session
 grow UP_TO [SECONDS]             append one message after another, and count or time each
@@ -209,9 +211,16 @@ def _send(store: Store, request: tuple[str, str, str]) -> dict[str, Any]:
     return {"gave_up": content, "why": why}
 
 
-def main(name: str, task: str, *arguments: str) -> None:
-    """Do one task on a store."""
+def main(name: str, *arguments: str) -> None:
+    """Do tasks on a store."""
     module = importlib.import_module(f"benchmarks.stores.{name}")
+    for is_between, task in itertools.groupby(arguments, "+".__eq__):
+        if not is_between:
+            do(module, *task)
+
+
+def do(module: Any, task: str, *arguments: str) -> None:
+    """Do one task."""
     match task, arguments:
         case "prepare", []:
             module.prepare()
