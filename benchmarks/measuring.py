@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
@@ -31,6 +31,9 @@ ELSEWHERE = (
 )
 """What a program is told that has its DynamoDB elsewhere. One that only starts is not, so that it
 gets ready for TLS as it would on AWS."""
+
+SIZES = (100, 1000)
+"""Of sessions to which a new instance appends."""
 
 SECONDS = 1800
 """How long any one worker may take."""
@@ -102,7 +105,7 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
         "newest": {str(line.pop("newest")): line for line in grown if "newest" in line},
         "ended": next((line for line in grown if "ended" in line or "stopped" in line), None),
     }
-    sizes = [size for size in (100, 1000) if size <= plan.up_to]
+    sizes = [size for size in SIZES if size <= plan.up_to]
     fill = [part for size in sizes for part in ("fill", size, "+")]
     others = ("again", "+", "large", "+", "list", plan.sessions)
     *filled, found["again"], found["large"], found["list"] = work(
@@ -116,14 +119,14 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
         (seen,) = work(peer, place.metered, "once", told["filled"])
         found["fresh"][str(size)] = seen
     if peer.name == "casefile":  # To it alone it matters how long ago records were put.
-        found["busy"] = busy(peer, place)
+        found["busy"] = busy(peer, place, sizes)
     return found
 
 
-def busy(peer: Peer, place: Place) -> dict[str, Any]:
+def busy(peer: Peer, place: Place, sizes: Iterable[int]) -> dict[str, Any]:
     """What a new instance takes to append to a session of so many records, all of this moment."""
     found = {}
-    for size in (100, 1000):
+    for size in sizes:
         (told,) = work(peer, place.metered, "fill", size, "now")
         (found[str(size)],) = work(peer, place.metered, "once", told["filled"])
     return found
