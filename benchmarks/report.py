@@ -68,6 +68,8 @@ like everything else.
   session was written an hour ago, it is one query more; to Strands' repository the whole session.
   A session that is being written at this moment costs Casefile more: it looks for the request among the
   records of the last minutes{_busy(results["stores"]["casefile"])}.
+- A cold start gets ready for TLS, as it must on AWS: Casefile reads there and then whom to trust, boto3
+  when it is first used.
 - The engine serialises transactions and never throttles; partitions, hot keys and concurrency at a
   scale that it can't show are in [At scale](scale.md).
 - *Refused* is what a store asked its writer five times to send again, with a fresh session each time; the
