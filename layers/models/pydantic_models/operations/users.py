@@ -13,7 +13,7 @@ from ..base.identifiers import UserId
 class EraseUserPayload(ConfirmedPayload):
     """Who is to be erased: who asks."""
 
-    user_id: UserId
+    user_id: UserId = Field(description="Who is to be erased; the same as who asks")
 
 
 class EraseUserRequest(BaseRequest[EraseUserPayload]):
