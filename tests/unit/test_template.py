@@ -360,6 +360,11 @@ def test_the_schedule_tells_after_how_long_a_session_is_idle_and_rests_if_never(
     assert hours > MAX_AGE / timedelta(hours=1), "what is sent before may still be under way"
 
 
+def test_the_readme_tells_of_every_parameter() -> None:
+    told = (ROOT / "README.md").read_text()
+    assert [name for name in template()["Parameters"] if f"`{name}`" not in told] == []
+
+
 def test_links_in_the_readme_lead_somewhere() -> None:
     for link in re.findall(r"\]\((?!https?://)([^)#]+)", (ROOT / "README.md").read_text()):
         assert Path(ROOT, link).exists(), link

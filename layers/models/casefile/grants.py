@@ -54,7 +54,7 @@ DELETED = {"why": "casefile deleted"}
 """What a deleted casefile's grants end with, in the log."""
 
 _BEYOND_ALL = "GRANT$"
-"""Where no grant is, in their order."""
+"""A slot above all grants: in their order, $ follows #."""
 
 MAX_LOOKED_AT = 1000
 """Grants that one page looks at: those worth nothing any more are not shown."""
