@@ -74,14 +74,12 @@ class Permissions(NamedTuple):
 
     def granted(self, user: str) -> PermissionLevel:
         """What a user was granted, if it has not expired; what everybody may do is not in it."""
-        grant = _grant(self.grants.get(user))
-        return access.level_in_casefile(None, self.owner, NONE, grant, self.at)
+        return access.level_granted(_grant(self.grants.get(user)), self.at)
 
     def level(self, user: str) -> PermissionLevel:
         """What a user may do."""
-        grant = _grant(self.grants.get(user))
         public = self.granted(EVERYBODY)
-        return access.level_in_casefile(user, self.owner, public, grant, self.at)
+        return access.level_in_casefile(user, self.owner, public, self.granted(user))
 
 
 class Page(NamedTuple):
@@ -163,9 +161,8 @@ def page(permissions: Permissions, asked: ListPermissionsPayload, user: str) -> 
         seen = everyone(casefile_id, first, at_once=asked.limit + 3)
     entries: list[PermissionEntry] = []
     for looked_at, (name, item) in enumerate(seen):
-        is_shown = name not in (EVERYBODY, permissions.owner) and (
-            access.level_in_casefile(None, "", NONE, _grant(item), permissions.at) is not NONE
-        )
+        is_worth_something = access.level_granted(_grant(item), permissions.at) is not NONE
+        is_shown = is_worth_something and name not in (EVERYBODY, permissions.owner)
         if looked_at == MAX_LOOKED_AT or (is_shown and len(entries) == asked.limit):
             total = passed + len(entries)
             return Page(entries, total, False, cursors.seal([name, total], of))
