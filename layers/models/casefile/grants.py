@@ -153,7 +153,7 @@ def page(permissions: Permissions, asked: ListPermissionsPayload, user: str) -> 
     """
     casefile_id, own = asked.casefile_id, permissions.grants.get(user)
     of = json.dumps([user, "grants", casefile_id])
-    first, passed = cursors.unseal(asked.cursor, of) if asked.cursor is not None else ("", 0)
+    first, passed = cursors.read(asked.cursor, of) if asked.cursor is not None else ("", 0)
     seen: Iterable[tuple[str, Item]] = [(user, own)] if own else []
     is_admin = access.includes(permissions.level(user), ADMIN)
     if is_admin:
@@ -165,7 +165,7 @@ def page(permissions: Permissions, asked: ListPermissionsPayload, user: str) -> 
         is_shown = is_worth_something and name not in (EVERYBODY, permissions.owner)
         if looked_at == MAX_LOOKED_AT or (is_shown and len(entries) == asked.limit):
             total = passed + len(entries)
-            return Page(entries, total, False, cursors.seal([name, total], of))
+            return Page(entries, total, False, cursors.sign([name, total], of))
         if is_shown:
             entries.append(_entry(name, item))
     return Page(entries, passed + len(entries), is_admin, None)

@@ -146,7 +146,7 @@ def read(
     of = _described(user_id, asked)
     below, skip, passed, total, is_exact = None, asked.offset, 0, 0, False
     if asked.cursor is not None:
-        below, skip, passed, total, is_exact = cursors.unseal(asked.cursor, of)
+        below, skip, passed, total, is_exact = cursors.read(asked.cursor, of)
     wanted = skip + asked.limit
     at_once = at_once or (SIFTED_AT_ONCE if sift else READ_AHEAD // len(lists.names))
     at_once, at_most = max(at_once, wanted + 1), at_most or MAX_SIFTED
@@ -184,7 +184,7 @@ def read(
     cursor = None
     if edge is not None:
         done = min(len(taken), wanted)
-        cursor = cursors.seal([edge, max(skip - done, 0), passed + done, total, is_exact], of)
+        cursor = cursors.sign([edge, max(skip - done, 0), passed + done, total, is_exact], of)
     return Page(taken[skip:wanted], total, is_exact, asked.offset, asked.limit, cursor)
 
 
