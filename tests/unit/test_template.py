@@ -99,6 +99,8 @@ def test_the_api_is_guarded_before_it_reaches_a_function() -> None:
         assert setting["ThrottlingRateLimit"] < 100
     assert set(limited) <= set(known)
     assert {route for name in PAGES for route in routes(name)} <= set(limited)
+    costly = ("create_upload", "delete_", "erase_", "export_")
+    assert {load(name).route for name in OPERATIONS if name.startswith(costly)} <= set(limited)
     defaults = {name: each.get("Default") for name, each in template()["Parameters"].items()}
     assert (defaults["AllowedOrigins"], defaults["ApiKeys"], defaults["CustomerKey"]) == (
         *("", ""),
