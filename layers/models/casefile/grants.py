@@ -233,7 +233,8 @@ def _change(
             raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
         at, seen = permissions.at, permissions.grants.get(target)
         given = {"granted_by": user, "at": at, "request_id": request.request_id.bytes}
-        listed = {} if after is OWNER else _listed(casefile_id, target, at, after)
+        # A new owner finds it among their own; what is granted to them is told all the same.
+        listed = {"news": True} if after is OWNER else _listed(casefile_id, target, at, after)
         granted = {"level": after.value, **given, **more, **listed}
         writes = [_put(casefile_id, target, seen, granted)]
         if after is OWNER:
