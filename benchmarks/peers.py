@@ -1,4 +1,4 @@
-"""What is compared: Casefile, the bare PutItem below which nothing can go, and those in use today.
+"""What is compared: Casefile, a bare PutItem of the message, also deflated, and those in use today.
 
 Each lives in an environment of its own, whose requirements say the versions, and has an adapter in
 `benchmarks/stores` that drives it as its own users do.

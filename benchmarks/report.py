@@ -9,7 +9,6 @@ from benchmarks import costs, measuring, scale
 from dev.environments import ROOT
 
 PAGE = ROOT / "docs/benchmarks.md"
-README = ROOT / "README.md"
 _KINDS = ("put", "get")
 POINTS = ("10", "100", "1000", "5000")
 

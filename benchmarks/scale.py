@@ -204,10 +204,10 @@ class Limit:
     then: str
 
 
-def limits(every: float, *, lanes: int = LANES) -> list[Limit]:
+def limits(every: float) -> list[Limit]:
     """What ends first, with AWS's defaults, for sessions that append `every` so many seconds."""
-    shard, shown, table = full_shard(every, lanes=lanes)
-    most = most_followed(every, lanes=lanes)
+    shard, shown, table = full_shard(every)
+    most = most_followed(every)
     busy = max(1 / REQUESTS_PER_INSTANCE, APPEND_SECONDS + shown * REFRESH_CALL)
     return sorted(
         [
@@ -247,14 +247,13 @@ def limits(every: float, *, lanes: int = LANES) -> list[Limit]:
     )
 
 
-def refreshes_per_append(
-    every: float, per_second: float = 0, *, lanes: int = LANES, window: float = REFRESH_SECONDS
-) -> float:
+def refreshes_per_append(every: float, per_second: float = 0, *, lanes: int = LANES) -> float:
     """Refreshes for each append of a session that appends `every` so many seconds.
 
     The window ends when a batch is full, which the more appends there are on its shard is the
     sooner; on a quiet one it is as long as the template says.
     """
+    window = REFRESH_SECONDS
     if per_second * window > lanes * FULL_BATCH:
         window = lanes * FULL_BATCH / per_second
     return min(1.0, every / window)
@@ -292,12 +291,12 @@ def most_followed(every: float, *, lanes: int = LANES) -> float:
     return low
 
 
-def hottest(partitions: int, sessions: int, per_second: float, seed: int = 0) -> float:
+def hottest(partitions: int, sessions: int, per_second: float) -> float:
     """The write units a second of the busiest of so many partitions.
 
     Sessions lie anywhere; how much they write is spread as such things are, a few write most.
     """
-    chance = random.Random(seed)
+    chance = random.Random(0)
     weights = [chance.lognormvariate(0, 1.5) for _ in range(sessions)]
     load = [0.0] * partitions
     for weight in weights:

@@ -206,15 +206,15 @@ def running(state: Path = DEFAULT_STATE) -> dict[str, Any] | None:
     return held_file.read(_owner(state))
 
 
-def is_running(state: Path = DEFAULT_STATE) -> bool:
-    return held_file.is_held(_owner(state)) or held_file.is_held(_cloud(state))
+def is_running() -> bool:
+    return held_file.is_held(_owner(DEFAULT_STATE)) or held_file.is_held(_cloud(DEFAULT_STATE))
 
 
-def stop_running(state: Path = DEFAULT_STATE) -> None:
-    """Stop what runs with this state, whichever process started it."""
-    if (found := running(state)) is not None:
-        _end(found["pid"], _owner(state))
-    end_orphan(state)
+def stop_running() -> None:
+    """Stop what runs, whichever process started it."""
+    if (found := running()) is not None:
+        _end(found["pid"], _owner(DEFAULT_STATE))
+    end_orphan(DEFAULT_STATE)
 
 
 def end_orphan(state: Path) -> None:

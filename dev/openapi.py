@@ -73,6 +73,7 @@ _TAGS = {
     "chat sessions": "Logs of what was said",
     "casefiles": "Folders of sessions, and who may see them",
     "uploads": "Content that is too large for a request",
+    "users": "Everything of a user at once",
 }
 
 _DESCRIBED = {
@@ -80,8 +81,6 @@ _DESCRIBED = {
     "request_id": "The id of the request that recorded the tool execution",
     "required_permission": "What they would have to be allowed",
     "session_id": "The session's id, which its creation was answered with",
-    "target_user_id": "Whose permission it is",
-    "user_id": "Whose permission is asked for",
 }
 
 _IDEMPOTENCY_KEY = {

@@ -50,7 +50,7 @@ OPERATIONS = [name for name in FUNCTIONS if isinstance(load(name), Operation)]
 """What is asked for by an envelope."""
 
 PAGES = [name for name in FUNCTIONS if isinstance(load(name), Pages)]
-"""What anybody may read; the functions that are neither run by themselves."""
+"""What anybody may read. Functions in neither list serve queues, stream, clock or preflights."""
 
 WRITING = [
     name

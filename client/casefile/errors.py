@@ -15,8 +15,11 @@
         │   ├── SessionClosed           session_closed
         │   ├── AlreadyFiled            session_already_filed
         │   ├── AlreadyCompleted        request_already_completed
-        │   └── PendingRequests         requests_pending
+        │   ├── PendingRequests         requests_pending
+        │   ├── LegalHold               legal_hold
+        │   └── NotStanding             message_not_standing
         ├── TooLarge               413  too_large
+        │   └── AnswerTooLarge          where functions are called directly
         ├── TooManyRequests        429  too_many_requests
         ├── InternalError          500  internal_error
         └── Unavailable            502, 503, 504  unavailable
@@ -150,10 +153,26 @@ class PendingRequests(Conflict):
     code = "requests_pending"
 
 
+class LegalHold(Conflict):
+    """A casefile's legal hold keeps it, and what is filed in it."""
+
+    code = "legal_hold"
+
+
+class NotStanding(Conflict):
+    """The message was withdrawn or replaced."""
+
+    code = "message_not_standing"
+
+
 class TooLarge(RequestFailed):
     """More than can be stored or carried at once."""
 
     code = "too_large"
+
+
+class AnswerTooLarge(TooLarge):
+    """It was done, but the answer is more than a function may give."""
 
 
 class TooManyRequests(RequestFailed):

@@ -160,6 +160,21 @@ def test_what_is_refused_is_set_aside_alone(
     assert said(service.logs[str(chat.session_id)]) == ["one", "two", "bad"]
 
 
+def test_what_is_refused_can_be_forgotten(service: Pretended, buffer: casefile.Buffer) -> None:
+    service.refuses = ["bad"]
+    chat = buffer.create_chat_session()
+    chat.say("bad")
+    assert buffer.flush(30)
+    assert len(buffer.refused()) == 1
+    buffer.forget_refused()
+    assert buffer.refused() == []
+    service.refuses = []
+    buffer.retry_refused()
+    chat.say("good")
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["good"]
+
+
 def test_what_is_refused_when_it_may_be_too_old_to_be_known_is_never_sent_anew(
     service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

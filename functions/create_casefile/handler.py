@@ -25,6 +25,6 @@ def handle(request: CreateCasefileRequest) -> Answer[CasefileCreatedPayload]:
         casefile_id=head.casefile_id,
         title=request.payload.title,
         created_at=text_of(head.created_at),
-        created_by=head.user_id,
+        created_by=request.user_id,
     )
     return Answer(created, at=head.created_at)

@@ -15,6 +15,7 @@ from casefile.access import (
     Grant,
     check_sharing,
     includes,
+    level_granted,
     level_in_casefile,
     level_in_session,
 )
@@ -112,12 +113,12 @@ def test_a_grant_counts_until_it_expires_and_the_public_level_always(
     level: PermissionLevel, public: PermissionLevel, at: int
 ) -> None:
     def found(grant: Grant | None) -> PermissionLevel:
-        return level_in_casefile("ann", "owner", public, grant, at)
+        return level_in_casefile("ann", "owner", public, level_granted(grant, at))
 
     assert found(Grant(level, at)) is found(None) is public
     for grant in (Grant(level, at + 1), Grant(level)):
         assert found(grant) is max(level, public, key=LEVELS.index)
-    assert level_in_casefile("owner", "owner", NONE, None, at) is OWNER
+    assert level_in_casefile("owner", "owner", NONE, NONE) is OWNER
 
 
 @pytest.mark.parametrize("level", LEVELS)

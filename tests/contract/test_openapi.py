@@ -25,6 +25,12 @@ def test_it_is_current() -> None:
     assert openapi.FILE.read_text() == openapi.text(), "make openapi writes it anew"
 
 
+def test_it_says_what_its_tags_are() -> None:
+    document = json.loads(openapi.FILE.read_text())
+    used = {tag for operation in OPERATIONS for tag in described(operation)["tags"]}
+    assert {tag["name"] for tag in document["tags"]} == used
+
+
 def test_it_lints_clean() -> None:
     try:
         redocly.prepare()

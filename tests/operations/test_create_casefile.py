@@ -25,6 +25,18 @@ def test_a_retry_opens_no_second_casefile(invoke: Invoke) -> None:
         invoke("create_casefile", {"title": "Porto"}, request_id=request_id)
 
 
+def test_a_retry_gets_its_answer_though_the_casefile_was_handed_over(invoke: Invoke) -> None:
+    request_id = str(uuid4())
+    first = invoke("create_casefile", {"title": "Lisbon"}, request_id=request_id)
+    handing_over = {
+        "casefile_id": first["payload"]["casefile_id"],
+        "target_user_id": "bob@example.com",
+        "permission": "owner",
+    }
+    invoke("grant_permission", handing_over)
+    assert invoke("create_casefile", {"title": "Lisbon"}, request_id=request_id) == first
+
+
 def test_metadata_is_kept(invoke: Invoke) -> None:
     asked = invoke("create_casefile", {"title": "Lisbon"}, metadata={"cost_center": [7, 1.5]})
     read = invoke("get_casefile", {"casefile_id": asked["payload"]["casefile_id"]})

@@ -331,7 +331,7 @@ class TestCursors:
             {"user_id": "ann@example.com", "payload": {}}
         )
         place = [f"tool#active#{BOB}", 0, 0, 0, False]
-        forged = cursors.seal(place, lists._described("ann@example.com", asked.payload))
+        forged = cursors.sign(place, lists._described("ann@example.com", asked.payload))
         assert "his" not in titles(invoke, cursor=forged)
 
     def test_not_with_an_offset(self, invoke: Invoke, cursor: str) -> None:

@@ -218,7 +218,7 @@ def test_the_log_tells_why_a_message_failed_and_not_what_it_said(
     deliver(batch([saying("cs_260115_p2hksij2jxowo2jn", "secret"), "secret"]))
     told = lines()
     assert [line["outcome"] for line in told if line["message"] == "not done"] == [
-        "NotFound",
+        "not_found",
         "invalid_request",
     ]
     assert "secret" not in str(told)

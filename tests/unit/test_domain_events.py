@@ -115,6 +115,20 @@ def test_what_happened_is_told_once_in_its_order(story: dict[str, str], told: Bu
     assert by_type["casefile.shared"]["target_user_id"] == "bob@example.com"
 
 
+def test_handing_a_casefile_over_is_told_of_both(invoke: Invoke, told: Bus) -> None:
+    casefile_id = invoke("create_casefile", {"title": "Work"})["payload"]["casefile_id"]
+    grant = {"casefile_id": casefile_id, "target_user_id": "bob@example.com"}
+    invoke("grant_permission", grant | {"permission": "owner"})
+    assert follow() == []
+    _, *shared = told.details
+    assert {(each["target_user_id"], each["permission"]) for each in shared} == {
+        ("bob@example.com", "owner"),
+        ("ann@example.com", "admin"),
+    }
+    changed = [change for change in stream() if change["dynamodb"].get("OldImage")]
+    assert not [change for change in changed if is_let_through(change)]
+
+
 def test_nothing_that_was_said_is_told(story: dict[str, str], told: Bus) -> None:
     follow()
     assert "secret" not in json.dumps(told.taken, default=str).lower()

@@ -78,8 +78,8 @@ def test_pages_of_merged_lists_repeat_and_skip_nothing(
     was_exact = False
     with (
         mock.patch.object(lists, "_pages", shelf.pages),
-        mock.patch.object(cursors, "seal", lambda place, _: json.dumps(place)),
-        mock.patch.object(cursors, "unseal", lambda cursor, _: json.loads(cursor)),
+        mock.patch.object(cursors, "sign", lambda place, _: json.dumps(place)),
+        mock.patch.object(cursors, "read", lambda cursor, _: json.loads(cursor)),
     ):
         for _ in range(len(shelf.entries) + 1):  # Each page goes on, be it by one entry.
             shelf.read = 0

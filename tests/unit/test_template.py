@@ -99,6 +99,8 @@ def test_the_api_is_guarded_before_it_reaches_a_function() -> None:
         assert setting["ThrottlingRateLimit"] < 100
     assert set(limited) <= set(known)
     assert {route for name in PAGES for route in routes(name)} <= set(limited)
+    costly = ("create_upload", "delete_", "erase_", "export_")
+    assert {load(name).route for name in OPERATIONS if name.startswith(costly)} <= set(limited)
     defaults = {name: each.get("Default") for name, each in template()["Parameters"].items()}
     assert (defaults["AllowedOrigins"], defaults["ApiKeys"], defaults["CustomerKey"]) == (
         *("", ""),
@@ -358,6 +360,11 @@ def test_the_schedule_tells_after_how_long_a_session_is_idle_and_rests_if_never(
     assert event["Properties"]["State"] == {"Fn::If": ["HasIdleHours", "ENABLED", "DISABLED"]}
     hours = template()["Parameters"]["IdleHours"]["Default"]
     assert hours > MAX_AGE / timedelta(hours=1), "what is sent before may still be under way"
+
+
+def test_the_readme_tells_of_every_parameter() -> None:
+    told = (ROOT / "README.md").read_text()
+    assert [name for name in template()["Parameters"] if f"`{name}`" not in told] == []
 
 
 def test_links_in_the_readme_lead_somewhere() -> None:

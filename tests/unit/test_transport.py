@@ -223,7 +223,7 @@ def failures() -> dict[str, Step]:
         "cut in the headers": loopback.send(b"HTTP/1.1 200 OK\r\nContent-Le", then_close=True),
         **{f"status {status}": answer(status, html) for status in (429, 500, 502, 503, 504)},
         "throttled later": error("ThrottlingException", x_amz_retry_after="x"),
-        **{code: error(code) for code in sorted(transport._THROTTLED | transport._PASSING)},
+        **{code: error(code) for code in sorted(aws.THROTTLED | aws.PASSING)},
         "retry after": answer(400, '{"__type": "ThrottlingException"}', x_amz_retry_after="3000"),
         "retry long after": answer(503, "", x_amz_retry_after="90000"),
         "retry whenever": answer(503, "", x_amz_retry_after="soon"),

@@ -48,21 +48,21 @@ def includes(level: PermissionLevel, other: PermissionLevel) -> bool:
     return _ORDER.index(level) >= _ORDER.index(other)
 
 
+def level_granted(grant: Grant | None, at: int) -> PermissionLevel:
+    """What a grant gives at a time in milliseconds since 1970: nothing once it has expired."""
+    if grant is None or (grant.expires_at is not None and at >= grant.expires_at):
+        return NONE
+    return grant.level
+
+
 def level_in_casefile(
-    user: str | None, owner: str, public: PermissionLevel, grant: Grant | None, at: int
+    user: str, owner: str, public: PermissionLevel, granted: PermissionLevel
 ) -> PermissionLevel:
-    """What a user may do with a casefile, at a time in milliseconds since 1970."""
-    if user == owner:
-        return OWNER
-    granted = NONE
-    if grant is not None and (grant.expires_at is None or at < grant.expires_at):
-        granted = grant.level
-    return max(granted, public, key=_ORDER.index)
+    """What a user may do with a casefile, given what everybody may, and what they were granted."""
+    return OWNER if user == owner else max(granted, public, key=_ORDER.index)
 
 
-def level_in_session(
-    user: str, owner: str, in_its_casefile: PermissionLevel = NONE
-) -> PermissionLevel:
+def level_in_session(user: str, owner: str, in_its_casefile: PermissionLevel) -> PermissionLevel:
     """What a user may do with a session, given what they may do with its casefile, if any."""
     if user == owner:
         return OWNER

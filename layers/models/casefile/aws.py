@@ -21,18 +21,27 @@ READ_SECONDS = 2
 ATTEMPTS = 3
 """How a client waits and retries, unless it says otherwise. It retries what is safe to repeat."""
 
-_PASSING_CODES = {
-    "OperationAborted",
+THROTTLED = {
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
     "ProvisionedThroughputExceededException",
-    "ReplicatedWriteConflictException",
     "RequestLimitExceeded",
-    "RequestTimeout",
+    "RequestThrottled",
+    "RequestThrottledException",
     "SlowDown",
+    "Throttling",
+    "ThrottledException",
     "ThrottlingException",
     "TooManyRequestsException",
     "TransactionInProgressException",
 }
-"""Beside everything with an HTTP status from 500 on."""
+PASSING = {"ReplicatedWriteConflictException", "RequestTimeout", "RequestTimeoutException"}
+"""What AWS calls errors that pass by themselves, and that a client tries again for."""
+
+_MET_ANOTHER = "OperationAborted"
+"""What S3 calls a change that met another one; it passes, too."""
 
 
 class Refused(Exception):
@@ -116,7 +125,7 @@ def _told_by_boto3(error: Exception) -> Exception:
 
 def is_passing(refused: Refused) -> bool:
     """Whether an error answer may be another one in a moment."""
-    return refused.code in _PASSING_CODES or refused.status >= 500
+    return refused.status >= 500 or refused.code in THROTTLED | PASSING | {_MET_ANOTHER}
 
 
 def come_back() -> Unavailable:

@@ -188,7 +188,7 @@ def handing_over(casefile: Item, user_id: str, at: int) -> TransactWriteItemType
     setting, values = dynamodb.setting(
         {"user_id": user_id, "owner_list": lists.name(KIND, user_id), **_active(casefile_id, at)}
     )
-    return _if_owned(casefile_id, casefile["user_id"], setting, values)
+    return _if_owned(casefile_id, casefile["user_id"], f"{setting} REMOVE news", values)
 
 
 def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:

@@ -1,4 +1,7 @@
-"""Configuration: a handful of environment variables, read here and nowhere else."""
+"""Configuration: a handful of environment variables, read here alone.
+
+Those of AWS itself (region, credentials, endpoints) are read by its clients; see transport.py.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ it. So a record never points at nothing, putting it again changes nothing, and n
 is another's: deleting a session deletes what is under its name, and can't touch more.
 
     content/<session_id>/<sha256>    what records of that session point at
-    incoming/<user>/<sha256>         uploaded by that user; it expires unless a record takes it over
+    incoming/<user>/<sha256>         uploaded by that user; it expires, and a record has a copy
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def discard(session_id: str, digests: Iterable[str]) -> None:
 
 
 def uploads(user_id: str) -> list[str]:
-    """The keys of some of what a user uploaded and no record took over; none if there is none."""
+    """The keys of some of what a user uploaded and has not expired; none if there is none."""
     return _keys(_incoming_key(user_id, ""))
 
 

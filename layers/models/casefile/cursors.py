@@ -26,13 +26,13 @@ _SIGNATURE_BYTES = 16
 _KEY: Item = {"pk": "KEY#cursors", "sk": "HEAD"}
 
 
-def seal(place: list[Any], of: str) -> str:
+def sign(place: list[Any], of: str) -> str:
     """A cursor for a place, of JSON values, in the list that `of` describes."""
     said = json.dumps(place, separators=(",", ":"), ensure_ascii=False).encode()
     return urlsafe_b64encode(_signature(said, of) + said).rstrip(b"=").decode()
 
 
-def unseal(cursor: str, of: str) -> list[Any]:
+def read(cursor: str, of: str) -> list[Any]:
     """The place that a cursor was made for. Raises BadRequest unless it is of this very list."""
     try:
         signed = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))

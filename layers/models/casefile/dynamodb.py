@@ -27,9 +27,6 @@ Answer = TypeVar("Answer")
 Item: TypeAlias = "dict[str, Any]"
 """Attribute names to plain values."""
 
-WRITE_UNIT_BYTES = 1024
-"""What one write unit pays for."""
-
 MAX_WRITES = 25
 """Items of one BatchWriteItem."""
 
@@ -120,11 +117,6 @@ def _value_bytes(value: Value) -> int:
             return len(value)
         case list():
             return 3 + sum(1 + _value_bytes(element) for element in value)
-
-
-def write_units(size: int) -> int:
-    """Write units for an item of `size` bytes."""
-    return -(-size // WRITE_UNIT_BYTES)
 
 
 class ConditionFailed(Exception):

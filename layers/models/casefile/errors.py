@@ -17,6 +17,7 @@
     │   ├── NotStanding            message_not_standing
     │   └── Overtaken
     ├── TooLarge              413  too_large
+    │   └── AnswerTooLarge
     └── Unavailable           503  unavailable
 
 A class names its HTTP status and its stable code; the message is written for strangers. What a

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_models import operations
 from pydantic_models.base import BaseRequest
 
-from . import aws, inbox
+from . import aws, errors, inbox
 from .attempts import time_limit
 from .config import configuration
 from .errors import BadRequest, CasefileError
@@ -39,14 +39,14 @@ LONGEST_CALL = 42.0
 """Seconds that an invocation may take with these."""
 
 
-class Refused(CasefileError):
-    """The operation's own function raised an error, whose class is `code`."""
+class OperationFailed(CasefileError):
+    """The operation's own function raised an error of this class; its code is that one's."""
 
     status = 500
 
     def __init__(self, operation: str, error: str) -> None:
         super().__init__(f"{operation} raised {error}.")
-        self.code = error
+        self.code = getattr(getattr(errors, error, None), "code", error)
 
 
 @functools.cache
@@ -65,8 +65,8 @@ def invoke(envelope: dict[str, Any], invocation: str) -> None:
     """Let the function of its operation do what an envelope asks, and wait until it is done.
 
     The log names it by its own id or, if that is none, by that of the invocation it came with.
-    Raises BadRequest if it names no operation or holds what JSON can't, Refused if the function
-    raised an error, and Unavailable if it can't be reached.
+    Raises BadRequest if it names no operation or holds what JSON can't, OperationFailed if the
+    function raised an error, and Unavailable if it can't be reached.
     """
     operation = envelope.get("operation")
     if not isinstance(operation, str) or operation not in OPERATIONS:
@@ -86,7 +86,7 @@ def invoke(envelope: dict[str, Any], invocation: str) -> None:
         logger.exception("bug", **told)
         raise
     if "FunctionError" in answer:
-        raise Refused(operation, str(json.loads(returned).get("errorType", "an error")))
+        raise OperationFailed(operation, str(json.loads(returned).get("errorType", "an error")))
     logger.info("handed on", **told)
 
 

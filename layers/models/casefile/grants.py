@@ -54,7 +54,7 @@ DELETED = {"why": "casefile deleted"}
 """What a deleted casefile's grants end with, in the log."""
 
 _BEYOND_ALL = "GRANT$"
-"""Where no grant is, in their order."""
+"""A slot above all grants: in their order, $ follows #."""
 
 MAX_LOOKED_AT = 1000
 """Grants that one page looks at: those worth nothing any more are not shown."""
@@ -74,14 +74,12 @@ class Permissions(NamedTuple):
 
     def granted(self, user: str) -> PermissionLevel:
         """What a user was granted, if it has not expired; what everybody may do is not in it."""
-        grant = _grant(self.grants.get(user))
-        return access.level_in_casefile(None, self.owner, NONE, grant, self.at)
+        return access.level_granted(_grant(self.grants.get(user)), self.at)
 
     def level(self, user: str) -> PermissionLevel:
         """What a user may do."""
-        grant = _grant(self.grants.get(user))
         public = self.granted(EVERYBODY)
-        return access.level_in_casefile(user, self.owner, public, grant, self.at)
+        return access.level_in_casefile(user, self.owner, public, self.granted(user))
 
 
 class Page(NamedTuple):
@@ -155,7 +153,7 @@ def page(permissions: Permissions, asked: ListPermissionsPayload, user: str) -> 
     """
     casefile_id, own = asked.casefile_id, permissions.grants.get(user)
     of = json.dumps([user, "grants", casefile_id])
-    first, passed = cursors.unseal(asked.cursor, of) if asked.cursor is not None else ("", 0)
+    first, passed = cursors.read(asked.cursor, of) if asked.cursor is not None else ("", 0)
     seen: Iterable[tuple[str, Item]] = [(user, own)] if own else []
     is_admin = access.includes(permissions.level(user), ADMIN)
     if is_admin:
@@ -163,12 +161,11 @@ def page(permissions: Permissions, asked: ListPermissionsPayload, user: str) -> 
         seen = everyone(casefile_id, first, at_once=asked.limit + 3)
     entries: list[PermissionEntry] = []
     for looked_at, (name, item) in enumerate(seen):
-        is_shown = name not in (EVERYBODY, permissions.owner) and (
-            access.level_in_casefile(None, "", NONE, _grant(item), permissions.at) is not NONE
-        )
+        is_worth_something = access.level_granted(_grant(item), permissions.at) is not NONE
+        is_shown = is_worth_something and name not in (EVERYBODY, permissions.owner)
         if looked_at == MAX_LOOKED_AT or (is_shown and len(entries) == asked.limit):
             total = passed + len(entries)
-            return Page(entries, total, False, cursors.seal([name, total], of))
+            return Page(entries, total, False, cursors.sign([name, total], of))
         if is_shown:
             entries.append(_entry(name, item))
     return Page(entries, passed + len(entries), is_admin, None)
@@ -236,7 +233,8 @@ def _change(
             raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
         at, seen = permissions.at, permissions.grants.get(target)
         given = {"granted_by": user, "at": at, "request_id": request.request_id.bytes}
-        listed = {} if after is OWNER else _listed(casefile_id, target, at, after)
+        # A new owner finds it among their own; what is granted to them is told all the same.
+        listed = {"news": True} if after is OWNER else _listed(casefile_id, target, at, after)
         granted = {"level": after.value, **given, **more, **listed}
         writes = [_put(casefile_id, target, seen, granted)]
         if after is OWNER:

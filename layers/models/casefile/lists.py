@@ -8,13 +8,14 @@ user may not see is in no list of theirs.
 A fifth index lists all sessions, whosever they are, by what is to be done with them next, for what
 looks after them: those that are open, those that are closed, those that lie in the archive as well,
 those that were deleted and are not yet gone. A session moves when it comes to the next, so being
-active moves nothing. It is in shards, for creations at any rate.
+active moves nothing. It is in shards, for creations at any rate. Casefiles that are being deleted,
+and users who are being erased, have a stage each in it, too.
 
     owner_list     <kind>#<active or closed>#<user_id>
     casefile_list  <kind>#<active or closed>#<casefile_id>
     activity       <time of the last activity, 13 digits of milliseconds>#<id>
     creation       <time of the creation>#<id>
-    stage_list     <open, closed, archived, deleted or, of a user, erasing>#<shard>
+    stage_list     <open, closed, archived, deleted; casefile: deleting; user: erasing>#<shard>
     since          <time of the creation; from the closing on, of that; of the deletion>#<id>
 """
 
@@ -46,7 +47,7 @@ STAGE_SHARDS = 10
 """Each takes a thousand creations a second."""
 
 STAGE_AT_ONCE = 100
-"""Sessions of a stage read at once: as many as one BatchGetItem takes."""
+"""How much of a stage is read at once: as many as one BatchGetItem takes."""
 
 Stage = Literal["open", "closed", "archived", "deleted", "deleting", "erasing"]
 """What a session has come to, until there is nothing more to be done about it.
@@ -95,10 +96,10 @@ def name(kind: str, whose: str, *, active: bool = True) -> str:
     return f"{kind}#{'active' if active else 'closed'}#{whose}"
 
 
-def at_stage(stage: Stage, since: int, session_id: str) -> Item:
-    """What of a head lists it among all sessions of a stage; `since` is in milliseconds."""
-    shard = zlib.crc32(session_id.encode()) % STAGE_SHARDS
-    return {"stage_list": _shard(stage, shard), "since": place(since, session_id)}
+def at_stage(stage: Stage, since: int, identifier: str) -> Item:
+    """What of an item lists it among all that is at a stage; `since` is in milliseconds."""
+    shard = zlib.crc32(identifier.encode()) % STAGE_SHARDS
+    return {"stage_list": _shard(stage, shard), "since": place(since, identifier)}
 
 
 def _shard(stage: Stage, number: int) -> str:
@@ -145,7 +146,7 @@ def read(
     of = _described(user_id, asked)
     below, skip, passed, total, is_exact = None, asked.offset, 0, 0, False
     if asked.cursor is not None:
-        below, skip, passed, total, is_exact = cursors.unseal(asked.cursor, of)
+        below, skip, passed, total, is_exact = cursors.read(asked.cursor, of)
     wanted = skip + asked.limit
     at_once = at_once or (SIFTED_AT_ONCE if sift else READ_AHEAD // len(lists.names))
     at_once, at_most = max(at_once, wanted + 1), at_most or MAX_SIFTED
@@ -183,7 +184,7 @@ def read(
     cursor = None
     if edge is not None:
         done = min(len(taken), wanted)
-        cursor = cursors.seal([edge, max(skip - done, 0), passed + done, total, is_exact], of)
+        cursor = cursors.sign([edge, max(skip - done, 0), passed + done, total, is_exact], of)
     return Page(taken[skip:wanted], total, is_exact, asked.offset, asked.limit, cursor)
 
 
@@ -242,7 +243,7 @@ def everything(lists: Lists) -> Iterator[Item]:
 
 
 class StagePlace(NamedTuple):
-    """A place among the sessions of a stage: a shard of them, and the time below which to go on."""
+    """A place in the list of a stage: a shard of it, and the time below which to go on."""
 
     shard: int = 0
     below: str = _ABOVE_ALL
@@ -251,7 +252,7 @@ class StagePlace(NamedTuple):
 def in_stage(
     stage: Stage, before: int, place: StagePlace
 ) -> Iterator[tuple[list[str], StagePlace]]:
-    """The ids of all sessions in a stage since before a time, in milliseconds since 1970.
+    """The ids of all that is in a stage since before a time, in milliseconds since 1970.
 
     They come from a place on and round to it again, in pages, each with the place after it.
     """
@@ -272,7 +273,7 @@ def in_stage(
 
 
 def oldest_in_stage(stage: Stage) -> int | None:
-    """Since when the first of the sessions in a stage is in it; None if there is none."""
+    """Since when the first of a stage's is in it, in milliseconds since 1970; None for none."""
     firsts = []
     for number in range(STAGE_SHARDS):
         pages = _pages(

@@ -53,7 +53,7 @@ DEAD = "dead"
 """The kind of a stub that is left of a record when its session is deleted."""
 
 _SMALL_WINDOW = 12
-"""Bits: 4 KB; with memory level 6, so many symbols are one block."""
+"""The window in bits, 4 KB. With memory level 6, as many symbols are one block of deflate."""
 
 _LEAN = ("pk", "sk", "kind", "request", "at", "totals", "completes", "seal")
 
@@ -176,7 +176,7 @@ def create(session_id: str, record: Record, packed: Item) -> None:
 
 
 def get(session_id: str, number: int, *, with_content: bool = True) -> Record:
-    """Record `number` of a session whose owner is known to ask. Raises NotFound."""
+    """Record `number` of a session that who asks is known to see. Raises NotFound."""
     item = dynamodb.get(to_attributes(slot_key(session_id, number)))
     if item is None:
         found = _archived(session_id, [number])
@@ -196,7 +196,7 @@ def marks(session_id: str, number: int) -> bytes:
 
 
 def get_many(session_id: str, numbers: Iterable[int]) -> Iterator[Record]:
-    """Some records of a session whose owner is known to ask, in this order, each loaded in turn."""
+    """Some records of a session that who asks is known to see, in this order, loaded in turn."""
     keys = [to_attributes(slot_key(session_id, number)) for number in numbers]
     found = {item["sk"]: item for item in dynamodb.get_many(keys)}
     missing = [int(key["sk"]["S"]) for key in keys if key["sk"]["S"] not in found]

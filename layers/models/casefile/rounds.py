@@ -1,4 +1,6 @@
-"""Rounds: all sessions of a stage, one by one, from where the last run had come to.
+"""Rounds: all that is at a stage, one by one, from where the last run had come to.
+
+Sessions are at one from their creation to their end, casefiles and users while they are deleted.
 
 A run goes once round the stage's list, from the place that it finds noted, and does something about
 each. What is done moves on to the next stage and has left the list; a run that is stopped anywhere
@@ -25,7 +27,7 @@ from .parallel import in_parallel
 
 @dataclass
 class Round:
-    """What a run did: the sessions it came to, those it dealt with, those it could not deal with.
+    """What a run did: how many it came to, how many it dealt with, and could not deal with.
 
     `is_complete` tells whether it came all the way round.
     """
@@ -43,7 +45,7 @@ def go_round(
     sift: Callable[[list[str]], Iterable[str]] = iter,
     at_once: int = 1,
 ) -> Round:
-    """Do something about all sessions of a stage since before a time, or as far as the time goes.
+    """Do something about all that is at a stage since before a time, as far as its own time goes.
 
     `do` is given ids, those that `sift` leaves, `at_once` so many at the same time, and tells
     whether it did anything. What it can't do is logged, and left to the next run. Times are in
@@ -51,12 +53,12 @@ def go_round(
     """
     found = Round()
     try:
-        for session_ids, place_after in lists.in_stage(stage, before, _noted(stage)):
-            if not session_ids:
+        for identifiers, place_after in lists.in_stage(stage, before, _noted(stage)):
+            if not identifiers:
                 continue
             _note(stage, place_after)
-            found.seen += len(session_ids)
-            chosen = [*sift(session_ids)]
+            found.seen += len(identifiers)
+            chosen = [*sift(identifiers)]
             for begin in range(0, len(chosen), at_once):
                 check_time()
                 tries = chosen[begin : begin + at_once]
@@ -69,17 +71,17 @@ def go_round(
     return found
 
 
-def _try(stage: Stage, do: Callable[[str], bool], session_id: str) -> bool | None:
+def _try(stage: Stage, do: Callable[[str], bool], identifier: str) -> bool | None:
     """Whether it was done; None if it could not be."""
     try:
-        return do(session_id)
+        return do(identifier)
     except (LegalHold, NotFound, Overtaken):  # It must stay, or was deleted, or went on, just now.
         return False
     except Unavailable as error:
-        logger.info("not done", stage=stage, session_id=session_id, reason=str(error))
+        logger.info("not done", stage=stage, identifier=identifier, reason=str(error))
         return None
     except Exception:
-        logger.exception("not done", stage=stage, session_id=session_id)
+        logger.exception("not done", stage=stage, identifier=identifier)
         return None
 
 

@@ -363,18 +363,6 @@ def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionH
     raise AssertionError("attempts() ends by raising")
 
 
-def _rewrite(session_id: str, seen: Item, made: Item) -> Item:
-    """Set fields of a head, on condition that it is listed where it was seen."""
-    setting, values = dynamodb.setting(made)
-    condition, as_seen = _as_seen(seen)
-    return dynamodb.update(
-        _key(session_id),
-        f"{setting} REMOVE news",
-        condition=condition,
-        values=values | as_seen,
-    )
-
-
 def mark_closed(head: SessionHead, closing: Record) -> None:
     """Show in the head that the log is closed. The log decides; this may be repeated."""
     kind, at = kind_of(head.session_id), closing.at
@@ -392,8 +380,15 @@ def mark_closed(head: SessionHead, closing: Record) -> None:
         }
         if seen["casefile_id"] is not None:
             made["casefile_list"] = lists.name(kind, seen["casefile_id"], active=False)
+        setting, values = dynamodb.setting(made)
+        condition, as_seen = _as_seen(seen)
         try:
-            _rewrite(head.session_id, seen, made)
+            dynamodb.update(
+                _key(head.session_id),
+                f"{setting} REMOVE news",
+                condition=condition,
+                values=values | as_seen,
+            )
         except ConditionFailed as found:
             if not found.item or not found.item.get("active"):  # It is shown already, or gone.
                 return

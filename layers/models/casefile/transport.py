@@ -41,23 +41,6 @@ from .aws import NoAnswer, Refused
 
 _CONTENT_TYPE = "application/x-amz-json-1.0"
 
-_THROTTLED = {
-    "BandwidthLimitExceeded",
-    "EC2ThrottledException",
-    "LimitExceededException",
-    "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "Throttling",
-    "ThrottledException",
-    "ThrottlingException",
-    "TooManyRequestsException",
-    "TransactionInProgressException",
-}
-_PASSING = {"ReplicatedWriteConflictException", "RequestTimeout", "RequestTimeoutException"}
 _PASSING_STATUS = {500, 502, 503, 504}
 
 _PAUSE = 0.025
@@ -511,14 +494,14 @@ def _refusal(answer: Answer) -> Refused:
 
 
 def _is_throttled(failure: Exception) -> bool:
-    return isinstance(failure, Refused) and (failure.code in _THROTTLED or failure.status == 429)
+    return isinstance(failure, Refused) and (failure.code in aws.THROTTLED or failure.status == 429)
 
 
 def _is_passing(failure: Exception) -> bool:
     """Whether another try may do better."""
     if not isinstance(failure, Refused):
         return True
-    is_busy = failure.status in _PASSING_STATUS or failure.code in _PASSING
+    is_busy = failure.status in _PASSING_STATUS or failure.code in aws.PASSING
     return is_busy or _is_throttled(failure)
 
 

@@ -13,7 +13,7 @@ from ..base.identifiers import UserId
 class EraseUserPayload(ConfirmedPayload):
     """Who is to be erased: who asks."""
 
-    user_id: UserId
+    user_id: UserId = Field(description="Who is to be erased; the same as who asks")
 
 
 class EraseUserRequest(BaseRequest[EraseUserPayload]):
@@ -32,7 +32,9 @@ class ErasedPayload(ResponsePayload):
     records: int = Field(0, ge=0, description="Records in those sessions")
     casefiles: int = Field(0, ge=0, description="Casefiles; sessions of others were taken out")
     grants: int = Field(0, ge=0, description="What others had granted the user")
-    uploads: int = Field(0, ge=0, description="Uploads that no record had taken over")
+    uploads: int = Field(
+        0, ge=0, description="Uploads of the last day, also those that records took over"
+    )
     held_sessions: int = Field(0, ge=0, description="Sessions kept by a legal hold")
     held_casefiles: int = Field(0, ge=0, description="Casefiles kept by a legal hold")
 
