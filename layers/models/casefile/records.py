@@ -16,7 +16,7 @@ import functools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic_models.canonical.record import Record, Totals
@@ -239,6 +239,31 @@ def request_ids(session_id: str, numbers: Sequence[int]) -> list[UUID]:
     return [UUID(bytes=found[number]["request"]) for number in numbers if number in found]
 
 
+class Stretch(NamedTuple):
+    """Records that follow on each other, and the head, which lies above them all.
+
+    Newest first, it comes if the range begins with it; oldest first, if they have come to it.
+    """
+
+    head: SessionHead | None
+    records: list[Record]
+
+
+class _Range(NamedTuple):
+    """Slots from one to another, or to the head; how many of them are asked for, and how."""
+
+    low: int
+    high: int | None
+    limit: int
+    newest_first: bool
+    with_content: bool
+
+    @property
+    def first(self) -> int | None:
+        """The number that comes first; None for the newest, whichever that is."""
+        return self.high if self.newest_first else self.low
+
+
 def query(
     session_id: str,
     limit: int,
@@ -248,71 +273,82 @@ def query(
     strong: bool,
     with_content: bool = False,
     newest_first: bool = True,
-) -> tuple[SessionHead | None, list[Record]]:
+) -> Stretch:
     """Up to `limit` items between two slots, in either direction; the head is above them all.
 
     Content is left empty unless asked for; with it, fewer come if they are large. Unless `strong`,
     the newest may be missing for a moment; never one below them.
     """
-    highest = HEAD if below is None else _slot(below - 1)
-    lean: dict[str, Any] = {}
+    high = None if below is None else below - 1
+    asked = _Range(above + 1, high, limit, newest_first, with_content)
+    head, items = _in_table(session_id, asked, strong=strong)
+    run = _run(items, asked)
+    has_hole = len(run) < len(items) or (asked.first is not None and not run and head is None)
+    if has_hole and not strong:  # It may be one of what is read, and not of what is there.
+        head, items = _in_table(session_id, asked, strong=True)
+        run = _run(items, asked)
+    if asked.first is not None and not run and (items or head is None):  # It isn't in the table.
+        archived = _in_archive(session_id, asked, head)
+        if archived is not None:
+            return archived
+    elif len(run) < len(items):  # It is going to the archive just now.
+        head, items = head if newest_first else None, run
     if not with_content:
+        return Stretch(head, [from_item(item) for item in items])
+    kept = _as_many_as_fit(items)
+    is_all = newest_first or len(kept) == len(items)
+    return Stretch(head if is_all else None, _with_contents(session_id, kept))
+
+
+def _in_table(
+    session_id: str, asked: _Range, *, strong: bool
+) -> tuple[SessionHead | None, list[Item]]:
+    """What the table has of a range: the head, if it was seen, and the items of records."""
+    lean: dict[str, Any] = {}
+    if not asked.with_content:
         names = {f"#{place}": name for place, name in enumerate(_LEAN + sessions.ATTRIBUTES)}
         lean = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+    highest = HEAD if asked.high is None else _slot(asked.high)
     with dynamodb.translated_errors():
         found = dynamodb.client().query(
             TableName=dynamodb.table(),
             KeyConditionExpression="pk = :session AND sk BETWEEN :low AND :top",
             ExpressionAttributeValues=to_attributes(
-                {":session": partition(session_id), ":low": _slot(above + 1), ":top": highest}
+                {":session": partition(session_id), ":low": _slot(asked.low), ":top": highest}
             ),
-            ScanIndexForward=not newest_first,
-            Limit=limit,
+            ScanIndexForward=not asked.newest_first,
+            Limit=asked.limit,
             ConsistentRead=strong,
             **lean,
         )
     items = [from_attributes(item) for item in found["Items"]]
-    place = 0 if newest_first else -1
-    head = sessions.from_item(items.pop(place)) if items and items[place]["sk"] == HEAD else None
-    first = above + 1 if not newest_first else below - 1 if below else None
-    run = _run(items, first, newest_first)
-    has_hole = len(run) < len(items) or (first is not None and not run and head is None)
-    if has_hole and not strong:  # It may be one of what is read, and not of what is there.
-        return query(
-            session_id,
-            limit,
-            below=below,
-            above=above,
-            strong=True,
-            with_content=with_content,
-            newest_first=newest_first,
-        )
-    if first is not None and not run and (items or head is None):  # The table hasn't the first.
-        known = head or sessions.from_item(top(session_id)[0] or {})
-        if known is not None and known.archived_at is not None:
-            page, count = archives.page(
-                session_id,
-                above + 1,
-                None if below is None else below - 1,
-                limit,
-                newest_first=newest_first,
-                with_content=with_content,
-            )
-            is_end = not page or page[-1].number == count
-            return known if is_end and not newest_first and below is None else None, page
-    elif len(run) < len(items):  # It is going to the archive just now.
-        head, items = head if newest_first else None, run
-    if with_content:
-        kept = _as_many_as_fit(items)
-        is_all = newest_first or len(kept) == len(items)
-        return head if is_all else None, _with_contents(session_id, kept)
-    return head, [from_item(item) for item in items]
+    place = 0 if asked.newest_first else -1
+    if items and items[place]["sk"] == HEAD:
+        return sessions.from_item(items.pop(place)), items
+    return None, items
 
 
-def _run(items: list[Item], first: int | None, newest_first: bool) -> list[Item]:
-    """The items that follow on each other from a slot on, or from the first of them."""
-    step = -1 if newest_first else 1
-    begin = int(items[0]["sk"]) if items and first is None else first or 0
+def _in_archive(session_id: str, asked: _Range, head: SessionHead | None) -> Stretch | None:
+    """What the archive has of a range, None if the session is not in it."""
+    head = head or sessions.from_item(top(session_id)[0] or {})
+    if head is None or head.archived_at is None:
+        return None
+    page, count = archives.page(
+        session_id,
+        asked.low,
+        asked.high,
+        asked.limit,
+        newest_first=asked.newest_first,
+        with_content=asked.with_content,
+    )
+    is_end = not page or page[-1].number == count
+    return Stretch(head if is_end and not asked.newest_first and asked.high is None else None, page)
+
+
+def _run(items: list[Item], asked: _Range) -> list[Item]:
+    """The items that follow on each other from the first slot asked for, or else from their own."""
+    step = -1 if asked.newest_first else 1
+    begin = int(items[0]["sk"]) if items and asked.first is None else asked.first or 0
     return [item for place, item in enumerate(items) if int(item["sk"]) == begin + step * place]
 
 
