@@ -184,7 +184,7 @@ def level_of(casefile_id: str, user_id: str, asking: str) -> PermissionLevel:
 
 def handing_over(casefile: Item, user_id: str, at: int) -> TransactWriteItemTypeDef:
     """The write that makes a user the owner, if its owner still is who it was."""
-    casefile_id = casefile["pk"].partition("#")[2]
+    casefile_id = dynamodb.identifier(casefile)
     setting, values = dynamodb.setting(
         {"user_id": user_id, "owner_list": lists.name(KIND, user_id), **_active(casefile_id, at)}
     )
@@ -268,7 +268,7 @@ def session_ids(casefile_id: str) -> Iterator[str]:
 
 
 def _identifier(entry: Item) -> str:
-    return str(entry["pk"].partition("#")[2])
+    return dynamodb.identifier(entry)
 
 
 def release_session(

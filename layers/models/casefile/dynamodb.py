@@ -93,6 +93,12 @@ def _read(spelled: Mapping[str, Any]) -> Any:
             return value
 
 
+def identifier(item: Mapping[str, Any]) -> str:
+    """Whose item it is: what its partition is named after, behind the kind of that."""
+    named: str = item["pk"].partition("#")[2]
+    return named
+
+
 def item_bytes(item: Mapping[str, Value | None]) -> int:
     """The size of an item in bytes as DynamoDB counts it for its limit and its prices.
 

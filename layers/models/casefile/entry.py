@@ -10,6 +10,11 @@ its operation, and what a failure means at each door is decided here alone.
 | direct | the response envelope | raised: errorType names the class | raised |
 | EventBridge | ignored | raised, so that it is tried again and then dead-lettered | raised |
 | SQS | nothing failed | that message alone is reported failed | the same |
+
+Five things are set here for as long as a request is done, and are asked for where they count, so
+that nobody in between hands them on: what it needs (`access`), when it must end (`attempts`), what
+it counted (`metrics`), whether it read the archive (`archives`), and whether large contents are
+told by links (`contents`).
 """
 
 from __future__ import annotations

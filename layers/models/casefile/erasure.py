@@ -125,7 +125,7 @@ def _begun(user_id: str, request_id: bytes) -> Item:
             "user_id": user_id,
             "started_at": at,
             "ttl": at // 1000 + RECEIPT_SECONDS,
-            **lists.at_stage("erasing", at, key["pk"].partition("#")[2]),
+            **lists.at_stage("erasing", at, dynamodb.identifier(key)),
         }
         with contextlib.suppress(ConditionFailed):  # Another one began just now: look again.
             dynamodb.put(
@@ -173,7 +173,7 @@ def _things(user_id: str, item: Item) -> Iterator[Thing]:
         yield Thing(kind, identifier, int(count))
     of_sessions = lists.of_sessions("owner", user_id, ("tool", "chat"), active_only=False)
     for entry in lists.everything(of_sessions):
-        session_id = entry["pk"].partition("#")[2]
+        session_id = dynamodb.identifier(entry)
         head, newest = records.top(session_id)
         if sessions.from_item(head or {}) is not None:  # Else it went just now.
             yield Thing("sessions", session_id, int(newest["sk"]) if newest else 0)

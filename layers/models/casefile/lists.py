@@ -267,7 +267,7 @@ def in_stage(
         for entries, is_last in _pages("stage", "since", shard, low, high, STAGE_AT_ONCE):
             after = following if is_last else StagePlace(number, entries[-1]["since"])
             yield (
-                [entry["pk"].partition("#")[2] for entry in entries if entry["since"] < high],
+                [dynamodb.identifier(entry) for entry in entries if entry["since"] < high],
                 after,
             )
 

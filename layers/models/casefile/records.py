@@ -392,7 +392,7 @@ def from_item(item: Item) -> Record:
     Raises NotFound for a dead stub: it says that the session was deleted.
     """
     if item["kind"] == DEAD:
-        raise access.missing_session(item["pk"].partition("#")[2])
+        raise access.missing_session(dynamodb.identifier(item))
     return Record(
         number=int(item["sk"]),
         kind=item["kind"],

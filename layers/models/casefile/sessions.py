@@ -113,7 +113,7 @@ def from_item(item: Item) -> SessionHead | None:
 
 def _head(item: Item) -> SessionHead:
     return SessionHead(
-        session_id=item["pk"].partition("#")[2],
+        session_id=dynamodb.identifier(item),
         user_id=item["user_id"],
         title=item.get("title"),
         casefile_id=item.get("casefile_id"),
@@ -491,7 +491,7 @@ def perhaps_idle(session_ids: Iterable[str], since: int) -> Iterator[str]:
     """
     for item in dynamodb.get_many([_key(each) for each in session_ids], strong=False):
         if item.get("active") and item["updated_at"] < since:
-            yield item["pk"].partition("#")[2]
+            yield dynamodb.identifier(item)
 
 
 def tool_summary(entry: Item) -> SessionSummary:
@@ -513,7 +513,7 @@ def summary(entry: Item) -> SessionSummary | ChatSessionSummary:
 
 def _line(entry: Item, totals: Totals) -> dict[str, Any]:
     return {
-        "session_id": entry["pk"].partition("#")[2],
+        "session_id": dynamodb.identifier(entry),
         "user_id": entry["user_id"],
         "casefile_id": entry.get("casefile_id"),
         "title": entry.get("title"),

@@ -56,7 +56,7 @@ class Batch:
             if not new["sk"].isdigit() or new["kind"] == records.DEAD:
                 continue
             with self._reporting("a record can't be read", number):
-                session_id, record = new["pk"].partition("#")[2], records.from_item(new)
+                session_id, record = dynamodb.identifier(new), records.from_item(new)
                 first.setdefault(session_id, number)
                 if session_id not in newest or newest[session_id].number < record.number:
                     newest[session_id] = record
