@@ -15,14 +15,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from pydantic_models import canonical, operations, views
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.canonical.permission_level import PermissionLevel
 
-from . import access, creation, dynamodb, grants, lists, receipts
+from . import access, casefile_heads, creation, dynamodb, grants, lists, receipts
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
 from .errors import BadRequest, Forbidden, LegalHold, NotFound
@@ -43,13 +43,8 @@ if TYPE_CHECKING:
     )
     from pydantic_models.views import CasefileSummary
 
-HEAD = "HEAD"
-
 MAX_OPENED = 500
 """Casefiles of others that one answer looks at, each for a read unit."""
-
-KIND = "casefile"
-"""Of the lists that its owner finds it in."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +64,6 @@ class CasefileHead:
     notes: str | None
     hold: LegalHoldEntry | None
     hold_changed_at: int
-
-
-def partition(casefile_id: str) -> str:
-    """The partition that holds everything of a casefile."""
-    return f"CASEFILE#{casefile_id}"
-
-
-def key(casefile_id: str) -> dict[str, Any]:
-    """The key of a casefile's head."""
-    return to_attributes({"pk": partition(casefile_id), "sk": HEAD})
 
 
 def _head(casefile_id: str, item: Item) -> CasefileHead:
@@ -112,8 +97,8 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
     casefile_id = creation.new_id("cf", request)
     at = to_milliseconds(now())
     item: Item = {
-        "pk": partition(casefile_id),
-        "sk": HEAD,
+        "pk": casefile_heads.partition(casefile_id),
+        "sk": casefile_heads.HEAD,
         "user_id": request.user_id,
         "created_by": request.user_id,
         "title": request.payload.title,
@@ -123,7 +108,7 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
         "updated_at": at,
         "session_count": 0,
         "metadata": to_json(request.metadata),
-        "owner_list": lists.name(KIND, request.user_id),
+        "owner_list": lists.name(casefile_heads.KIND, request.user_id),
         "activity": lists.place(at, casefile_id),
         "creation": lists.place(at, casefile_id),
         "news": True,
@@ -133,7 +118,7 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
         dynamodb.create(item)
     except ConditionFailed as taken:
         item = taken.item or item
-        if not is_alive(item):
+        if not casefile_heads.is_alive(item):
             raise NotFound(
                 "The casefile that this request created was deleted. It stays deleted."
             ) from None
@@ -141,15 +126,10 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
     return _head(casefile_id, item)
 
 
-def is_alive(item: Item | None) -> TypeGuard[Item]:
-    """Whether an item is the head of a casefile that is not deleted, nor about to be."""
-    return item is not None and "deleting_at" not in item
-
-
 def find(casefile_id: str, user_id: str) -> CasefileHead:
     """The casefile as it is now. Raises NotFound and Forbidden."""
-    item = dynamodb.get(key(casefile_id))
-    if not is_alive(item):
+    item = dynamodb.get(casefile_heads.key(casefile_id))
+    if not casefile_heads.is_alive(item):
         raise access.missing_casefile(casefile_id)
     if item["user_id"] != user_id:  # The owner's rights need no other read.
         item = grants.permitted(casefile_id, user_id).casefile
@@ -180,48 +160,6 @@ def level_of(casefile_id: str, user_id: str, asking: str) -> PermissionLevel:
     if asking != user_id and not access.includes(permissions.level(asking), access.ADMIN):
         raise Forbidden("Only admins may ask what others may do.")
     return permissions.level(user_id)
-
-
-def handing_over(casefile: Item, user_id: str, at: int) -> TransactWriteItemTypeDef:
-    """The write that makes a user the owner, if its owner still is who it was."""
-    casefile_id = dynamodb.identifier(casefile)
-    setting, values = dynamodb.setting(
-        {"user_id": user_id, "owner_list": lists.name(KIND, user_id), **_active(casefile_id, at)}
-    )
-    return _if_owned(casefile_id, casefile["user_id"], f"{setting} REMOVE news", values)
-
-
-def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:
-    """The condition that the casefile's owner still is who it was."""
-    return {
-        "ConditionCheck": {
-            "TableName": dynamodb.table(),
-            "Key": to_attributes({"pk": casefile["pk"], "sk": HEAD}),
-            "ConditionExpression": "user_id = :owner AND attribute_not_exists(deleting_at)",
-            "ExpressionAttributeValues": to_attributes({":owner": casefile["user_id"]}),
-        }
-    }
-
-
-def _active(casefile_id: str, at: int) -> Item:
-    """What shows in a head that something happened at a time."""
-    return {"updated_at": at, "activity": lists.place(at, casefile_id)}
-
-
-def _if_owned(
-    casefile_id: str, owner: str, expression: str, values: Item, *terms: str
-) -> TransactWriteItemTypeDef:
-    """The write of a head if its owner still is who it was, and if some other terms hold."""
-    condition = ("user_id = :owner", "attribute_not_exists(deleting_at)", *terms)
-    return {
-        "Update": {
-            "TableName": dynamodb.table(),
-            "Key": key(casefile_id),
-            "UpdateExpression": expression,
-            "ConditionExpression": " AND ".join(condition),
-            "ExpressionAttributeValues": to_attributes(values | {":owner": owner}),
-        }
-    }
 
 
 def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | None]:
@@ -281,7 +219,7 @@ def release_session(
     did not hold.
     """
     for _ in attempts(f"Casefile {casefile_id}"):
-        item = dynamodb.get(key(casefile_id)) or {}
+        item = dynamodb.get(casefile_heads.key(casefile_id)) or {}
         if "session_count" not in item:  # It was deleted just now, so the session is out of it.
             raise TransactionFailed([])
         casefile = _head(casefile_id, item)
@@ -309,8 +247,10 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
         if receipts.find(request) is not None:
             break
         at = max(to_milliseconds(now()), casefile.updated_at)
-        setting, values = dynamodb.setting(changes | _active(casefile_id, at))
-        update = _if_owned(casefile_id, casefile.user_id, f"{setting} REMOVE news", values)
+        setting, values = dynamodb.setting(changes | casefile_heads.active(casefile_id, at))
+        update = casefile_heads.if_owned(
+            casefile_id, casefile.user_id, f"{setting} REMOVE news", values
+        )
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact([update, receipts.leaving(request)])
             break
@@ -333,13 +273,13 @@ def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
         made: Item = {"hold_changed_at": casefile.hold_changed_at}
         if is_change:
             at = max(to_milliseconds(now()), casefile.updated_at)
-            made |= _active(casefile_id, at) | {"hold_changed_at": at}
+            made |= casefile_heads.active(casefile_id, at) | {"hold_changed_at": at}
             made |= {"held_at": at, "held_by": user_id} if asked.hold else {}
             made |= {"held_for": asked.reason} if asked.hold and asked.reason else {}
         setting, values = dynamodb.setting(made)
         lifted = "" if asked.hold else ", held_at, held_by, held_for"
         as_seen = f"attribute{'_not' if casefile.hold is None else ''}_exists(held_at)"
-        update = _if_owned(
+        update = casefile_heads.if_owned(
             casefile_id, casefile.user_id, f"{setting} REMOVE news{lifted}", values, as_seen
         )
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
@@ -359,7 +299,7 @@ def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
 
 def check_hold(casefile_id: str) -> None:
     """Raise LegalHold if a casefile is under it now."""
-    if "held_at" in (dynamodb.get(key(casefile_id)) or {}):
+    if "held_at" in (dynamodb.get(casefile_heads.key(casefile_id)) or {}):
         raise LegalHold(casefile_id)
 
 
@@ -367,12 +307,15 @@ def counting(casefile: CasefileHead, more: int) -> TransactWriteItemTypeDef:
     """The write that counts sessions, if as many are filed as were seen."""
     at = max(to_milliseconds(now()), casefile.updated_at)
     setting, values = dynamodb.setting(
-        {"session_count": casefile.session_count + more, **_active(casefile.casefile_id, at)}
+        {
+            "session_count": casefile.session_count + more,
+            **casefile_heads.active(casefile.casefile_id, at),
+        }
     )
     return {
         "Update": {
             "TableName": dynamodb.table(),
-            "Key": key(casefile.casefile_id),
+            "Key": casefile_heads.key(casefile.casefile_id),
             "UpdateExpression": f"{setting} REMOVE news",
             "ConditionExpression": "session_count = :count AND user_id = :owner"
             f" AND attribute_not_exists({'deleting_at' if more > 0 else 'held_at'})",
@@ -401,7 +344,7 @@ def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:
                 "You can list your own casefiles or, with scope=shared or scope=public, those of "
                 "others that you may see."
             )
-        chosen = lists.Lists("owner", [lists.name(KIND, user_id)])
+        chosen = lists.Lists("owner", [lists.name(casefile_heads.KIND, user_id)])
         sift = (lambda entries: _fitting(entries, asked, words)) if words or asked.tags else None
         return lists.read(chosen, asked, user_id, sift)
 
@@ -425,12 +368,12 @@ def _opened(entries: list[Item]) -> list[Item]:
     """The casefiles that are granted still, each at the place of its grant."""
     at = to_milliseconds(now())
     places = {
-        partition(entry["creation"].partition("#")[2]): entry["creation"]
+        casefile_heads.partition(entry["creation"].partition("#")[2]): entry["creation"]
         for entry in entries
         if at < entry.get("expires_at", at + 1)
     }
-    keys = [to_attributes({"pk": pk, "sk": HEAD}) for pk in places]
-    heads = {head["pk"]: head for head in dynamodb.get_many(keys) if is_alive(head)}
+    keys = [to_attributes({"pk": pk, "sk": casefile_heads.HEAD}) for pk in places]
+    heads = {head["pk"]: head for head in dynamodb.get_many(keys) if casefile_heads.is_alive(head)}
     return [heads[pk] | {"creation": place} for pk, place in places.items() if pk in heads]
 
 

@@ -31,7 +31,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_models.base.times import now, to_milliseconds
 
-from . import access, archives, casefiles, contents, dynamodb, grants, lists, records, sessions
+from . import (
+    access,
+    archives,
+    casefile_heads,
+    casefiles,
+    contents,
+    dynamodb,
+    grants,
+    lists,
+    records,
+    sessions,
+)
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed
 from .errors import LegalHold, NotFound
@@ -146,7 +157,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
         for _ in attempts(f"Casefile {casefile_id}"):
             for session_id in casefiles.session_ids(casefile_id):
                 _let_go(session_id, casefile_id, user_id, with_sessions=with_sessions)
-            head = dynamodb.get(casefiles.key(casefile_id)) or {}
+            head = dynamodb.get(casefile_heads.key(casefile_id)) or {}
             if not head.get("session_count"):  # Else the index doesn't show all of them yet.
                 break
     if "deleted_at" not in head:
@@ -178,7 +189,7 @@ def finish_casefile(casefile_id: str) -> bool:
 
     Raises NotFound if that is not under way, and Unavailable, as `delete_casefile` does.
     """
-    head = dynamodb.get(casefiles.key(casefile_id)) or {}
+    head = dynamodb.get(casefile_heads.key(casefile_id)) or {}
     if "with_sessions" not in head:
         raise access.missing_casefile(casefile_id)
     delete_casefile(casefile_id, head["user_id"], with_sessions=head["with_sessions"])
@@ -191,14 +202,14 @@ def forget_title(casefile_id: str) -> None:
 
 
 def _title_key(casefile_id: str) -> Item:
-    return {"pk": casefiles.partition(casefile_id), "sk": TITLE_SLOT}
+    return {"pk": casefile_heads.partition(casefile_id), "sk": TITLE_SLOT}
 
 
 def _marked(casefile_id: str, user_id: str, owner: bytes, *, with_sessions: bool) -> Item:
     """The head of a casefile that is being deleted by its owner, or its tombstone."""
     for _ in attempts(f"Casefile {casefile_id}"):
-        head = dynamodb.get(casefiles.key(casefile_id))
-        if head is not None and not casefiles.is_alive(head):
+        head = dynamodb.get(casefile_heads.key(casefile_id))
+        if head is not None and not casefile_heads.is_alive(head):
             if user_id != head.get("user_id") and owner != head.get("owner"):
                 raise access.missing_casefile(casefile_id)
             return head
@@ -220,7 +231,7 @@ def _marked(casefile_id: str, user_id: str, owner: bytes, *, with_sessions: bool
         )
         with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
             marked = dynamodb.update(
-                casefiles.key(casefile_id),
+                casefile_heads.key(casefile_id),
                 f"{setting} REMOVE news",
                 condition="user_id = :user AND attribute_not_exists(deleting_at)"
                 " AND attribute_not_exists(held_at)",
@@ -239,7 +250,7 @@ def _let_go(session_id: str, casefile_id: str, user_id: str, *, with_sessions: b
     if with_sessions and head.user_id == user_id:
         # Once it begins, the index shows the session no more: whoever goes on must know of it.
         dynamodb.update(
-            casefiles.key(casefile_id),
+            casefile_heads.key(casefile_id),
             "SET session_in_hand = :session",
             condition="attribute_exists(deleting_at)",
             values={":session": session_id},

@@ -24,7 +24,16 @@ from typing import NamedTuple
 from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.operations import ErasedPayload, EraseUserRequest
 
-from . import casefiles, contents, deletion, dynamodb, grants, lists, records, sessions
+from . import (
+    casefile_heads,
+    contents,
+    deletion,
+    dynamodb,
+    grants,
+    lists,
+    records,
+    sessions,
+)
 from .attempts import attempts, check_time, sparing
 from .dynamodb import ConditionFailed, Item, to_attributes
 from .errors import Forbidden, LegalHold, NotFound, Unavailable
@@ -177,8 +186,8 @@ def _things(user_id: str, item: Item) -> Iterator[Thing]:
         head, newest = records.top(session_id)
         if sessions.from_item(head or {}) is not None:  # Else it went just now.
             yield Thing("sessions", session_id, int(newest["sk"]) if newest else 0)
-    for kind in (casefiles.KIND, deletion.DELETING):
-        for casefile_id, item in _listed(kind, user_id, casefiles.HEAD):
+    for kind in (casefile_heads.KIND, deletion.DELETING):
+        for casefile_id, item in _listed(kind, user_id, casefile_heads.HEAD):
             if "deleted_at" not in item:
                 yield Thing("casefiles", casefile_id)
     for kind in (grants.KIND, grants.REVOKED):
@@ -194,7 +203,9 @@ def _listed(kind: str, user_id: str, slot: str) -> Iterator[tuple[str, Item]]:
     """The casefiles that a list of a user names, each with one of its items, if that is there."""
     for entry in lists.everything(lists.Lists("owner", [lists.name(kind, user_id)])):
         casefile_id = entry["creation"].partition("#")[2]
-        item = dynamodb.get(to_attributes({"pk": casefiles.partition(casefile_id), "sk": slot}))
+        item = dynamodb.get(
+            to_attributes({"pk": casefile_heads.partition(casefile_id), "sk": slot})
+        )
         if item is not None:
             yield casefile_id, item
 

@@ -18,7 +18,7 @@ from pydantic_models import canonical
 from pydantic_models.base.times import from_text, now, text_of, to_milliseconds
 from pydantic_models.canonical.permission_level import PermissionLevel
 
-from . import access, casefiles, cursors, dynamodb, lists, receipts
+from . import access, casefile_heads, cursors, dynamodb, lists, receipts
 from .access import ADMIN, NONE, OWNER, Grant
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
@@ -97,11 +97,11 @@ def _grant(item: Item | None) -> Grant | None:
 
 def look(casefile_id: str, *users: str) -> Permissions | None:
     """What is granted to users and to everybody in a casefile now; None if there is none."""
-    slots = {casefiles.HEAD, *(slot(user) for user in (*users, EVERYBODY))}
-    keys = [to_attributes({"pk": casefiles.partition(casefile_id), "sk": sk}) for sk in slots]
+    slots = {casefile_heads.HEAD, *(slot(user) for user in (*users, EVERYBODY))}
+    keys = [to_attributes({"pk": casefile_heads.partition(casefile_id), "sk": sk}) for sk in slots]
     found = {item["sk"]: item for item in dynamodb.get_many(keys)}
-    casefile = found.pop(casefiles.HEAD, None)
-    if not casefiles.is_alive(casefile):
+    casefile = found.pop(casefile_heads.HEAD, None)
+    if not casefile_heads.is_alive(casefile):
         return None
     grants = {sk.removeprefix("GRANT#"): item for sk, item in found.items()}
     return Permissions(casefile, grants, to_milliseconds(now()))
@@ -133,7 +133,7 @@ def everyone(
         KeyConditionExpression="pk = :casefile AND sk BETWEEN :first AND :end",
         ExpressionAttributeValues=to_attributes(
             {
-                ":casefile": casefiles.partition(casefile_id),
+                ":casefile": casefile_heads.partition(casefile_id),
                 ":first": slot(first),
                 ":end": _BEYOND_ALL,
             }
@@ -242,10 +242,10 @@ def _change(
             mine = {"level": ADMIN.value, **given, **listed}
             writes += [
                 _put(casefile_id, user, permissions.grants.get(user), mine),
-                casefiles.handing_over(permissions.casefile, target, at),
+                casefile_heads.handing_over(permissions.casefile, target, at),
             ]
         else:
-            writes.append(casefiles.keeping_owner(permissions.casefile))
+            writes.append(casefile_heads.keeping_owner(permissions.casefile))
         if own is not OWNER and target != user:
             writes.append(_unchanged(casefile_id, user, permissions.grants[user]))
         try:
@@ -297,7 +297,9 @@ def forget(casefile_id: str, user: str) -> None:
         if granted != user and item["granted_by"] == user:
             _replace_name(item, "granted_by", user)
     for name in ("created_by", "held_by"):
-        _replace_name({"pk": casefiles.partition(casefile_id), "sk": casefiles.HEAD}, name, user)
+        _replace_name(
+            {"pk": casefile_heads.partition(casefile_id), "sk": casefile_heads.HEAD}, name, user
+        )
     dynamodb.delete_many([_key(casefile_id, user)])
     if permissions is not None and permissions.granted(user) is not NONE:
         tell(casefile_id, user, permissions.granted(user), NONE, {"why": "user erased"})
@@ -353,7 +355,7 @@ def _as_seen(seen: Item | None) -> tuple[str, dict[str, Any]]:
 
 
 def _key(casefile_id: str, user: str) -> Item:
-    return {"pk": casefiles.partition(casefile_id), "sk": slot(user)}
+    return {"pk": casefile_heads.partition(casefile_id), "sk": slot(user)}
 
 
 def slot(user: str) -> str:

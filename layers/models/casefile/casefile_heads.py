@@ -1,0 +1,79 @@
+"""The heads of casefiles: where one lies, and the writes that others make beside their own.
+
+Whatever is granted or filed in a casefile is written with its head in one transaction, on condition
+that the head is as it was seen. So a change that crosses a hand-over or a deletion is not made.
+
+    pk CASEFILE#<casefile_id>   sk HEAD
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from . import dynamodb, lists
+from .dynamodb import Item, to_attributes
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+HEAD = "HEAD"
+
+KIND = "casefile"
+"""Of the lists that its owner finds it in."""
+
+
+def partition(casefile_id: str) -> str:
+    """The partition that holds everything of a casefile."""
+    return f"CASEFILE#{casefile_id}"
+
+
+def key(casefile_id: str) -> dict[str, Any]:
+    """The key of a casefile's head."""
+    return to_attributes({"pk": partition(casefile_id), "sk": HEAD})
+
+
+def is_alive(item: Item | None) -> TypeGuard[Item]:
+    """Whether an item is the head of a casefile that is not deleted, nor about to be."""
+    return item is not None and "deleting_at" not in item
+
+
+def handing_over(casefile: Item, user_id: str, at: int) -> TransactWriteItemTypeDef:
+    """The write that makes a user the owner, if its owner still is who it was."""
+    casefile_id = dynamodb.identifier(casefile)
+    setting, values = dynamodb.setting(
+        {"user_id": user_id, "owner_list": lists.name(KIND, user_id), **active(casefile_id, at)}
+    )
+    return if_owned(casefile_id, casefile["user_id"], f"{setting} REMOVE news", values)
+
+
+def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:
+    """The condition that the casefile's owner still is who it was."""
+    return {
+        "ConditionCheck": {
+            "TableName": dynamodb.table(),
+            "Key": to_attributes({"pk": casefile["pk"], "sk": HEAD}),
+            "ConditionExpression": "user_id = :owner AND attribute_not_exists(deleting_at)",
+            "ExpressionAttributeValues": to_attributes({":owner": casefile["user_id"]}),
+        }
+    }
+
+
+def active(casefile_id: str, at: int) -> Item:
+    """What shows in a head that something happened at a time."""
+    return {"updated_at": at, "activity": lists.place(at, casefile_id)}
+
+
+def if_owned(
+    casefile_id: str, owner: str, expression: str, values: Item, *terms: str
+) -> TransactWriteItemTypeDef:
+    """The write of a head if its owner still is who it was, and if some other terms hold."""
+    condition = ("user_id = :owner", "attribute_not_exists(deleting_at)", *terms)
+    return {
+        "Update": {
+            "TableName": dynamodb.table(),
+            "Key": key(casefile_id),
+            "UpdateExpression": expression,
+            "ConditionExpression": " AND ".join(condition),
+            "ExpressionAttributeValues": to_attributes(values | {":owner": owner}),
+        }
+    }
