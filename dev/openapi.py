@@ -43,7 +43,8 @@ def document() -> dict[str, Any]:
             "summary": "The record of what AI agents do, kept in your own AWS account",
             "description": "Each operation takes a request envelope and answers with a response "
             "envelope. Repeat a request with its `request_id` (or `Idempotency-Key`) and its "
-            "`timestamp`, and it has one effect and gets the same answer. A failure is told by "
+            "`timestamp`, and it has one effect and gets the same answer; an update is answered "
+            "with what is there then. A failure is told by "
             "`metadata.error_code`; codes in capitals are API Gateway's own. A stack that requires "
             "API keys takes one in the header `X-Api-Key`.",
             "license": {"name": "MIT", "identifier": "MIT"},

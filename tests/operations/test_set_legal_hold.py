@@ -9,6 +9,8 @@ from casefile import casefiles, dynamodb
 from casefile.errors import BadRequest, LegalHold
 from tests.conftest import Invoke, Lines, stored
 
+BOB = "bob@example.com"
+
 
 @pytest.fixture
 def casefile_id(invoke: Invoke) -> str:
@@ -81,17 +83,41 @@ def test_it_says_who_placed_it_when_and_why(invoke: Invoke, casefile_id: str) ->
     assert hold(invoke, casefile_id)["reason"] is None
 
 
+@pytest.mark.parametrize("is_held_already", [True, False])
 @pytest.mark.parametrize("first", [True, False])
-def test_sent_again_late_it_changes_nothing(invoke: Invoke, casefile_id: str, first: bool) -> None:
+def test_sent_again_late_it_changes_nothing_and_gets_the_first_answer(
+    invoke: Invoke, casefile_id: str, first: bool, is_held_already: bool
+) -> None:
     """What somebody else asked for since stands, whether the first time changed anything or not."""
+    share = {"casefile_id": casefile_id, "target_user_id": BOB, "permission": "admin"}
+    invoke("grant_permission", share)
+    if is_held_already:
+        hold(invoke, casefile_id, reason="Claim 4711")
     request_id = str(uuid4())
-    asked = {"casefile_id": casefile_id, "hold": first}
-    invoke("set_legal_hold", asked, request_id=request_id)
-    for _ in range(19):
+    asked = {"casefile_id": casefile_id, "hold": first, "reason": "Claim 4712" if first else None}
+
+    def ask() -> Any:
+        return invoke("set_legal_hold", asked, user=BOB, request_id=request_id)
+
+    answer = ask()
+    for _ in range(3):
         hold(invoke, casefile_id, is_held=not first)
-    late = invoke("set_legal_hold", asked, request_id=request_id)["payload"]["legal_hold"]
-    assert (late is not None) is not first
-    assert shown(invoke, casefile_id) == late
+        hold(invoke, casefile_id, is_held=first)
+    hold(invoke, casefile_id, is_held=not first)
+    before = stored()
+    assert ask() == answer
+    assert stored() == before
+    assert (shown(invoke, casefile_id) is None) is first
+    told = answer["payload"]["legal_hold"]
+    if not first:
+        assert told is None
+    elif is_held_already:
+        assert (told["placed_by"], told["reason"]) == ("ann@example.com", "Claim 4711")
+    else:
+        assert (told["placed_by"], told["reason"]) == (BOB, "Claim 4712")
+    hold(invoke, casefile_id, is_held=False)
+    invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})
+    assert ask() == answer
 
 
 @pytest.mark.parametrize("wrong", [{}, {"hold": "yes please"}, {"hold": True, "reason": ""}])
@@ -130,8 +156,8 @@ def test_placed_at_the_last_moment_it_holds(
 def test_a_change_of_it_is_logged(invoke: Invoke, casefile_id: str, lines: Lines) -> None:
     request_id = str(uuid4())
     asked = {"casefile_id": casefile_id, "hold": True, "reason": "secret"}
-    for _ in range(2):
-        invoke("set_legal_hold", asked, request_id=request_id)
+    invoke("set_legal_hold", asked, request_id=request_id)
+    invoke("set_legal_hold", asked)
     (told,) = [line for line in lines() if line["message"] == "legal hold changed"]
     assert (told["casefile_id"], told["user_id"]) == (casefile_id, "ann@example.com")
     assert (told["is_held"], told["request_id"]) == (True, request_id)

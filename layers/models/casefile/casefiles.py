@@ -260,22 +260,26 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
 def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
     """Put a casefile under legal hold, or lift it; returns the hold then, and when that changed.
 
-    A hold that is there stays as it was placed, and a request that comes again changes nothing.
-    Raises NotFound and Forbidden.
+    A hold that is there stays as it was placed. A request that comes again changes nothing, and
+    gets the first answer. Raises NotFound and Forbidden.
     """
     asked, user_id = request.payload, request.user_id
     casefile_id = asked.casefile_id
     for _ in attempts(f"Casefile {casefile_id}"):
+        done = receipts.find(request)
+        if done is not None:
+            return _held(request, done)
         casefile = find(casefile_id, user_id)
-        if receipts.find(request) is not None:
-            return casefile.hold, casefile.hold_changed_at
-        is_change = (casefile.hold is not None) != asked.hold
-        made: Item = {"hold_changed_at": casefile.hold_changed_at}
-        if is_change:
+        done = {"is_change": (casefile.hold is not None) != asked.hold}
+        if done["is_change"]:
             at = max(to_milliseconds(now()), casefile.updated_at)
-            made |= casefile_heads.active(casefile_id, at) | {"hold_changed_at": at}
+            made = casefile_heads.active(casefile_id, at) | {"hold_changed_at": at}
             made |= {"held_at": at, "held_by": user_id} if asked.hold else {}
             made |= {"held_for": asked.reason} if asked.hold and asked.reason else {}
+        else:
+            made = {"hold_changed_at": casefile.hold_changed_at}
+            done |= {"found": casefile.hold.model_dump_json()} if casefile.hold else {}
+        done["at"] = made["hold_changed_at"]
         setting, values = dynamodb.setting(made)
         lifted = "" if asked.hold else ", held_at, held_by, held_for"
         as_seen = f"attribute{'_not' if casefile.hold is None else ''}_exists(held_at)"
@@ -283,18 +287,31 @@ def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
             casefile_id, casefile.user_id, f"{setting} REMOVE news{lifted}", values, as_seen
         )
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
-            dynamodb.transact([update, receipts.leaving(request)])
-            if is_change:
-                logger.info(
-                    "legal hold changed",
-                    casefile_id=casefile_id,
-                    user_id=user_id,
-                    is_held=asked.hold,
-                    request_id=str(request.request_id),
-                )
-            changed = find(casefile_id, user_id)
-            return changed.hold, changed.hold_changed_at
+            dynamodb.transact([update, receipts.leaving(request, **done)])
+            return _held(request, done)
     raise AssertionError("attempts() ends by raising")
+
+
+def _held(request: SetLegalHoldRequest, done: Item) -> tuple[LegalHoldEntry | None, int]:
+    """The answer to a request, given what its receipt holds; a change that it made is logged.
+
+    So also when it comes again: the first time may have ended before it was logged.
+    """
+    asked, user_id, at = request.payload, request.user_id, int(done["at"])
+    if not done["is_change"]:
+        found = done.get("found")
+        return canonical.LegalHoldEntry.model_validate_json(found) if found else None, at
+    logger.info(
+        "legal hold changed",
+        casefile_id=asked.casefile_id,
+        user_id=user_id,
+        is_held=asked.hold,
+        request_id=str(request.request_id),
+    )
+    if not asked.hold:
+        return None, at
+    placed_at = text_of(at)
+    return canonical.LegalHoldEntry(placed_by=user_id, placed_at=placed_at, reason=asked.reason), at
 
 
 def check_hold(casefile_id: str) -> None:

@@ -161,7 +161,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
             if not head.get("session_count"):  # Else the index doesn't show all of them yet.
                 break
     if "deleted_at" not in head:
-        grants.forget_all(casefile_id)
+        grants.forget_all(head)
         at = head["deleting_at"]
         title = _title_key(casefile_id) | {
             "title": head["title"],
@@ -230,15 +230,13 @@ def _marked(casefile_id: str, user_id: str, owner: bytes, *, with_sessions: bool
             }
         )
         with contextlib.suppress(ConditionFailed):  # It was handed over just now: look again.
-            marked = dynamodb.update(
+            return dynamodb.update(
                 casefile_heads.key(casefile_id),
                 f"{setting} REMOVE news",
                 condition="user_id = :user AND attribute_not_exists(deleting_at)"
                 " AND attribute_not_exists(held_at)",
                 values=values | {":user": user_id},
             )
-            grants.tell(casefile_id, user_id, access.OWNER, access.NONE, grants.DELETED)
-            return marked
     raise AssertionError("attempts() ends by raising")
 
 

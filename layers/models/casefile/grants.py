@@ -50,8 +50,8 @@ EVERYBODY = "*"
 REMEMBERED_SECONDS = 24 * 60 * 60
 """How long what was revoked is remembered."""
 
-DELETED = {"why": "casefile deleted"}
-"""What a deleted casefile's grants end with, in the log."""
+DELETED = "casefile deleted"
+"""Why a deleted casefile's grants end, in the log."""
 
 _BEYOND_ALL = "GRANT$"
 """A slot above all grants: in their order, $ follows #."""
@@ -220,7 +220,7 @@ def _change(
     for _ in attempts(f"Casefile {casefile_id}"):
         done = receipts.find(request)
         if done is not None:
-            return int(done["at"])
+            return _told(request, after, expires_at, done)
         permissions = permitted(casefile_id, user, target)
         own = permissions.level(user)
         if expires_at is not None and expires_at <= permissions.at:
@@ -248,19 +248,33 @@ def _change(
             writes.append(casefile_heads.keeping_owner(permissions.casefile))
         if own is not OWNER and target != user:
             writes.append(_unchanged(casefile_id, user, permissions.grants[user]))
-        try:
-            dynamodb.transact([*writes, receipts.leaving(request, at=at)])
-        except TransactionFailed:
-            continue  # Something changed just now: look again.
-        why = {"user_id": user, "request_id": str(request.request_id)}
-        tell(casefile_id, target, before, after, why, expires_at)
-        if after is OWNER:
-            tell(casefile_id, user, OWNER, ADMIN, why)
-        return at
+        done = {"at": at, "before": before.value}
+        with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
+            dynamodb.transact([*writes, receipts.leaving(request, **done)])
+            return _told(request, after, expires_at, done)
     raise AssertionError("attempts() ends by raising")
 
 
-def tell(
+def _told(
+    request: GrantPermissionRequest | RevokePermissionRequest,
+    after: PermissionLevel,
+    expires_at: int | None,
+    done: Item,
+) -> int:
+    """Log a change that was made, given what its receipt holds; returns its time.
+
+    So also when the request comes again: the first time may have ended before it was logged.
+    """
+    casefile_id, user = request.payload.casefile_id, request.user_id
+    why = {"user_id": user, "request_id": str(request.request_id)}
+    before = PermissionLevel(done["before"])
+    _tell(casefile_id, request.payload.target_user_id, before, after, why, expires_at)
+    if after is OWNER:
+        _tell(casefile_id, user, OWNER, ADMIN, why)
+    return int(done["at"])
+
+
+def _tell(
     casefile_id: str,
     target: str,
     before: PermissionLevel,
@@ -292,26 +306,40 @@ def forget(casefile_id: str, user: str) -> None:
 
     What the user gave to others stays theirs.
     """
-    permissions = look(casefile_id, user)
+    casefile = dynamodb.get(casefile_heads.key(casefile_id)) or {}
+    end = (to_milliseconds(now()), "user erased")
+    if not casefile_heads.is_alive(casefile):  # All grants in it have ended already.
+        end = (casefile["deleting_at"], DELETED)
     for granted, item in everyone(casefile_id):
-        if granted != user and item["granted_by"] == user:
+        if granted == user:
+            _tell_end(casefile_id, user, item, *end)
+        elif item["granted_by"] == user:
             _replace_name(item, "granted_by", user)
     for name in ("created_by", "held_by"):
         _replace_name(
             {"pk": casefile_heads.partition(casefile_id), "sk": casefile_heads.HEAD}, name, user
         )
     dynamodb.delete_many([_key(casefile_id, user)])
-    if permissions is not None and permissions.granted(user) is not NONE:
-        tell(casefile_id, user, permissions.granted(user), NONE, {"why": "user erased"})
 
 
-def forget_all(casefile_id: str) -> None:
-    """Delete the grants of a casefile that is being deleted, in which they are worth nothing."""
+def forget_all(casefile: Item) -> None:
+    """Delete the grants of a casefile that is being deleted, in which they are worth nothing.
+
+    Its owner's access and theirs is logged to have ended first: whoever goes on logs it again.
+    """
+    casefile_id = dynamodb.identifier(casefile)
+    _tell(casefile_id, casefile["user_id"], OWNER, NONE, {"why": DELETED})
     found = dict(everyone(casefile_id))
     for user, item in found.items():
-        if (level := PermissionLevel(item["level"])) not in (NONE, OWNER):
-            tell(casefile_id, user, level, NONE, DELETED)
+        _tell_end(casefile_id, user, item, casefile["deleting_at"], DELETED)
     dynamodb.delete_many([_key(casefile_id, user) for user in found])
+
+
+def _tell_end(casefile_id: str, user: str, item: Item, at: int, why: str) -> None:
+    """Log that a grant ended at a time, if it was worth something until then."""
+    level = access.level_granted(_grant(item), at)
+    if level not in (NONE, OWNER):  # Whose it is has no need of a grant.
+        _tell(casefile_id, user, level, NONE, {"why": why})
 
 
 def _replace_name(item: Item, name: str, user: str) -> None:

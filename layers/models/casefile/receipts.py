@@ -7,7 +7,8 @@ What follows:
 - The change is made once, however late it is sent again and whatever was changed since. So a grant
   that comes a second time gives nothing back that was revoked in between.
 - The same id from somebody else is another request; for something else, it is refused.
-- What the request was answered lies in its receipt, as far as it can't be told anew.
+- What the request was answered lies in its receipt, as far as it can't be told anew; and so does
+  what the log tells of the change, for the first time may have ended before it was logged.
 
 The guarantee: a receipt stays longer than a request may be old, so none is done twice.
 
