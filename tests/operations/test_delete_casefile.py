@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from casefile import casefiles, dynamodb, sessions
+from casefile import casefile_heads, casefiles, deletion, dynamodb, sessions
 from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
 from tests.conftest import Context, Invoke, forget, load, stored
+from tests.unit.test_faults import Faults, Killed
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
@@ -192,6 +193,80 @@ def test_who_takes_a_session_out_while_the_casefile_goes_is_told_what_is_true(
         with pytest.raises(NotFound, match="not filed"):
             invoke(operation, asked | filed)
         assert invoke("get_session", asked)["payload"]["casefile_id"] is None
+
+
+def interrupted(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, casefile_id: str, after: int
+) -> None:
+    """Delete a casefile and its session, until the function ends after so many writes."""
+    with monkeypatch.context() as patched, contextlib.suppress(Killed):
+        faults = Faults(patched, after, "and the function was killed", only_writes=True)
+        delete(invoke, casefile_id, delete_sessions=True)
+    assert faults.calls == after
+    forget()
+
+
+MARKED, IN_HAND, BURIED = 1, 2, 3
+"""The writes of a deletion until it comes to the records of the first session."""
+
+
+@pytest.mark.parametrize("place", ["nowhere", "elsewhere", "under hold"])
+def test_a_session_that_leaves_while_it_is_interrupted_stays(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, casefile_id: str, place: str
+) -> None:
+    session_id, second = file(invoke, casefile_id), file(invoke, casefile_id)
+    interrupted(invoke, monkeypatch, casefile_id, after=IN_HAND)
+    left = dynamodb.get(casefile_heads.key(casefile_id)) or {}
+    assert left["session_in_hand"] in (session_id, second)
+    session = {"session_id": left["session_in_hand"]}
+    invoke("remove_session_from_casefile", session | {"casefile_id": casefile_id})
+    other = None
+    if place != "nowhere":
+        other = invoke("create_casefile", {"title": "Other"})["payload"]["casefile_id"]
+        filing = session | {"casefile_id": other, "session_type": "tool"}
+        invoke("add_session_to_casefile", filing)
+    if place == "under hold":
+        invoke("set_legal_hold", {"casefile_id": other, "hold": True})
+    assert deletion.finish_casefile(casefile_id)
+    assert len(of_casefile(casefile_id)) == 1
+    read = invoke("get_session", session)["payload"]
+    assert (read["casefile_id"], read["request_count"]) == (other, 1)
+    with pytest.raises(NotFound):
+        invoke("get_session", {"session_id": ({session_id, second} - {*session.values()}).pop()})
+
+
+@pytest.mark.parametrize("after", [MARKED, IN_HAND, BURIED])
+def test_a_session_whose_deletion_was_interrupted_is_deleted_to_the_end(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, casefile_id: str, after: int
+) -> None:
+    session_id = file(invoke, casefile_id)
+    interrupted(invoke, monkeypatch, casefile_id, after)
+    records = [item for item in stored() if item["sk"]["S"].isdigit()]
+    assert [item["kind"]["S"] for item in records] == ["request"] + ["dead"] * (after == BURIED)
+    assert deletion.finish_casefile(casefile_id)
+    of_session = [item for item in stored() if item["pk"]["S"] == f"SESSION#{session_id}"]
+    assert [item["kind"]["S"] for item in of_session[:-1]] == ["dead", "dead"]
+    assert len(of_casefile(casefile_id)) == 1
+
+
+def test_a_session_that_is_filed_elsewhere_at_the_last_moment_stays(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, casefile_id: str
+) -> None:
+    """After the last look at where it is, and before its end."""
+    session_id = file(invoke, casefile_id)
+    other = invoke("create_casefile", {"title": "Other"})["payload"]["casefile_id"]
+    real = deletion.delete
+
+    def overtaken(*arguments: Any) -> int:
+        session = {"session_id": session_id}
+        invoke("remove_session_from_casefile", session | {"casefile_id": casefile_id})
+        filing = session | {"casefile_id": other, "session_type": "tool"}
+        invoke("add_session_to_casefile", filing)
+        return real(*arguments)
+
+    monkeypatch.setattr(deletion, "delete", overtaken)
+    delete(invoke, casefile_id, delete_sessions=True)
+    assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] == other
 
 
 @pytest.mark.parametrize("at", ["find", "leave"])

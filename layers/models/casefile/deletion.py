@@ -65,13 +65,14 @@ TITLE, DELETING = "title", "deleting"
 """Of the lists of somebody's casefiles that are deleted but for the title, or half deleted."""
 
 
-def delete(session_id: str, user_id: str) -> int:
+def delete(session_id: str, user_id: str, filed_in: str | None = None) -> int:
     """Delete a session in any state; returns the time, in milliseconds since 1970.
 
-    Sent again, it goes on where it was interrupted. Raises NotFound, and Unavailable when there
-    is more to delete than there is time.
+    If a casefile is named, it is deleted only while it is filed there. Sent again, it goes on where
+    it was interrupted. Raises NotFound, and Unavailable when there is more to delete than there is
+    time.
     """
-    deleted_at = _bury(session_id, user_id)
+    deleted_at = _bury(session_id, user_id, filed_in)
     _clear(session_id)
     return deleted_at
 
@@ -91,7 +92,7 @@ def _clear(session_id: str) -> None:
     archives.delete(session_id)
 
 
-def _bury(session_id: str, user_id: str) -> int:
+def _bury(session_id: str, user_id: str, filed_in: str | None) -> int:
     """Put an end to the log and turn the head into a tombstone, once."""
     owner = sha256(f"{session_id}\n{user_id}".encode()).digest()
     for _ in attempts(f"Session {session_id}"):
@@ -100,7 +101,9 @@ def _bury(session_id: str, user_id: str) -> int:
             if head["owner"] != owner:
                 raise access.missing_session(session_id)
             return int(head["deleted_at"])
-        sessions.authorize(session_id, sessions.from_item(head or {}), user_id)
+        found = sessions.authorize(session_id, sessions.from_item(head or {}), user_id)
+        if filed_in not in (None, found.casefile_id):
+            raise sessions.not_filed(session_id, filed_in)
         deleted_at = to_milliseconds(now())
         tombstone = {
             "pk": sessions.partition(session_id),
@@ -151,8 +154,8 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
     """
     owner = sha256(f"{casefile_id}\n{user_id}".encode()).digest()
     head = _marked(casefile_id, user_id, owner, with_sessions=with_sessions)
-    if "session_in_hand" in head:
-        delete(head["session_in_hand"], user_id)
+    if "session_in_hand" in head and sessions.find(head["session_in_hand"]) is None:
+        _clear(head["session_in_hand"])  # Else its deletion had not begun, and it may be elsewhere.
     if "deleted_at" not in head:
         for _ in attempts(f"Casefile {casefile_id}"):
             for session_id in casefiles.session_ids(casefile_id):
@@ -253,7 +256,8 @@ def _let_go(session_id: str, casefile_id: str, user_id: str, *, with_sessions: b
             condition="attribute_exists(deleting_at)",
             values={":session": session_id},
         )
-        delete(session_id, user_id)
+        with contextlib.suppress(NotFound):  # It was let go just now.
+            delete(session_id, user_id, casefile_id)
         return
     with contextlib.suppress(TransactionFailed):  # It was let go just now.
         sessions.leave(head)

@@ -312,10 +312,15 @@ def take_out(request: RemoveSessionFromCasefileRequest) -> Filing:
             return Filing(casefile_id, done["total_sessions"], done["at"])
         head = authorize(session_id, find(session_id), request.user_id)
         if head.casefile_id != casefile_id:
-            raise NotFound(f"Session {session_id} is not filed in casefile {casefile_id}.")
+            raise not_filed(session_id, casefile_id)
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             return Filing(casefile_id, leave(head, receipt), at)
     raise AssertionError("attempts() ends by raising")
+
+
+def not_filed(session_id: str, casefile_id: str) -> NotFound:
+    """The answer for a session that may be seen, and is not in the casefile that was named."""
+    return NotFound(f"Session {session_id} is not filed in casefile {casefile_id}.")
 
 
 def leave(head: SessionHead, *beside: Callable[[int], TransactWriteItemTypeDef]) -> int:
