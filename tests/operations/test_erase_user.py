@@ -185,6 +185,27 @@ def test_without_time_it_goes_on_by_itself(invoke: Invoke, world: dict[str, str]
     assert finish()["users"]["seen"] == 0
 
 
+def test_a_casefile_that_is_handed_over_while_in_hand_is_anothers(
+    invoke: Invoke, world: dict[str, str]
+) -> None:
+    request_id = str(uuid4())
+
+    def dawdle(*_: Any, **__: Any) -> Any:
+        raise Unavailable("no time left")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(deletion, "delete_casefile", dawdle)
+        erase(request_id=request_id)
+    share(invoke, world["anns"], ANN, BOB, "owner")
+    assert finish()["users"]["done"] == 1
+    told = erase(request_id=request_id)["payload"]
+    assert (told["casefiles"], told["grants"]) == (0, REMOVED["grants"] + 1)
+    asked = {"casefile_id": world["anns"]}
+    shown = invoke("get_casefile", asked, user=BOB)["payload"]["casefile"]
+    assert shown["acl"]["owner_id"] == BOB
+    assert ANN not in str(shown)
+
+
 def test_there_is_time_left_to_answer_when_there_is_none_to_go_on(
     invoke: Invoke, world: dict[str, str]
 ) -> None:

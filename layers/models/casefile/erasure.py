@@ -226,6 +226,9 @@ def _removed(user_id: str, thing: Thing, held: _Held) -> bool:
     try:
         with contextlib.suppress(NotFound):  # It went just now.
             ways[thing.kind](thing.identifier)
+    except Forbidden:  # It was handed over while in hand. What its owner was left is found next.
+        _put_down(user_id, thing, {})
+        return True
     except LegalHold:
         _put_down(user_id, thing, {})
         held.sessions += thing.kind == "sessions"
