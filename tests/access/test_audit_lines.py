@@ -97,11 +97,16 @@ def prepare(invoke: Invoke, name: str) -> dict[str, Any]:
     if name in ("a hold that is there", "a hold lifted"):
         invoke("set_legal_hold", casefile | {"hold": True})
     if name == "an erasure amid its deletion":
-        with pytest.MonkeyPatch.context() as patched, contextlib.suppress(Killed):
-            Faults(patched, 1, "and the function was killed", only_writes=True)
-            invoke("delete_casefile", casefile | {"confirm": True})
-        forget()
+        interrupt_deletion(invoke, casefile)
     return casefile
+
+
+def interrupt_deletion(invoke: Invoke, casefile: dict[str, Any]) -> None:
+    """Once it has begun, and nobody may do anything with the casefile any more."""
+    with pytest.MonkeyPatch.context() as patched, contextlib.suppress(Killed):
+        Faults(patched, 1, "and the function was killed", only_writes=True)
+        invoke("delete_casefile", casefile | {"confirm": True})
+    forget()
 
 
 def finish() -> None:
@@ -159,3 +164,17 @@ def test_what_had_expired_does_not_end_with_its_casefile(
     monkeypatch.setattr("casefile.deletion.now", lambda: later)
     invoke("delete_casefile", casefile | {"confirm": True})
     assert texts(audit_lines(lines())) == texts([line | casefile for line in GONE])
+
+
+def test_what_expires_after_its_casefile_went_ended_with_that(
+    invoke: Invoke, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    casefile = prepare(invoke, "an erasure")
+    granted = {"target_user_id": CARL, "permission": "viewer", "expires_at": UNTIL}
+    invoke("grant_permission", casefile | granted)
+    interrupt_deletion(invoke, casefile)
+    lines()
+    later = now() + timedelta(days=365 * 80)
+    monkeypatch.setattr("casefile.grants.now", lambda: later)
+    invoke("erase_user", {"user_id": CARL, "confirm": True}, user=CARL)
+    assert audit_lines(lines()) == [ended(CARL, "viewer") | casefile]

@@ -109,6 +109,8 @@ def test_sent_again_late_it_changes_nothing_and_gets_the_first_answer(
     assert stored() == before
     assert (shown(invoke, casefile_id) is None) is first
     told = answer["payload"]["legal_hold"]
+    if told is not None:
+        assert answer["timestamp"] == told["placed_at"]
     if not first:
         assert told is None
     elif is_held_already:
