@@ -225,11 +225,11 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
     creation.check_age(request.made_at())
     for _ in attempts(f"Session {session_id}"):
         item = dynamodb.get(_key(session_id)) or {}
-        head = authorize(session_id, from_item(item), user_id)
-        done = _filed_before(item, request) if head.user_id == user_id else None
+        done = _filed_before(item, request)
         if done is not None:
             return done
         casefile = casefiles.find(casefile_id, user_id)
+        head = authorize(session_id, from_item(item), user_id)
         if head.casefile_id == casefile_id:  # By another request. This one is known from now on.
             filing = Filing(casefile_id, item["total_sessions"], item["filed_at"])
             if head.user_id != user_id:
@@ -260,7 +260,9 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
 
 
 def _filed_before(item: Item, request: AddSessionToCasefileRequest) -> Filing | None:
-    """What a request was answered when it filed a session; None if it did not."""
+    """What a request was answered when it filed a session of who asks; None if it did not."""
+    if item.get("user_id") != request.user_id or from_item(item) is None:
+        return None
     casefile_id, own = request.payload.casefile_id, request.request_id.bytes
     by, digest = item.get("filed_by", (None, None))
     if by == own and digest != request.digest():
