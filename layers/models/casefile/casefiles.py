@@ -157,8 +157,7 @@ def access_list(asked: ListPermissionsPayload, user_id: str) -> PermissionListPa
 def level_of(casefile_id: str, user_id: str, asking: str) -> PermissionLevel:
     """What a user may do, told to who asks. Raises NotFound and Forbidden."""
     permissions = grants.permitted(casefile_id, asking, user_id)
-    if asking != user_id and not access.includes(permissions.level(asking), access.ADMIN):
-        raise Forbidden("Only admins may ask what others may do.")
+    access.check_asking(permissions.level(asking), is_self=asking == user_id)
     return permissions.level(user_id)
 
 

@@ -241,8 +241,7 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
                     f"Session {session_id} is filed in casefile {head.casefile_id} already. "
                     "A session is in one casefile at a time."
                 )
-            if head.user_id != user_id:  # Only its owner may file it.
-                raise Forbidden(f"Session {session_id} is not yours to file.")
+            access.check_filing(session_id, user_id, head.user_id)
             made = _active_now(head)
             filing = Filing(casefile_id, casefile.session_count + 1, made["updated_at"])
             made |= _filed(item, casefile_id, filing.at)
@@ -486,11 +485,10 @@ def listed(
         casefiles.find(asked.casefile_id, user_id)
         chosen = lists.of_sessions("casefile", asked.casefile_id, kinds, asked.active_only)
         owner = asked.user_id
-    elif asked.user_id in (None, user_id):
+    else:
+        access.check_listing(user_id, asked.user_id, "casefile_id, those of a casefile")
         chosen = lists.of_sessions("owner", user_id, kinds, asked.active_only)
         owner = None
-    else:
-        raise Forbidden("You can list your own sessions, or with casefile_id those of a casefile.")
 
     def sift(entries: list[Item]) -> list[Item]:
         return [
