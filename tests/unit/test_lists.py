@@ -8,7 +8,7 @@ from unittest import mock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from casefile import cursors, lists
+from casefile import cursors, dynamodb, lists
 from pydantic_models.operations import ListPayload
 
 Entry = dict[str, Any]
@@ -21,15 +21,21 @@ them through. So lists that are merged are read to different depths."""
 
 
 class Shelf:
-    """Lists as an index keeps them, and how many entries were read of them."""
+    """Lists as an index keeps them, and the units that were taken to read and to sift them."""
 
     def __init__(self, stretches: list[tuple[int, int, bool]]) -> None:
         of = [(name, fits) for name, length, fits in stretches for _ in range(length)]
         self.entries: list[Entry] = [
-            {"pk": f"{n}", "list": str(name), "fits": fits, "activity": lists.place(999 - n, "x")}
+            {
+                "pk": f"{n}",
+                "list": str(name),
+                "fits": fits,
+                "activity": lists.place(999 - n, "x"),
+                "units": n % 2,
+            }
             for n, (name, fits) in enumerate(of)
         ]
-        self.read = 0
+        self.read = 0  # In units.
 
     def pages(
         self, _: str, __: str, name: str, low: str, high: str, at_once: int
@@ -38,12 +44,13 @@ class Shelf:
         found = [e for e in self.entries if e["list"] == name and low <= e["activity"] <= high]
         for start in range(0, len(found) + 1, at_once):
             page = found[start : start + at_once]
-            self.read += len(page)
+            self.read += sum(1 + each["units"] for each in page)
             yield page, len(page) < at_once
 
 
-def sift(entries: list[Entry]) -> list[Entry]:
-    return [each for each in entries if each["fits"]]
+def sift(entries: list[Entry]) -> tuple[list[Entry], int]:
+    """What fits; beside the unit that each takes to be read, every other takes one to be known."""
+    return [each for each in entries if each["fits"]], sum(each["units"] for each in entries)
 
 
 @settings(max_examples=500)
@@ -52,7 +59,7 @@ def sift(entries: list[Entry]) -> list[Entry]:
     limit=st.integers(1, 3),
     offset=st.integers(0, 3),
     at_once=st.integers(1, 4),
-    at_most=st.integers(1, 25),
+    at_most=st.integers(2, 25),
     is_sifted=st.booleans(),
     is_counted=st.booleans(),
 )
@@ -60,7 +67,7 @@ def sift(entries: list[Entry]) -> list[Entry]:
 @example([(0, 1, False), (1, 7, False), (0, 7, False), (1, 3, True)], 1, 0, 1, 4, True, False)
 @example([(2, 7, False), (0, 1, True), (1, 1, True), (3, 7, True)], 1, 0, 1, 9, True, False)
 # An offset for which the first list alone has more to be read than a page may.
-@example([(0, 7, True), (1, 7, True)], 1, 3, 1, 1, True, False)
+@example([(0, 7, True), (1, 7, True)], 1, 3, 1, 2, True, False)
 def test_pages_of_merged_lists_repeat_and_skip_nothing(
     stretches: list[tuple[int, int, bool]],
     limit: int,
@@ -78,6 +85,7 @@ def test_pages_of_merged_lists_repeat_and_skip_nothing(
     was_exact = False
     with (
         mock.patch.object(lists, "_pages", shelf.pages),
+        mock.patch.object(dynamodb, "query_units", len),
         mock.patch.object(cursors, "sign", lambda place, _: json.dumps(place)),
         mock.patch.object(cursors, "read", lambda cursor, _: json.loads(cursor)),
     ):
@@ -95,7 +103,8 @@ def test_pages_of_merged_lists_repeat_and_skip_nothing(
             assert page.total_is_exact >= (was_exact or is_counted or page.cursor is None)
             was_exact = page.total_is_exact
             if is_sifted and not asked.exact_total:
-                reading = max(at_once, limit + offset + 1)  # Of one list, at a time.
+                entries = min(max(at_once, limit + offset + 1), at_most)  # Of one list, at a time.
+                reading = 2 * entries
                 assert shelf.read < max(at_most, 3 * reading + 1) + reading
                 assert len(page.items) == limit or page.cursor is None or shelf.read >= at_most
             else:

@@ -474,12 +474,13 @@ def listed(
     else:
         raise Forbidden("You can list your own sessions, or with casefile_id those of a casefile.")
 
-    def sift(entries: list[Item]) -> list[Item]:
-        return [
+    def sift(entries: list[Item]) -> tuple[list[Item], int]:
+        fitting = [
             entry
             for entry in entries
             if owner in (None, entry["user_id"]) and lists.bears(entry, asked.tags)
         ]
+        return fitting, 0
 
     return lists.read(chosen, asked, user_id, sift if owner or asked.tags else None)
 
