@@ -103,7 +103,7 @@ def test_pages_of_merged_lists_repeat_and_skip_nothing(
             assert page.total_is_exact >= (was_exact or is_counted or page.cursor is None)
             was_exact = page.total_is_exact
             if is_sifted and not asked.exact_total:
-                entries = min(max(at_once, limit + offset + 1), at_most)  # Of one list, at a time.
+                entries = min(max(at_once, limit + offset + 2), at_most)  # Of one list, at a time.
                 reading = 2 * entries
                 assert shelf.read < max(at_most, 3 * reading + 1) + reading
                 assert len(page.items) == limit or page.cursor is None or shelf.read >= at_most

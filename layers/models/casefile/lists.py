@@ -154,7 +154,8 @@ def read(
         below, skip, passed, total, is_exact = cursors.read(asked.cursor, of)
     wanted = skip + asked.limit
     at_once = at_once or (SIFTED_AT_ONCE if sift else READ_AHEAD // len(lists.names))
-    at_once = max(at_once, wanted + 1)
+    # A page, what is seen to come after it, and what the page before ended with.
+    at_once = max(at_once, wanted + (1 if below is None else 2))
     if at_most is None:
         at_most = MAX_SIFTED
     else:
