@@ -140,19 +140,19 @@ def test_an_offset_into_what_is_shared_is_bounded_too(meter: Meter, shared_id: s
     asked: dict[str, Any] = {"scope": "shared", "limit": 10}
     meter.calls.clear()
     page = do("list_casefiles", BOB, **asked, offset=100)
-    assert [each["casefile_id"] for each in page["casefiles"]] == ids(shared_id, SHARED - 100)
+    assert [each["casefile_id"] for each in page["casefiles"]] == ids(shared_id, SHARED - 100, 10)
     assert meter.names == ["Query", *["BatchGetItem"] * 2]
     meter.calls.clear()
     page = do("list_casefiles", BOB, **asked, offset=250)
     assert page["casefiles"] == []
     assert meter.units <= 205
     page = do("list_casefiles", BOB, **asked, cursor=page["cursor"])
-    assert [each["casefile_id"] for each in page["casefiles"]] == ids(shared_id, SHARED - 250)
+    assert [each["casefile_id"] for each in page["casefiles"]] == ids(shared_id, SHARED - 250, 10)
 
 
-def ids(casefile_id: str, below: int) -> list[str]:
-    """Ten copies, the newest first."""
-    return [f"{casefile_id[:-6]}{count:06}" for count in range(below - 1, below - 11, -1)]
+def ids(casefile_id: str, below: int, many: int) -> list[str]:
+    """Those of so many copies, the newest first."""
+    return [f"{casefile_id[:-6]}{below - count:06}" for count in range(1, many + 1)]
 
 
 def test_a_grant_is_looked_at_itself_if_one_was_taken_away_since(meter: Meter) -> None:
@@ -167,3 +167,22 @@ def test_a_grant_is_looked_at_itself_if_one_was_taken_away_since(meter: Meter) -
     meter.calls.clear()
     assert len(do("list_casefiles", kim, scope="shared")["casefiles"]) == 3
     assert meter.costs == [("Query", 0.5), ("BatchGetItem", 3), ("BatchGetItem", 1)]
+
+
+def test_what_is_not_shown_is_made_up_for_and_no_more(meter: Meter, shared_id: str) -> None:
+    """Among the first fifty grants, one has expired, and one is in a casefile that is gone."""
+    max_ = "max@example.com"
+    grant = read(shared_id, grants.slot(BOB)) | {"sk": grants.slot(max_)}
+    grant |= {"owner_list": lists.name(grants.KIND, max_)}
+    shared = ids(shared_id, 60, 60)
+    shared[7] += "x"
+    for count, casefile_id in enumerate(shared):
+        pk, place = casefile_heads.partition(casefile_id), lists.place(1000 - count, casefile_id)
+        expired = {"expires_at": 1} if count == 8 else {}
+        dynamodb.put_many([grant | {"pk": pk, "creation": place} | expired])
+    meter.calls.clear()
+    page = do("list_casefiles", max_, scope="shared")
+    assert [each["casefile_id"] for each in page["casefiles"]] == shared[:7] + shared[9:52]
+    assert page["cursor"] is not None
+    assert meter.costs[1::2] == [("BatchGetItem", 50), ("BatchGetItem", 2)]
+    assert meter.units <= 54

@@ -44,13 +44,14 @@ class Shelf:
         found = [e for e in self.entries if e["list"] == name and low <= e["activity"] <= high]
         for start in range(0, len(found) + 1, at_once):
             page = found[start : start + at_once]
-            self.read += sum(1 + each["units"] for each in page)
+            self.read += len(page)
             yield page, len(page) < at_once
 
-
-def sift(entries: list[Entry]) -> tuple[list[Entry], int]:
-    """What fits; beside the unit that each takes to be read, every other takes one to be known."""
-    return [each for each in entries if each["fits"]], sum(each["units"] for each in entries)
+    def sift(self, entries: list[Entry]) -> tuple[list[Entry], int]:
+        """What fits; beside the unit that each takes to be read, every other takes one more."""
+        units = sum(each["units"] for each in entries)
+        self.read += units
+        return [each for each in entries if each["fits"]], units
 
 
 @settings(max_examples=500)
@@ -59,20 +60,22 @@ def sift(entries: list[Entry]) -> tuple[list[Entry], int]:
     limit=st.integers(1, 3),
     offset=st.integers(0, 3),
     at_once=st.integers(1, 4),
+    sifted_at_once=st.none() | st.integers(1, 3),
     at_most=st.integers(2, 25),
     is_sifted=st.booleans(),
     is_counted=st.booleans(),
 )
 # The list that stops the page is not the first of them, nor the one that was read the furthest.
-@example([(0, 1, False), (1, 7, False), (0, 7, False), (1, 3, True)], 1, 0, 1, 4, True, False)
-@example([(2, 7, False), (0, 1, True), (1, 1, True), (3, 7, True)], 1, 0, 1, 9, True, False)
+@example([(0, 1, False), (1, 7, False), (0, 7, False), (1, 3, True)], 1, 0, 1, None, 4, True, False)
+@example([(2, 7, False), (0, 1, True), (1, 1, True), (3, 7, True)], 1, 0, 1, None, 9, True, False)
 # An offset for which the first list alone has more to be read than a page may.
-@example([(0, 7, True), (1, 7, True)], 1, 3, 1, 2, True, False)
+@example([(0, 7, True), (1, 7, True)], 1, 3, 1, None, 2, True, False)
 def test_pages_of_merged_lists_repeat_and_skip_nothing(
     stretches: list[tuple[int, int, bool]],
     limit: int,
     offset: int,
     at_once: int,
+    sifted_at_once: int | None,
     at_most: int,
     is_sifted: bool,
     is_counted: bool,
@@ -92,7 +95,13 @@ def test_pages_of_merged_lists_repeat_and_skip_nothing(
         for _ in range(len(shelf.entries) + 1):  # Each page goes on, be it by one entry.
             shelf.read = 0
             page = lists.read(
-                chosen, asked, "ann", sift if is_sifted else None, at_once=at_once, at_most=at_most
+                chosen,
+                asked,
+                "ann",
+                shelf.sift if is_sifted else None,
+                at_once=at_once,
+                sifted_at_once=sifted_at_once,
+                at_most=at_most,
             )
             shown += [each["pk"] for each in page.items]
             assert shown == fitting[offset : offset + len(shown)]

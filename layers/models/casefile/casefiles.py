@@ -365,7 +365,8 @@ def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:
         asked.model_copy(update={"order": "creation"}),
         user_id,
         open_and_sift,
-        at_once=OPENED_AT_ONCE if reads_on else 1,
+        at_once=OPENED_AT_ONCE,
+        sifted_at_once=OPENED_AT_ONCE if reads_on else 1,
         at_most=MAX_OPENED,
     )
 

@@ -139,14 +139,16 @@ def read(
     sift: Sift | None = None,
     *,
     at_once: int | None = None,
+    sifted_at_once: int | None = None,
     at_most: int | None = None,
 ) -> Page:
     """A page of some lists merged, newest first, for a user.
 
     With `sift`, a page takes `at_most` read units or so, and looks into each list once: it may then
     be short, or empty, and has a cursor all the same. Entries are read `at_once` by so many, or as
-    many as a page has if that is more, but never more than `at_most`. Raises BadRequest for a
-    cursor of another list.
+    many as a page has if that is more, but never more than `at_most`. They are sifted as they are
+    read, or by `sifted_at_once`, or as many as the page lacks. Raises BadRequest for a cursor of
+    another list.
     """
     of = _described(user_id, asked)
     below, skip, passed, total, is_exact = None, asked.offset, 0, 0, False
@@ -183,7 +185,8 @@ def read(
             edge = nearest.next_place  # Down to here, all is known.
             break
         else:
-            nearest.read_on()
+            lacking = wanted + 1 - len(taken)
+            nearest.read_on(max(sifted_at_once, lacking) if sifted_at_once else None)
     found = passed + len(taken) + beyond + sum(len(run.waiting) for run in runs)
     if all(run.is_read for run in runs):
         total, is_exact = found, True
@@ -212,6 +215,8 @@ class _Run:
     ) -> None:
         self.waiting: deque[Item] = deque()
         self.units = 0.0
+        self._ahead: list[Item] = []
+        self._is_last = False
         self._order, self._below, self._sift = asked.order, below, sift
         low = _place_of(asked.since) if asked.since else _BELOW_ALL
         high = below or (_place_of(asked.until) if asked.until else _ABOVE_ALL)
@@ -233,17 +238,21 @@ class _Run:
         """Nothing that is still to come of this list stands higher."""
         return self.waiting[0][self._order] if self.waiting else self._lowest
 
-    def read_on(self) -> None:
-        """Read the entries that come next."""
-        entries, is_last = next(self._pages)
-        if is_last:
+    def read_on(self, at_most: int | None) -> None:
+        """Read the entries that come next, and sift them, or so many of them."""
+        if not self._ahead:
+            entries, self._is_last = next(self._pages)
+            self._ahead = [each for each in entries if each[self._order] != self._below]
+            self.units += dynamodb.query_units(entries) if self._sift else 0
+        end = at_most or len(self._ahead)
+        shown, self._ahead = self._ahead[:end], self._ahead[end:]
+        if self._is_last and not self._ahead:
             self._lowest = _BELOW_ALL
-        elif entries:
-            self._lowest = entries[-1][self._order]
-        shown = [entry for entry in entries if entry[self._order] != self._below]
+        elif shown:
+            self._lowest = shown[-1][self._order]
         if self._sift:
             shown, units = self._sift(shown)
-            self.units += units + dynamodb.query_units(entries)
+            self.units += units
         self.waiting.extend(shown)
 
 
