@@ -117,7 +117,7 @@ def test_a_filter_that_fits_nothing_reads_so_much_and_says_that_there_is_more(
     page = do("list_casefiles", user, scope=scope, **asked)
     assert page["casefiles"] == []
     assert page["cursor"] is not None
-    assert meter.units <= units
+    assert 0.95 * units <= meter.units <= units
 
 
 @pytest.mark.parametrize(("user", "scope"), [(ANN, "own"), (BOB, "shared"), (EVE, "public")])
@@ -186,3 +186,24 @@ def test_what_is_not_shown_is_made_up_for_and_no_more(meter: Meter, shared_id: s
     assert page["cursor"] is not None
     assert meter.costs[1::2] == [("BatchGetItem", 50), ("BatchGetItem", 2)]
     assert meter.units <= 54
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_the_bound_counts_what_is_gone_and_what_is_looked_at_twice(
+    meter: Meter, shared_id: str, is_gone: bool
+) -> None:
+    user = f"{is_gone}@example.com".lower()
+    grant = read(shared_id, grants.slot(BOB)) | {"sk": grants.slot(user)}
+    grant |= {"owner_list": lists.name(grants.KIND, user)}
+    head = read(shared_id, casefile_heads.HEAD) | {"narrowed_at": 2000}
+    stored: list[Item] = []
+    for casefile_id in ids(shared_id, 250, 250):
+        pk = casefile_heads.partition(f"{casefile_id}{is_gone}")
+        place = lists.place(1000, f"{casefile_id}{is_gone}")
+        stored += [grant | {"pk": pk, "creation": place}]
+        stored += [] if is_gone else [head | {"pk": pk, "owner_list": "nobody's"}]
+    dynamodb.put_many(stored)
+    meter.calls.clear()
+    page = do("list_casefiles", user, scope="shared", tags=["none"])
+    assert (page["casefiles"], page["cursor"] is None) == ([], False)
+    assert 200 <= meter.units <= 208
