@@ -231,7 +231,8 @@ def _change(
         )
         if after is before is NONE:
             raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
-        at, seen = permissions.at, permissions.grants.get(target)
+        seen = permissions.grants.get(target)
+        at = _time_after(permissions, target)
         given = {"granted_by": user, "at": at, "request_id": request.request_id.bytes}
         # A new owner finds it among their own; what is granted to them is told all the same.
         listed = {"news": True} if after is OWNER else _listed(casefile_id, target, at, after)
@@ -244,6 +245,8 @@ def _change(
                 _put(casefile_id, user, permissions.grants.get(user), mine),
                 casefile_heads.handing_over(permissions.casefile, target, at),
             ]
+        elif before is not NONE and (after is NONE or expires_at is not None):
+            writes.append(casefile_heads.narrowing(permissions.casefile, at))
         else:
             writes.append(casefile_heads.keeping_owner(permissions.casefile))
         if own is not OWNER and target != user:
@@ -258,6 +261,16 @@ def _change(
             tell(casefile_id, user, OWNER, ADMIN, why)
         return at
     raise AssertionError("attempts() ends by raising")
+
+
+def _time_after(permissions: Permissions, user: str) -> int:
+    """Now, or just after what a user was granted, or when a grant was taken away, if that is later.
+
+    So what one user is granted has an order, whichever clocks told the times.
+    """
+    seen = permissions.grants.get(user)
+    narrowed_at = permissions.casefile.get("narrowed_at", 0)
+    return max(permissions.at, int(narrowed_at), int(seen["at"]) + 1 if seen else 0)
 
 
 def tell(
@@ -300,9 +313,12 @@ def forget(casefile_id: str, user: str) -> None:
         _replace_name(
             {"pk": casefile_heads.partition(casefile_id), "sk": casefile_heads.HEAD}, name, user
         )
+    before = permissions.granted(user) if permissions else NONE
+    if permissions and before is not NONE:
+        casefile_heads.narrow(casefile_id, _time_after(permissions, user))
     dynamodb.delete_many([_key(casefile_id, user)])
-    if permissions is not None and permissions.granted(user) is not NONE:
-        tell(casefile_id, user, permissions.granted(user), NONE, {"why": "user erased"})
+    if before is not NONE:
+        tell(casefile_id, user, before, NONE, {"why": "user erased"})
 
 
 def forget_all(casefile_id: str) -> None:
@@ -312,6 +328,18 @@ def forget_all(casefile_id: str) -> None:
         if (level := PermissionLevel(item["level"])) not in (NONE, OWNER):
             tell(casefile_id, user, level, NONE, DELETED)
     dynamodb.delete_many([_key(casefile_id, user) for user in found])
+
+
+def granted_now(casefile_ids: Iterable[str], user: str) -> set[str]:
+    """Those of some casefiles in which a user was granted something that holds still."""
+    keys = [to_attributes(_key(each, user)) for each in casefile_ids]
+    found = list(dynamodb.get_many(keys))
+    at = to_milliseconds(now())
+    return {
+        dynamodb.identifier(item)
+        for item in found
+        if access.level_granted(_grant(item), at) is not NONE
+    }
 
 
 def _replace_name(item: Item, name: str, user: str) -> None:

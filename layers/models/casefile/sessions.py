@@ -490,12 +490,13 @@ def listed(
         chosen = lists.of_sessions("owner", user_id, kinds, asked.active_only)
         owner = None
 
-    def sift(entries: list[Item]) -> list[Item]:
-        return [
+    def sift(entries: list[Item]) -> tuple[list[Item], int]:
+        fitting = [
             entry
             for entry in entries
             if owner in (None, entry["user_id"]) and lists.bears(entry, asked.tags)
         ]
+        return fitting, 0
 
     return lists.read(chosen, asked, user_id, sift if owner or asked.tags else None)
 
