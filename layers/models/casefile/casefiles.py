@@ -25,7 +25,7 @@ from pydantic_models.canonical.permission_level import PermissionLevel
 from . import access, casefile_heads, creation, dynamodb, grants, lists, receipts
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
-from .errors import BadRequest, Forbidden, LegalHold, NotFound
+from .errors import BadRequest, LegalHold, NotFound
 from .log import logger
 
 if TYPE_CHECKING:
@@ -340,11 +340,8 @@ def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:
             "word, or leave it out to list all."
         )
     if asked.scope == "own":
-        if asked.user_id not in (None, user_id):
-            raise Forbidden(
-                "You can list your own casefiles or, with scope=shared or scope=public, those of "
-                "others that you may see."
-            )
+        instead = "scope=shared or scope=public, those of others that you may see"
+        access.check_listing(user_id, asked.user_id, instead)
         chosen = lists.Lists("owner", [lists.name(casefile_heads.KIND, user_id)])
         is_filtered = bool(words or asked.tags)
         sift = (lambda entries: (_fitting(entries, asked, words), 0)) if is_filtered else None
