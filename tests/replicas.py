@@ -1,7 +1,9 @@
 """Replicas that lag: reads that are not strong miss what was written of late."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 from unittest import mock
 
@@ -32,6 +34,27 @@ def lagging(
                 if not misses(item["sk"]["S"])
             ]
             return {"Items": items[:limit]}
+
+    with mock.patch.object(dynamodb, "client", Replica):
+        yield
+
+
+@contextmanager
+def indexes_standing_still() -> Iterator[None]:
+    """Let each query of an index be answered as it was the first time, whatever is written."""
+    real, known = dynamodb.client, dict[str, Any]()
+
+    class Replica:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real(), name)
+
+        def query(self, **arguments: Any) -> Any:
+            if "IndexName" not in arguments:
+                return real().query(**arguments)
+            asked = json.dumps(arguments, sort_keys=True)
+            if asked not in known:
+                known[asked] = real().query(**arguments)
+            return deepcopy(known[asked])
 
     with mock.patch.object(dynamodb, "client", Replica):
         yield

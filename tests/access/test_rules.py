@@ -1,5 +1,6 @@
 """The rules of access, as properties: whoever shares with whom, in whatever order."""
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import pytest
@@ -13,6 +14,10 @@ from casefile.access import (
     OWNER,
     VIEWER,
     Grant,
+    check_asking,
+    check_erasing,
+    check_filing,
+    check_listing,
     check_sharing,
     includes,
     level_granted,
@@ -127,3 +132,25 @@ def test_a_session_is_written_by_its_casefiles_editors_and_owned_by_its_owner(
 ) -> None:
     assert level_in_session("ann", "ann", level) is OWNER
     assert level_in_session("bob", "ann", level) is (EDITOR if includes(level, EDITOR) else level)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_admins_ask_what_others_may_do_and_everybody_what_they_may_themselves(
+    level: PermissionLevel,
+) -> None:
+    check_asking(level, is_self=True)
+    with nullcontext() if includes(level, ADMIN) else pytest.raises(Forbidden):
+        check_asking(level, is_self=False)
+
+
+def test_what_is_ones_own_nobody_else_files_lists_or_erases() -> None:
+    check_filing("ts_1", "ann", "ann")
+    check_erasing("ann", "ann")
+    for own in (None, "ann"):
+        check_listing("ann", own, "scope=shared, those of others")
+    with pytest.raises(Forbidden):
+        check_filing("ts_1", "bob", "ann")
+    with pytest.raises(Forbidden):
+        check_erasing("bob", "ann")
+    with pytest.raises(Forbidden, match="scope=shared"):
+        check_listing("bob", "ann", "scope=shared, those of others")

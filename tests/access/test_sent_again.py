@@ -11,7 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casefile import receipts
-from casefile.errors import BadRequest, CasefileError, Forbidden, NotFound, RequestIdReused
+from casefile.errors import (
+    AlreadyFiled,
+    BadRequest,
+    CasefileError,
+    Forbidden,
+    NotFound,
+    RequestIdReused,
+)
 from pydantic_models.base.times import now, to_text
 from tests.conftest import Invoke, stored
 
@@ -278,6 +285,56 @@ def test_any_requests_sent_again_at_any_time_leave_what_they_left_once(
             done.append((operation, asked, request_id, answer))
             model[user] = given or "none"
         assert {user: level(invoke, casefile_id, user) for user in USERS} == model
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.booleans(),
+    st.lists(
+        st.one_of(st.sampled_from(["first", "second", "out"]), st.integers(0, 20)), max_size=14
+    ),
+)
+def test_any_filings_sent_again_at_any_time_file_nothing_anew(
+    invoke: Invoke, is_created_there: bool, steps: list[str | int]
+) -> None:
+    casefiles = {
+        name: str(invoke("create_casefile", {"title": name})["payload"]["casefile_id"])
+        for name in ("first", "second")
+    }
+    place: str | None = casefiles["first"] if is_created_there else None
+    session_id = invoke("create_session", {"casefile_id": place})["payload"]["session_id"]
+    done: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = []
+    for step in steps:
+        if isinstance(step, int):
+            if done:
+                operation, asked, request_id, answer = done[step % len(done)]
+                assert invoke(operation, asked, request_id=request_id) == answer
+        else:
+            asked = {"casefile_id": casefiles.get(step, place), "session_id": session_id}
+            operation = "remove_session_from_casefile"
+            if step != "out":
+                operation, asked = "add_session_to_casefile", asked | {"session_type": "tool"}
+            elif place is None:
+                continue
+            request_id = str(uuid4())
+            try:
+                answer = invoke(operation, asked, request_id=request_id)
+            except AlreadyFiled:
+                assert place not in (None, asked["casefile_id"])
+                continue
+            done.append((operation, asked, request_id, answer))
+            place = None if step == "out" else casefiles[step]
+        assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] == place
+    for each in casefiles.values():
+        found = invoke("get_casefile", {"casefile_id": each})["payload"]["casefile"]
+        assert found["session_count"] == (each == place)
+        invoke("delete_casefile", {"casefile_id": each, "confirm": True})
+    for operation, asked, request_id, answer in done:
+        assert invoke(operation, asked, request_id=request_id) == answer
 
 
 def test_two_at_once_with_one_receipt_change_once(

@@ -1,6 +1,7 @@
 """The OpenAPI document in the repository is the one that the operations make, and a good one."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -76,3 +77,35 @@ def test_an_operation_is_only_said_to_fail_as_it_can() -> None:
     assert "session_closed" not in openapi.codes("create_session")[409]
     assert "content_missing" in openapi.codes("tool_execution")[400]
     assert "content_missing" not in openapi.codes("grant_permission")[400]
+
+
+RECORDED = {"content", "message", "prompt", "related_events"}
+"""Texts that are recorded as they are: as long as one request may be."""
+
+
+def unbounded(name: str, schema: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
+    """The names of texts and lists in a schema that may have any length."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if schema.get("type") == "array" and "maxItems" not in schema:
+        yield name
+    if schema.get("type") == "string" and not {"maxLength", "enum", "const"} & set(schema):
+        is_uuid, has_end = schema.get("format") == "uuid", "+" not in schema.get("pattern", "+")
+        if not is_uuid and not has_end:
+            yield name
+    parts = {name: [*schema.get("anyOf", []), *filter(None, [schema.get("items")])]}
+    parts |= {name: [inner] for name, inner in schema.get("properties", {}).items()}
+    for part, inners in parts.items():
+        for inner in inners:
+            yield from unbounded(part, inner, document)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_all_that_may_be_sent_has_a_bound(operation: str) -> None:
+    document = json.loads(openapi.FILE.read_text())
+    found = described(operation)
+    named = [(each["name"], each["schema"]) for each in found["parameters"] if "$ref" not in each]
+    if "requestBody" in found:
+        named.append(("body", found["requestBody"]["content"]["application/json"]["schema"]))
+    endless = {each for name, schema in named for each in unbounded(name, schema, document)}
+    assert endless <= RECORDED

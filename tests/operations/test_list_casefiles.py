@@ -1,13 +1,18 @@
 """Lists of casefiles: one's own, those shared with one, and those that are open to everybody."""
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from casefile import deletion, dynamodb
+from casefile import casefiles, deletion, dynamodb, grants
 from casefile.errors import BadRequest, Forbidden, Unavailable
+from pydantic_models.base.times import now, to_text
 from pydantic_models.operations import ListCasefilesResponse
 from tests.conftest import Invoke
+from tests.replicas import indexes_standing_still
 
 BOB = "bob@example.com"
 
@@ -138,6 +143,108 @@ class TestShared:
         assert titles(invoke, BOB, scope="shared") == []
         invoke("revoke_permission", {"casefile_id": casefile_id, "target_user_id": "*"})
         assert titles(invoke, BOB, scope="public") == []
+
+
+class TestWhileAnIndexLags:
+    """What may not be read any more is not shown, though the index has it still."""
+
+    @pytest.fixture(params=["shared", "public"])
+    def scope(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def shared_with(self, scope: str) -> str:
+        return BOB if scope == "shared" else "*"
+
+    @pytest.fixture
+    def casefile_id(self, invoke: Invoke, scope: str, shared_with: str) -> Iterator[str]:
+        """One that Bob was let into, and of which the index knows no more."""
+        casefile_id = create(invoke, "ours")
+        share(invoke, casefile_id, shared_with, "viewer")
+        with indexes_standing_still():
+            assert titles(invoke, BOB, scope=scope) == ["ours"]
+            yield casefile_id
+
+    def test_what_was_revoked(
+        self, invoke: Invoke, casefile_id: str, scope: str, shared_with: str
+    ) -> None:
+        asked = {"casefile_id": casefile_id, "target_user_id": shared_with}
+        invoke("revoke_permission", asked)
+        invoke("update_casefile", {"casefile_id": casefile_id, "title": "secret"})
+        assert titles(invoke, BOB, scope=scope) == []
+        share(invoke, casefile_id, shared_with, "viewer")
+        assert titles(invoke, BOB, scope=scope) == ["secret"]
+
+    def test_whatever_the_clocks_of_those_who_revoke(
+        self, invoke: Invoke, casefile_id: str, scope: str, shared_with: str
+    ) -> None:
+        an_hour_ago = now() - timedelta(hours=1)
+        with mock.patch.object(grants, "now", return_value=an_hour_ago):
+            share(invoke, casefile_id, "eve@example.com", "viewer")
+            for target in (shared_with, "eve@example.com"):
+                asked = {"casefile_id": casefile_id, "target_user_id": target}
+                invoke("revoke_permission", asked)
+                assert titles(invoke, BOB, scope=scope) == []
+
+    def test_two_who_revoke_at_once(
+        self,
+        invoke: Invoke,
+        casefile_id: str,
+        scope: str,
+        shared_with: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The one whose clock is behind writes last, and did not see what the other wrote."""
+        an_hour_ago, transact, times = now() - timedelta(hours=1), dynamodb.transact, [0]
+        with mock.patch.object(grants, "now", return_value=an_hour_ago):
+            share(invoke, casefile_id, "eve@example.com", "viewer")
+
+        def after_another(writes: Any) -> None:
+            monkeypatch.setattr(dynamodb, "transact", transact)
+            asked = {"casefile_id": casefile_id, "target_user_id": shared_with}
+            with mock.patch.object(grants, "now", now):
+                invoke("revoke_permission", asked)
+            times[0] += 1
+            transact(writes)
+
+        monkeypatch.setattr(dynamodb, "transact", after_another)
+        with mock.patch.object(grants, "now", return_value=an_hour_ago):
+            asked = {"casefile_id": casefile_id, "target_user_id": "eve@example.com"}
+            invoke("revoke_permission", asked)
+        assert times == [1]
+        assert titles(invoke, BOB, scope=scope) == []
+
+    def test_what_was_limited_and_has_expired(
+        self, invoke: Invoke, casefile_id: str, scope: str, shared_with: str
+    ) -> None:
+        soon = to_text(now() + timedelta(minutes=1))
+        share(invoke, casefile_id, shared_with, "viewer", expires_at=soon)
+        assert titles(invoke, BOB, scope=scope) == ["ours"]
+        in_an_hour = now() + timedelta(hours=1)
+        with (
+            mock.patch.object(grants, "now", return_value=in_an_hour),
+            mock.patch.object(casefiles, "now", return_value=in_an_hour),
+        ):
+            assert titles(invoke, BOB, scope=scope) == []
+
+    def test_what_was_deleted(self, invoke: Invoke, casefile_id: str, scope: str) -> None:
+        invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})
+        assert titles(invoke, BOB, scope=scope) == []
+
+    def test_what_others_were_let_out_of_is_shown(
+        self, invoke: Invoke, casefile_id: str, scope: str, shared_with: str
+    ) -> None:
+        share(invoke, casefile_id, "eve@example.com", "viewer")
+        asked = {"casefile_id": casefile_id, "target_user_id": "eve@example.com"}
+        invoke("revoke_permission", asked)
+        assert titles(invoke, BOB, scope=scope) == ["ours"]
+
+    @pytest.mark.parametrize("scope", ["shared"])
+    def test_what_was_shared_with_who_is_erased(
+        self, invoke: Invoke, casefile_id: str, scope: str
+    ) -> None:
+        grants.forget(casefile_id, BOB)
+        assert titles(invoke, BOB, scope=scope) == []
 
 
 ALL = ["run_4711-nightly", "Lisbon", "Łódź und Straße", "Voyage à Liège"]

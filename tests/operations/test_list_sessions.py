@@ -253,7 +253,7 @@ def test_a_filter_looks_at_so_many_and_says_that_there_is_more(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lists, "SIFTED_AT_ONCE", 2)
-    monkeypatch.setattr(lists, "MAX_SIFTED", 4)
+    monkeypatch.setattr(lists, "MAX_SIFTED", 1)  # Read units: of two queries.
     wanted = create(invoke, "wanted")
     invoke("update_session", {"session_id": wanted, "tags": ["x"]})
     for number in range(11):
@@ -274,8 +274,8 @@ def test_what_changes_lists_while_they_are_read_is_shown_once(
     ids = [create(invoke, title) for title in "abc"]
     read_on = lists._Run.read_on
 
-    def closing(run: Any) -> None:
-        read_on(run)
+    def closing(run: Any, at_most: int | None) -> None:
+        read_on(run, at_most)
         monkeypatch.setattr(lists._Run, "read_on", read_on)
         invoke("close_session", {"session_id": ids[1]})
 

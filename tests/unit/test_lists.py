@@ -8,7 +8,7 @@ from unittest import mock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from casefile import cursors, lists
+from casefile import cursors, dynamodb, lists
 from pydantic_models.operations import ListPayload
 
 Entry = dict[str, Any]
@@ -21,15 +21,21 @@ them through. So lists that are merged are read to different depths."""
 
 
 class Shelf:
-    """Lists as an index keeps them, and how many entries were read of them."""
+    """Lists as an index keeps them, and the units that were taken to read and to sift them."""
 
     def __init__(self, stretches: list[tuple[int, int, bool]]) -> None:
         of = [(name, fits) for name, length, fits in stretches for _ in range(length)]
         self.entries: list[Entry] = [
-            {"pk": f"{n}", "list": str(name), "fits": fits, "activity": lists.place(999 - n, "x")}
+            {
+                "pk": f"{n}",
+                "list": str(name),
+                "fits": fits,
+                "activity": lists.place(999 - n, "x"),
+                "units": n % 2,
+            }
             for n, (name, fits) in enumerate(of)
         ]
-        self.read = 0
+        self.read = 0  # In units.
 
     def pages(
         self, _: str, __: str, name: str, low: str, high: str, at_once: int
@@ -41,9 +47,11 @@ class Shelf:
             self.read += len(page)
             yield page, len(page) < at_once
 
-
-def sift(entries: list[Entry]) -> list[Entry]:
-    return [each for each in entries if each["fits"]]
+    def sift(self, entries: list[Entry]) -> tuple[list[Entry], int]:
+        """What fits; beside the unit that each takes to be read, every other takes one more."""
+        units = sum(each["units"] for each in entries)
+        self.read += units
+        return [each for each in entries if each["fits"]], units
 
 
 @settings(max_examples=500)
@@ -52,20 +60,22 @@ def sift(entries: list[Entry]) -> list[Entry]:
     limit=st.integers(1, 3),
     offset=st.integers(0, 3),
     at_once=st.integers(1, 4),
-    at_most=st.integers(1, 25),
+    sifted_at_once=st.none() | st.integers(1, 3),
+    at_most=st.integers(2, 25),
     is_sifted=st.booleans(),
     is_counted=st.booleans(),
 )
 # The list that stops the page is not the first of them, nor the one that was read the furthest.
-@example([(0, 1, False), (1, 7, False), (0, 7, False), (1, 3, True)], 1, 0, 1, 4, True, False)
-@example([(2, 7, False), (0, 1, True), (1, 1, True), (3, 7, True)], 1, 0, 1, 9, True, False)
+@example([(0, 1, False), (1, 7, False), (0, 7, False), (1, 3, True)], 1, 0, 1, None, 4, True, False)
+@example([(2, 7, False), (0, 1, True), (1, 1, True), (3, 7, True)], 1, 0, 1, None, 9, True, False)
 # An offset for which the first list alone has more to be read than a page may.
-@example([(0, 7, True), (1, 7, True)], 1, 3, 1, 1, True, False)
+@example([(0, 7, True), (1, 7, True)], 1, 3, 1, None, 2, True, False)
 def test_pages_of_merged_lists_repeat_and_skip_nothing(
     stretches: list[tuple[int, int, bool]],
     limit: int,
     offset: int,
     at_once: int,
+    sifted_at_once: int | None,
     at_most: int,
     is_sifted: bool,
     is_counted: bool,
@@ -78,13 +88,20 @@ def test_pages_of_merged_lists_repeat_and_skip_nothing(
     was_exact = False
     with (
         mock.patch.object(lists, "_pages", shelf.pages),
+        mock.patch.object(dynamodb, "query_units", len),
         mock.patch.object(cursors, "sign", lambda place, _: json.dumps(place)),
         mock.patch.object(cursors, "read", lambda cursor, _: json.loads(cursor)),
     ):
         for _ in range(len(shelf.entries) + 1):  # Each page goes on, be it by one entry.
             shelf.read = 0
             page = lists.read(
-                chosen, asked, "ann", sift if is_sifted else None, at_once=at_once, at_most=at_most
+                chosen,
+                asked,
+                "ann",
+                shelf.sift if is_sifted else None,
+                at_once=at_once,
+                sifted_at_once=sifted_at_once,
+                at_most=at_most,
             )
             shown += [each["pk"] for each in page.items]
             assert shown == fitting[offset : offset + len(shown)]
@@ -95,7 +112,8 @@ def test_pages_of_merged_lists_repeat_and_skip_nothing(
             assert page.total_is_exact >= (was_exact or is_counted or page.cursor is None)
             was_exact = page.total_is_exact
             if is_sifted and not asked.exact_total:
-                reading = max(at_once, limit + offset + 1)  # Of one list, at a time.
+                entries = min(max(at_once, limit + offset + 2), at_most)  # Of one list, at a time.
+                reading = 2 * entries
                 assert shelf.read < max(at_most, 3 * reading + 1) + reading
                 assert len(page.items) == limit or page.cursor is None or shelf.read >= at_most
             else:

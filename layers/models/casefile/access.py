@@ -3,9 +3,10 @@
 - A casefile's owner may do everything with it. Others may do what they were granted, until it
   expires, or what everybody signed in may, whichever is more.
 - A session is its owner's. What is filed in a casefile may be read by those who may read the
-  casefile, and written by its editors; it stays its owner's to delete.
-- Admins share. Nobody grants more than they have themselves, or takes from somebody who has as
-  much. The owner can't be removed; only the owner hands the casefile over.
+  casefile, and written by its editors; it stays its owner's to file and to delete.
+- Admins share, and ask what others may do. Nobody grants more than they have themselves, or takes
+  from somebody who has as much. The owner can't be removed; only the owner hands the casefile over.
+- Everybody lists what is their own and what was opened to them, and erases nobody but themselves.
 - Each operation states what it needs. Who may not even read is told that there is nothing; who may
   read, but not do it, is told so.
 """
@@ -91,6 +92,30 @@ def check_sharing(
         raise Forbidden(f"You are {own.value} here, and can't grant more: not {after.value}.")
     if own is not OWNER and includes(before, own):  # Their own grant, too, and when it expires.
         raise Forbidden(f"You are {own.value} here, and can't change what an {own.value} has.")
+
+
+def check_filing(session_id: str, user: str, owner: str) -> None:
+    """Raise Forbidden unless who files a session owns it."""
+    if user != owner:
+        raise Forbidden(f"Session {session_id} is not yours to file.")
+
+
+def check_asking(own: PermissionLevel, *, is_self: bool) -> None:
+    """Raise Forbidden unless who has `own` may ask what somebody may do with a casefile."""
+    if not is_self and not includes(own, ADMIN):
+        raise Forbidden("Only admins may ask what others may do.")
+
+
+def check_listing(user: str, whose: str | None, instead: str) -> None:
+    """Raise Forbidden, naming what there is instead, unless a list of one's own is asked for."""
+    if whose not in (None, user):
+        raise Forbidden(f"You can list your own or, with {instead}.")
+
+
+def check_erasing(user: str, whom: str) -> None:
+    """Raise Forbidden unless it is oneself who is to be erased."""
+    if user != whom:
+        raise Forbidden("You can erase yourself, and nobody else.")
 
 
 def require_session(session_id: str, level: PermissionLevel) -> None:

@@ -3,15 +3,19 @@
 Whatever is granted or filed in a casefile is written with its head in one transaction, on condition
 that the head is as it was seen. So a change that crosses a hand-over or a deletion is not made.
 
+A head tells when what somebody was granted was last taken away or limited. So whoever reads it
+knows of any grant, as an index that lags shows it, whether it is to be believed.
+
     pk CASEFILE#<casefile_id>   sk HEAD
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from . import dynamodb, lists
-from .dynamodb import Item, to_attributes
+from .dynamodb import ConditionFailed, Item, to_attributes
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -20,6 +24,9 @@ HEAD = "HEAD"
 
 KIND = "casefile"
 """Of the lists that its owner finds it in."""
+
+_NARROWING = "SET narrowed_at = :narrowed_at REMOVE news"
+_NOT_BACK = "(attribute_not_exists(narrowed_at) OR narrowed_at <= :narrowed_at)"
 
 
 def partition(casefile_id: str) -> str:
@@ -56,6 +63,31 @@ def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:
             "ExpressionAttributeValues": to_attributes({":owner": casefile["user_id"]}),
         }
     }
+
+
+def narrowing(casefile: Item, at: int) -> TransactWriteItemTypeDef:
+    """The write that tells that a grant is taken away or limited, if its owner still is who it was.
+
+    The time that is told never goes back.
+    """
+    return if_owned(
+        dynamodb.identifier(casefile),
+        casefile["user_id"],
+        _NARROWING,
+        {":narrowed_at": at},
+        _NOT_BACK,
+    )
+
+
+def narrow(casefile_id: str, at: int) -> None:
+    """Tell that a grant is taken away, whoever the owner is."""
+    with contextlib.suppress(ConditionFailed):  # It tells a later time, or is gone.
+        dynamodb.update(
+            key(casefile_id),
+            _NARROWING,
+            condition=f"attribute_exists(pk) AND {_NOT_BACK}",
+            values={":narrowed_at": at},
+        )
 
 
 def active(casefile_id: str, at: int) -> Item:

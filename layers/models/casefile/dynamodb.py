@@ -125,6 +125,16 @@ def _value_bytes(value: Value) -> int:
             return 3 + sum(1 + _value_bytes(element) for element in value)
 
 
+def query_units(items: Sequence[Mapping[str, Value | None]]) -> float:
+    """The read units of an eventually consistent query that found these, and left nothing out."""
+    return -(-sum(map(item_bytes, items)) // 4096) / 2 or 0.5
+
+
+def get_units(item: Mapping[str, Value | None]) -> int:
+    """The read units of an item that is read by its key, and strongly."""
+    return -(-item_bytes(item) // 4096)
+
+
 class ConditionFailed(Exception):
     """A conditional write found another item than it hoped for: `item`, or None for none."""
 

@@ -25,6 +25,7 @@ from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.operations import ErasedPayload, EraseUserRequest
 
 from . import (
+    access,
     casefile_heads,
     contents,
     deletion,
@@ -87,8 +88,7 @@ def erase(request: EraseUserRequest) -> Receipt:
     Raises Forbidden for another user, and Unavailable.
     """
     user_id = request.payload.user_id
-    if user_id != request.user_id:
-        raise Forbidden("You can erase yourself, and nobody else.")
+    access.check_erasing(request.user_id, user_id)
     item = _begun(user_id, request.request_id.bytes)
     if "completed_at" not in item:
         # When the time is up, the clock's next run goes on.

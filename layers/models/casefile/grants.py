@@ -231,7 +231,8 @@ def _change(
         )
         if after is before is NONE:
             raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
-        at, seen = permissions.at, permissions.grants.get(target)
+        seen = permissions.grants.get(target)
+        at = _time_after(permissions, target)
         given = {"granted_by": user, "at": at, "request_id": request.request_id.bytes}
         # A new owner finds it among their own; what is granted to them is told all the same.
         listed = {"news": True} if after is OWNER else _listed(casefile_id, target, at, after)
@@ -244,6 +245,8 @@ def _change(
                 _put(casefile_id, user, permissions.grants.get(user), mine),
                 casefile_heads.handing_over(permissions.casefile, target, at),
             ]
+        elif before is not NONE and (after is NONE or expires_at is not None):
+            writes.append(casefile_heads.narrowing(permissions.casefile, at))
         else:
             writes.append(casefile_heads.keeping_owner(permissions.casefile))
         if own is not OWNER and target != user:
@@ -253,6 +256,16 @@ def _change(
             dynamodb.transact([*writes, receipts.leaving(request, **done)])
             return _told(request, after, expires_at, done)
     raise AssertionError("attempts() ends by raising")
+
+
+def _time_after(permissions: Permissions, user: str) -> int:
+    """Now, or just after what a user was granted, or when a grant was taken away, if that is later.
+
+    So what one user is granted has an order, whichever clocks told the times.
+    """
+    seen = permissions.grants.get(user)
+    narrowed_at = permissions.casefile.get("narrowed_at", 0)
+    return max(permissions.at, int(narrowed_at), int(seen["at"]) + 1 if seen else 0)
 
 
 def _told(
@@ -306,10 +319,11 @@ def forget(casefile_id: str, user: str) -> None:
 
     What the user gave to others stays theirs.
     """
-    casefile = dynamodb.get(casefile_heads.key(casefile_id)) or {}
+    permissions = look(casefile_id, user)
     end = (to_milliseconds(now()), "user erased")
-    if not casefile_heads.is_alive(casefile):  # All grants in it have ended already.
-        end = (casefile["deleting_at"], DELETED)
+    if permissions is None:  # All grants in it have ended already.
+        casefile = dynamodb.get(casefile_heads.key(casefile_id)) or {}
+        end = (casefile.get("deleting_at", end[0]), DELETED)
     for granted, item in everyone(casefile_id):
         if granted == user:
             _tell_end(casefile_id, user, item, *end)
@@ -319,6 +333,9 @@ def forget(casefile_id: str, user: str) -> None:
         _replace_name(
             {"pk": casefile_heads.partition(casefile_id), "sk": casefile_heads.HEAD}, name, user
         )
+    before = permissions.granted(user) if permissions else NONE
+    if permissions and before is not NONE:
+        casefile_heads.narrow(casefile_id, _time_after(permissions, user))
     dynamodb.delete_many([_key(casefile_id, user)])
 
 
@@ -340,6 +357,18 @@ def _tell_end(casefile_id: str, user: str, item: Item, at: int, why: str) -> Non
     level = access.level_granted(_grant(item), at)
     if level not in (NONE, OWNER):  # Whose it is has no need of a grant.
         _tell(casefile_id, user, level, NONE, {"why": why})
+
+
+def granted_now(casefile_ids: Iterable[str], user: str) -> set[str]:
+    """Those of some casefiles in which a user was granted something that holds still."""
+    keys = [to_attributes(_key(each, user)) for each in casefile_ids]
+    found = list(dynamodb.get_many(keys))
+    at = to_milliseconds(now())
+    return {
+        dynamodb.identifier(item)
+        for item in found
+        if access.level_granted(_grant(item), at) is not NONE
+    }
 
 
 def _replace_name(item: Item, name: str, user: str) -> None:

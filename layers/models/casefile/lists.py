@@ -40,8 +40,9 @@ READ_AHEAD = 150
 """Entries that a page reads at least, to count them: about six read units."""
 
 SIFTED_AT_ONCE = 250
-MAX_SIFTED = 2000
-"""Entries that a filter looks at in one answer, beyond the page itself: about eighty read units."""
+
+MAX_SIFTED = 80
+"""Read units that a filter takes in one answer; the read that comes to as many is the last one."""
 
 STAGE_SHARDS = 10
 """Each takes a thousand creations a second."""
@@ -58,8 +59,11 @@ A casefile is `deleting`, and a user `erasing`, until they are gone.
 _ABOVE_ALL, _BELOW_ALL = "~", " "
 """Places that nothing stands at: they are digits first."""
 
-Sift = Callable[[list[Item]], list[Item]]
-"""What is to be shown of some entries, in their order; each keeps its place in the list."""
+Sift = Callable[[list[Item]], tuple[list[Item], int]]
+"""What is to be shown of some entries, in their order, and the read units that it took to know.
+
+Each keeps its place in the list.
+"""
 
 
 class Page(NamedTuple):
@@ -135,13 +139,16 @@ def read(
     sift: Sift | None = None,
     *,
     at_once: int | None = None,
+    sifted_at_once: int | None = None,
     at_most: int | None = None,
 ) -> Page:
     """A page of some lists merged, newest first, for a user.
 
-    With `sift`, a page looks at `at_most` entries or so, `at_once` by so many, and into each list
-    once: it may then be short, or empty, and has a cursor all the same. Raises BadRequest for a
-    cursor of another list.
+    With `sift`, a page takes `at_most` read units or so, and looks into each list once: it may then
+    be short, or empty, and has a cursor all the same. Entries are read `at_once` by so many, or as
+    many as a page has if that is more, but never more than `at_most`. They are sifted as they are
+    read, or by `sifted_at_once`, or as many as the page lacks. Raises BadRequest for a cursor of
+    another list.
     """
     of = _described(user_id, asked)
     below, skip, passed, total, is_exact = None, asked.offset, 0, 0, False
@@ -149,7 +156,12 @@ def read(
         below, skip, passed, total, is_exact = cursors.read(asked.cursor, of)
     wanted = skip + asked.limit
     at_once = at_once or (SIFTED_AT_ONCE if sift else READ_AHEAD // len(lists.names))
-    at_once, at_most = max(at_once, wanted + 1), at_most or MAX_SIFTED
+    # A page, what is seen to come after it, and what the page before ended with.
+    at_once = max(at_once, wanted + (1 if below is None else 2))
+    if at_most is None:
+        at_most = MAX_SIFTED
+    else:
+        at_once = min(at_once, at_most)
     runs = [_Run(lists.whose, each, asked, below, at_once, sift) for each in lists.names]
     is_bounded = sift is not None and not asked.exact_total
     taken: list[Item] = []
@@ -169,11 +181,12 @@ def read(
                 beyond += 1
         elif nearest.is_read:
             break
-        elif is_bounded and nearest.is_begun and sum(run.looked_at for run in runs) >= at_most:
+        elif is_bounded and nearest.is_begun and sum(run.units for run in runs) >= at_most:
             edge = nearest.next_place  # Down to here, all is known.
             break
         else:
-            nearest.read_on()
+            lacking = wanted + 1 - len(taken)
+            nearest.read_on(max(sifted_at_once, lacking) if sifted_at_once else None)
     found = passed + len(taken) + beyond + sum(len(run.waiting) for run in runs)
     if all(run.is_read for run in runs):
         total, is_exact = found, True
@@ -201,7 +214,9 @@ class _Run:
         sift: Sift | None,
     ) -> None:
         self.waiting: deque[Item] = deque()
-        self.looked_at = 0
+        self.units = 0.0
+        self._ahead: list[Item] = []
+        self._is_last = False
         self._order, self._below, self._sift = asked.order, below, sift
         low = _place_of(asked.since) if asked.since else _BELOW_ALL
         high = below or (_place_of(asked.until) if asked.until else _ABOVE_ALL)
@@ -223,16 +238,22 @@ class _Run:
         """Nothing that is still to come of this list stands higher."""
         return self.waiting[0][self._order] if self.waiting else self._lowest
 
-    def read_on(self) -> None:
-        """Read the entries that come next."""
-        entries, is_last = next(self._pages)
-        self.looked_at += len(entries)
-        if is_last:
+    def read_on(self, at_most: int | None) -> None:
+        """Read the entries that come next, and sift them, or so many of them."""
+        if not self._ahead:
+            entries, self._is_last = next(self._pages)
+            self._ahead = [each for each in entries if each[self._order] != self._below]
+            self.units += dynamodb.query_units(entries) if self._sift else 0
+        end = at_most or len(self._ahead)
+        shown, self._ahead = self._ahead[:end], self._ahead[end:]
+        if self._is_last and not self._ahead:
             self._lowest = _BELOW_ALL
-        elif entries:
-            self._lowest = entries[-1][self._order]
-        shown = [entry for entry in entries if entry[self._order] != self._below]
-        self.waiting.extend(self._sift(shown) if self._sift else shown)
+        elif shown:
+            self._lowest = shown[-1][self._order]
+        if self._sift:
+            shown, units = self._sift(shown)
+            self.units += units
+        self.waiting.extend(shown)
 
 
 def everything(lists: Lists) -> Iterator[Item]:

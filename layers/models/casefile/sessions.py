@@ -224,37 +224,54 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
     user_id, filed_by = request.user_id, [request.request_id.bytes, request.digest()]
     creation.check_age(request.made_at())
     for _ in attempts(f"Session {session_id}"):
-        casefile = casefiles.find(casefile_id, user_id)
         item = dynamodb.get(_key(session_id)) or {}
+        done = _filed_before(item, request)
+        if done is not None:
+            return done
+        casefile = casefiles.find(casefile_id, user_id)
         head = authorize(session_id, from_item(item), user_id)
-        before = item.get("filed_by")
-        if head.casefile_id == casefile_id or before == filed_by:
-            return Filing(casefile_id, item["total_sessions"], item["filed_at"])
-        if before is not None:
-            if before[0] == filed_by[0]:
-                raise RequestIdReused(request.request_id)
-            done = receipts.find(request, session_id)
-            if done is not None:
-                return Filing(casefile_id, done["total_sessions"], done["at"])
-        if head.casefile_id is not None:
-            raise AlreadyFiled(
-                f"Session {session_id} is filed in casefile {head.casefile_id} already. "
-                "A session is in one casefile at a time."
-            )
-        if head.user_id != user_id:  # Only its owner may file it.
-            raise Forbidden(f"Session {session_id} is not yours to file.")
-        made = _active_now(head)
-        filing = Filing(casefile_id, casefile.session_count + 1, made["updated_at"])
-        made |= _filed(item, casefile_id, filing.at)
-        made |= {"total_sessions": filing.total_sessions, "filed_by": filed_by, "news": True}
-        writes = [_rewriting(item, made), casefiles.counting(casefile, 1)]
-        if before is not None:  # It was filed and taken out. What told of that makes room.
+        if head.casefile_id == casefile_id:  # By another request. This one is known from now on.
+            filing = Filing(casefile_id, item["total_sessions"], item["filed_at"])
+            if head.user_id != user_id:
+                return filing
+            made, writes = {"updated_at": head.updated_at}, []
+        else:
+            if head.casefile_id is not None:
+                raise AlreadyFiled(
+                    f"Session {session_id} is filed in casefile {head.casefile_id} already. "
+                    "A session is in one casefile at a time."
+                )
+            access.check_filing(session_id, user_id, head.user_id)
+            made = _active_now(head)
+            filing = Filing(casefile_id, casefile.session_count + 1, made["updated_at"])
+            made |= _filed(item, casefile_id, filing.at)
+            made |= {"total_sessions": filing.total_sessions, "news": True}
+            writes = [casefiles.counting(casefile, 1)]
+        writes.append(_rewriting(item, made | {"filed_by": filed_by}, "filed_by"))
+        if "filed_by" in item:  # What told of the request before makes room.
             told: Item = {"total_sessions": item["total_sessions"], "at": item["filed_at"]}
-            writes.append(receipts.kept(user_id, before[0], before[1], told, session_id))
+            before, digest = item["filed_by"]
+            writes.append(receipts.kept(user_id, before, digest, told, session_id))
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact(writes)
             return filing
     raise AssertionError("attempts() ends by raising")
+
+
+def _filed_before(item: Item, request: AddSessionToCasefileRequest) -> Filing | None:
+    """What a request was answered when it filed a session of who asks; None if it did not."""
+    if item.get("user_id") != request.user_id or from_item(item) is None:
+        return None
+    casefile_id, own = request.payload.casefile_id, request.request_id.bytes
+    by, digest = item.get("filed_by", (None, None))
+    if by == own and digest != request.digest():
+        raise RequestIdReused(request.request_id)
+    if by == own:
+        return Filing(casefile_id, item["total_sessions"], item["filed_at"])
+    if "filed_at" not in item:  # It was never filed.
+        return None
+    done = receipts.find(request, dynamodb.identifier(item))
+    return Filing(casefile_id, done["total_sessions"], done["at"]) if done else None
 
 
 def _active_now(head: SessionHead) -> Item:
@@ -263,12 +280,12 @@ def _active_now(head: SessionHead) -> Item:
     return {"updated_at": at, "activity": lists.place(at, head.session_id)}
 
 
-def _rewriting(seen: Item, made: Item) -> TransactWriteItemTypeDef:
+def _rewriting(seen: Item, made: Item, *more: str) -> TransactWriteItemTypeDef:
     """The write that sets fields of a head, on condition that it is listed where it was seen."""
     setting, values = dynamodb.setting(made)
     if "news" not in made:
         setting += " REMOVE news"
-    condition, as_seen = _as_seen(seen)
+    condition, as_seen = _as_seen(seen, *more)
     return {
         "Update": {
             "TableName": dynamodb.table(),
@@ -280,13 +297,13 @@ def _rewriting(seen: Item, made: Item) -> TransactWriteItemTypeDef:
     }
 
 
-def _as_seen(item: Item) -> tuple[str, Item]:
-    """The condition that what decides where a head is listed is as seen, and its values.
+def _as_seen(item: Item, *more: str) -> tuple[str, Item]:
+    """The condition that what decides where a head is listed is as seen, and more; its values.
 
     And that `:updated_at`, to which it is set, is no step back.
     """
     terms, values = ["updated_at <= :updated_at"], {}
-    for name in ("user_id", "casefile_id", "active"):
+    for name in ("user_id", "casefile_id", "active", *more):
         if item.get(name) is None:
             terms.append(f"attribute_not_exists({name})")
         else:
@@ -473,18 +490,18 @@ def listed(
         casefiles.find(asked.casefile_id, user_id)
         chosen = lists.of_sessions("casefile", asked.casefile_id, kinds, asked.active_only)
         owner = asked.user_id
-    elif asked.user_id in (None, user_id):
+    else:
+        access.check_listing(user_id, asked.user_id, "casefile_id, those of a casefile")
         chosen = lists.of_sessions("owner", user_id, kinds, asked.active_only)
         owner = None
-    else:
-        raise Forbidden("You can list your own sessions, or with casefile_id those of a casefile.")
 
-    def sift(entries: list[Item]) -> list[Item]:
-        return [
+    def sift(entries: list[Item]) -> tuple[list[Item], int]:
+        fitting = [
             entry
             for entry in entries
             if owner in (None, entry["user_id"]) and lists.bears(entry, asked.tags)
         ]
+        return fitting, 0
 
     return lists.read(chosen, asked, user_id, sift if owner or asked.tags else None)
 

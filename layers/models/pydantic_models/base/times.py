@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, StringConstraints
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -77,5 +77,12 @@ def uuid7_time(identifier: UUID) -> datetime | None:
         return None
 
 
-Timestamp = Annotated[str, AfterValidator(lambda text: to_text(from_text(text)))]
+MAX_LENGTH = 64
+"""Of text that is read as a time: twice what any way to write one takes."""
+
+Timestamp = Annotated[
+    str,
+    StringConstraints(max_length=MAX_LENGTH),
+    AfterValidator(lambda text: to_text(from_text(text))),
+]
 """Text in; the same moment in UTC, with offset and milliseconds, out."""
