@@ -68,11 +68,11 @@ QUICK = Plan(
     up_to=400,
     timed_up_to=100,
     runs=1,
-    appends=20,
+    appends=15,
     sessions=100,
     writers=(8,),
     starts=1,
-    seconds=10,
+    seconds=7,
 )
 
 

@@ -85,7 +85,7 @@ like everything else.
 
 ```sh
 make bench                  # all of it: an hour or so, once everything is installed
-make bench ARGS=--quick     # less of everything: a quarter of an hour on two busy cores
+make bench ARGS=--quick     # less of everything: five minutes, twice that on a busy machine
 make bench ARGS="--seconds 40"    # less time for each store, so shorter sessions
 make bench ARGS="--only casefile raw agno"
 make bench ARGS=--aws       # tables and buckets of its own on AWS, deleted after it; asks first

@@ -61,6 +61,7 @@ def copies(stored: list[Item], word: str, number: int) -> Iterator[Item]:
             if item["sk"] == sessions.HEAD:
                 created = item["created_at"] + 1000 * count
                 copy["creation"] = lists.place(created, session_id)
+                copy["activity"] = lists.place(item["updated_at"], session_id)
                 copy |= lists.at_stage("open", created, session_id)
             yield copy
 

@@ -45,6 +45,7 @@ OF_ITS_TIME = {
     "filed_at",
     "held_at",
     "hold_changed_at",
+    "narrowed_at",
     "seal",
     "since",
     "taken_out_at",
