@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
@@ -111,24 +111,15 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
     *filled, found["again"], found["large"], found["list"] = work(
         peer, place.metered, *fill, *others
     )
-    found["fresh"] = {}
+    found["fresh"], found["random"] = {}, {}
     for size, told in zip(sizes, filled, strict=True):
         if "ended" in told:
             found["ended"] = told
             break
-        (seen,) = work(peer, place.metered, "once", told["filled"])
-        found["fresh"][str(size)] = seen
-    if peer.name == "casefile":  # To it alone it matters how long ago records were put.
-        found["busy"] = busy(peer, place, sizes)
-    return found
-
-
-def busy(peer: Peer, place: Place, sizes: Iterable[int]) -> dict[str, Any]:
-    """What a new instance takes to append to a session of so many records, all of this moment."""
-    found = {}
-    for size in sizes:
-        (told,) = work(peer, place.metered, "fill", size, "now")
-        (found[str(size)],) = work(peer, place.metered, "once", told["filled"])
+        (found["fresh"][str(size)],) = work(peer, place.metered, "once", told["filled"])
+        if peer.name == "casefile":  # To it alone it matters what ids tell.
+            once = ("once", told["filled"], "random")
+            (found["random"][str(size)],) = work(peer, place.metered, *once)
     return found
 
 

@@ -63,10 +63,10 @@ like everything else.
   the item, and takes longer for each the more there are; DynamoDB writes it afterwards.
 - Casefile's last 20 are read as DynamoDB's clients read by default, so that the newest may come a moment
   late; `consistent=true`, which its Python client asks for, takes twice the units.
-- *A new instance* is a process that has just started, and its session is at rest: to Casefile, whose
-  session was written an hour ago, it is one query more; to Strands' repository the whole session.
-  A session that is being written at this moment costs Casefile more: it looks for the request among the
-  records of the last minutes{_busy(results["stores"]["casefile"])}.
+- *A new instance* is a process that has just started: to Casefile it is one query more, to Strands'
+  repository the whole session. Request ids are UUIDv7s, as Casefile's client makes them, and so tell that
+  they are new. One that doesn't is looked for among the records of the last
+  minutes{_random(results["stores"]["casefile"])}.
 - A cold start gets ready for TLS, as it must on AWS: Casefile reads there and then whom to trust, boto3
   when it is first used.
 - The engine serialises transactions and never throttles; partitions, hot keys and concurrency at a
@@ -100,11 +100,11 @@ def _shortened(about: dict[str, Any]) -> str:
     return f" (`make bench` gives {usual} and {usual // 4})" if about["seconds"] < usual else ""
 
 
-def _busy(store: Store) -> str:
-    """What the first append of a new instance takes in sessions that are being written."""
+def _random(store: Store) -> str:
+    """What the first append of a new instance takes if its id is a random one."""
     told = [
         f"{found['calls']} calls, {found['read_units']:g} RRU with {int(many):,}"
-        for many, found in store.get("busy", {}).items()
+        for many, found in store.get("random", {}).items()
     ]
     return f" ({'; '.join(told)} of them)" if told else ""
 

@@ -5,8 +5,8 @@ It does one task or, with a + between them, one after the other:
 prepare                          make the store's tables
 new                              open a session
 grow UP_TO [SECONDS]             append one message after another, and count or time each
-fill UP_TO [now]                 open a session with so many, at rest if it can be told how long
-once SESSION                     append one message, as an instance that has just started
+fill UP_TO                       open a session with so many
+once SESSION [random]            append one message, as an instance that has just started
 again                            append one message twice, as a client that lost the answer
 large                            append a message of 500 KB, and read it
 list SESSIONS                    open so many sessions, and read a page of them
@@ -16,7 +16,6 @@ read SESSION                     all contents
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import itertools
 import json
@@ -47,10 +46,13 @@ def say(told: object) -> None:
     sys.stdout.flush()
 
 
-def new_request(chance: random.Random) -> tuple[str, str]:
-    """A request's id and the time at which it was made."""
-    made_at = datetime.now(UTC).isoformat()
-    return str(UUID(int=chance.getrandbits(128), version=4)), made_at
+def new_request(chance: random.Random, *, is_random: bool = False) -> tuple[str, str]:
+    """A request's id, a UUIDv7 unless it is to be random, and the time at which it was made."""
+    made_at = datetime.now(UTC)
+    if is_random:
+        return str(UUID(int=chance.getrandbits(128), version=4)), made_at.isoformat()
+    time = int(made_at.timestamp() * 1000) << 80
+    return str(UUID(int=time | 7 << 76 | 2 << 62 | chance.getrandbits(62))), made_at.isoformat()
 
 
 def grow(module: Any, up_to: int, seconds: float) -> None:
@@ -73,24 +75,22 @@ def grow(module: Any, up_to: int, seconds: float) -> None:
     return None
 
 
-def fill(module: Any, up_to: int, *, is_at_rest: bool) -> None:
-    """Open a session with so many messages, and tell which it is; at rest, if that can be told."""
-    at_rest = getattr(module, "an_hour_ago", contextlib.nullcontext)
-    with at_rest() if is_at_rest else contextlib.nullcontext():
-        session = module.new_session()
-        store = module.open_store(session)
-        chance = random.Random(session)
-        for number, content in enumerate(messages.contents(up_to), 1):
-            try:
-                store.append(*new_request(chance), content)
-            except Exception as error:
-                return say({"ended": number, "why": f"{type(error).__name__}: {error}"[:300]})
+def fill(module: Any, up_to: int) -> None:
+    """Open a session with so many messages, and tell which it is."""
+    session = module.new_session()
+    store = module.open_store(session)
+    chance = random.Random(session)
+    for number, content in enumerate(messages.contents(up_to), 1):
+        try:
+            store.append(*new_request(chance), content)
+        except Exception as error:
+            return say({"ended": number, "why": f"{type(error).__name__}: {error}"[:300]})
     return say({"filled": session})
 
 
-def once(module: Any, session: str) -> None:
+def once(module: Any, session: str, *, is_random: bool) -> None:
     """Append one message from an instance that knows nothing yet."""
-    request = new_request(random.Random())
+    request = new_request(random.Random(), is_random=is_random)
     look = _look()
     say(look(lambda: module.open_store(session).append(*request, messages.contents(1)[0])))
 
@@ -230,10 +230,10 @@ def do(module: Any, task: str, *arguments: str) -> None:
             say(list(module.open_store(session).read()))
         case "grow", [up_to, *limit]:
             grow(module, int(up_to), float(limit[0]) if limit else 3600)
-        case "fill", [up_to, *now]:
-            fill(module, int(up_to), is_at_rest=not now)
-        case "once", [session]:
-            once(module, session)
+        case "fill", [up_to]:
+            fill(module, int(up_to))
+        case "once", [session, *more]:
+            once(module, session, is_random=more == ["random"])
         case "again", []:
             again(module)
         case "large", []:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
-from collections.abc import Iterator
-from datetime import datetime, timedelta
 from typing import Any
-from unittest import mock
 from uuid import uuid4
 
 import boto3
 
 from benchmarks.stores import USER, Refused, Store, TryAgain, create_bucket
-from casefile import session_log, sessions
+from casefile import session_log
 from casefile.config import configuration
 from dev.template import create_table
-from pydantic_models.base import times
 
 
 class _Context:
@@ -90,17 +85,6 @@ def _ask(
     if answer["statusCode"] == 503:
         raise TryAgain(told["error"])
     raise RuntimeError(told["error"])
-
-
-@contextlib.contextmanager
-def an_hour_ago() -> Iterator[None]:
-    """Let the service's clock be an hour behind: what is recorded now is old then."""
-
-    def then() -> datetime:
-        return times.now() - timedelta(hours=1)
-
-    with mock.patch.object(session_log, "now", then), mock.patch.object(sessions, "now", then):
-        yield
 
 
 def prepare() -> None:

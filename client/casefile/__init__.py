@@ -5,6 +5,8 @@ with casefile.Client(url, token=token) as client:
     session.record("search", {"q": "BER-LIS"}, result={"hits": 3})
 """
 
+from pydantic_models.base import uuid7
+
 from ._async.casefiles import AsyncCasefile, AsyncCasefiles
 from ._async.chat_sessions import AsyncChatSession, AsyncChatSessions
 from ._async.client import AsyncClient
@@ -41,7 +43,6 @@ from .errors import (
     Unreachable,
 )
 from .executions import Execution
-from .identifiers import uuid7
 from .retries import Retries
 from .withdrawals import Withdrawal
 

@@ -13,11 +13,10 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from pydantic_models import operations as of
-from pydantic_models.base import BaseRequest, BaseResponse, RequestPayload, ResponsePayload
+from pydantic_models.base import BaseRequest, BaseResponse, RequestPayload, ResponsePayload, uuid7
 from pydantic_models.base.times import now_text
 
 from . import errors
-from .identifiers import uuid7
 
 AnswerT = TypeVar("AnswerT", bound=ResponsePayload)
 

@@ -249,6 +249,13 @@ def test_an_idempotency_key_may_be_any_text(request_: Request) -> None:
     assert UUID(first["request_id"])
 
 
+def test_a_request_that_names_no_id_gets_one_that_tells_that_it_is_new(request_: Request) -> None:
+    first, second = (request_("create_session", {"payload": {}})[1] for _ in range(2))
+    assert first["payload"]["session_id"] != second["payload"]["session_id"]
+    assert first["request_id"] != second["request_id"]
+    assert {UUID(answer["request_id"]).version for answer in (first, second)} == {7}
+
+
 @pytest.mark.parametrize("key", ["", "  "])
 def test_an_empty_idempotency_key_is_refused(request_: Request, key: str) -> None:
     assert request_("create_session", headers={"Idempotency-Key": key})[0] == 400

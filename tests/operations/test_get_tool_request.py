@@ -1,20 +1,14 @@
 """Reading one tool request by its id, however far back."""
 
-import time
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from casefile.errors import NotFound
+from pydantic_models.base import uuid7
 from tests.conftest import Invoke
-
-
-def uuid7() -> str:
-    """A version 7 UUID of now (RFC 9562, 5.7)."""
-    random = uuid4().int & ((1 << 62) - 1)
-    return str(UUID(int=int(time.time() * 1000) << 80 | 7 << 76 | 2 << 62 | random))
 
 
 @pytest.fixture
@@ -27,9 +21,9 @@ def begin(invoke: Invoke, session_id: str, request_id: str, **more: Any) -> None
     invoke("tool_execution", asked, request_id=request_id)
 
 
-@pytest.mark.parametrize("make", [uuid7, lambda: str(uuid4())])
+@pytest.mark.parametrize("make", [uuid7, uuid4])
 def test_it_is_found_with_its_outcome(invoke: Invoke, session_id: str, make: Any) -> None:
-    ids = [make() for _ in range(5)]
+    ids = [str(make()) for _ in range(5)]
     for request_id in ids:
         begin(invoke, session_id, request_id)
     outcome = {"session_id": session_id, "request_id": ids[2], "result": {"a": 1}}
@@ -38,7 +32,7 @@ def test_it_is_found_with_its_outcome(invoke: Invoke, session_id: str, make: Any
     for request_id, expected in zip(ids, whole["payload"]["requests"], strict=True):
         asked = {"session_id": session_id, "request_id": request_id}
         assert invoke("get_tool_request", asked)["payload"]["request"] == expected
-    for missing in (make(), completing):
+    for missing in (str(make()), completing):
         with pytest.raises(NotFound, match="no request"):
             invoke("get_tool_request", {"session_id": session_id, "request_id": missing})
 
@@ -50,7 +44,7 @@ def test_an_id_that_carries_its_time_needs_no_walk(
     monkeypatch.setattr("casefile.reading.PAGE", 10)
     wanted = ""
     for number in range(150):
-        request_id = uuid7()
+        request_id = str(uuid7())
         begin(invoke, session_id, request_id, result={})
         wanted = request_id if number == 40 else wanted
     calls.clear()
@@ -61,7 +55,7 @@ def test_an_id_that_carries_its_time_needs_no_walk(
 
 
 def test_only_its_owner_may_read_it(invoke: Invoke, session_id: str) -> None:
-    request_id = uuid7()
+    request_id = str(uuid7())
     begin(invoke, session_id, request_id)
     asked = {"session_id": session_id, "request_id": request_id}
     with pytest.raises(NotFound):

@@ -46,15 +46,15 @@ def test_a_mean_is_of_the_messages_that_all_stores_reach(monkeypatch: pytest.Mon
     place = Place(direct={}, metered={})
     of = {peer.name: measuring.counted(peer, place, FULL) for peer in PEERS[:2]}
     assert of["casefile"]["mean"] == of["raw"]["mean"] == {"write_units": 1}
-    assert set(of["casefile"]["busy"]) == {"100", "1000"}
-    assert "busy" not in of["raw"]
+    assert set(of["casefile"]["random"]) == {"100", "1000"}
+    assert of["raw"]["random"] == {}
 
 
-def test_the_page_tells_what_busy_sessions_cost_if_that_was_measured() -> None:
+def test_the_page_tells_what_random_ids_cost_if_that_was_measured() -> None:
     told = copy.deepcopy(RESULTS)
     told["about"]["seconds"] = FULL.seconds
     reading = {"calls": 3, "read_units": 12.5, "puts": 0, "gets": 0}
-    told["stores"]["casefile"]["busy"] = {"1000": reading}
+    told["stores"]["casefile"]["random"] = {"1000": reading}
     assert "3 calls, 12.5 RRU with 1,000 of them" in report.as_page(told)
     assert "`make bench` gives" not in report.as_page(told)
     told["about"]["seconds"] = FULL.seconds // 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -52,7 +53,7 @@ from casefile.errors import (
 )
 from casefile.session_log import Entry, Memories, append
 from casefile.sessions import HEAD
-from pydantic_models.base.times import to_text
+from pydantic_models.base.times import to_milliseconds, to_text
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
 from tests.conftest import BOTH_CLIENTS, BUCKET, empty_aws, forget
@@ -67,6 +68,11 @@ OWNER = "ann@example.com"
 def open_session(made_at: datetime | None = None) -> str:
     asked = {"user_id": OWNER, "payload": {}, "timestamp": to_text(made_at or datetime.now(UTC))}
     return sessions.create(CreateChatSessionRequest.model_validate(asked)).session_id
+
+
+def uuid7(at: datetime, more: int) -> UUID:
+    """The UUIDv7 of a time; of two of the same time, the one with `more` is higher."""
+    return UUID(int=to_milliseconds(at) << 80 | 7 << 76 | 2 << 62 | more)
 
 
 def entry(made_at: datetime, text: str = "hello", request_id: UUID | None = None) -> Entry:
@@ -123,12 +129,15 @@ class Log(RuleBasedStateMachine):
         self.lag = 0
         self.skews = [timedelta()] * 3
         self.skew = timedelta()
+        self.timed = 0.0
+        self.chance = random.Random(0)
         self.patches = ExitStack()
         clock = SimpleNamespace(time=lambda: self.now.timestamp())
         patches: list[AbstractContextManager[Any]] = [
             mock.patch.dict("os.environ", self.environment),
             self.aws(),
             mock.patch.object(session_log, "PAGE", 3),
+            mock.patch.object(session_log, "LOOK_BACK_PAGE", 3),
             mock.patch.object(session_log, "FIRST_PAGE", 3),
             mock.patch.object(session_log, "MEMORY_RECORDS", 2),
             mock.patch.object(records, "MAX_TEXT_BYTES", 200),
@@ -170,10 +179,19 @@ class Log(RuleBasedStateMachine):
     @initialize(
         lag=st.integers(min_value=0, max_value=4),
         skews=st.lists(st.sampled_from([-200, -10, 0, 200]), min_size=3, max_size=3),
+        timed=st.sampled_from([0, 0.4, 1]),
     )
-    def set_out(self, lag: int, skews: list[int]) -> None:
+    def set_out(self, lag: int, skews: list[int], timed: float) -> None:
         self.lag = lag
+        self.timed = timed
         self.skews = [timedelta(seconds=skew) for skew in skews]
+
+    def _entry(self, made_at: datetime, text: str = "hello") -> Entry:
+        """A request, whose id may carry its time. Two of the same time may be in either order."""
+        is_timed = self.chance.random() < self.timed
+        return entry(
+            made_at, text, uuid7(made_at, self.chance.getrandbits(60)) if is_timed else None
+        )
 
     def _send(self, instance: int, sent: Entry) -> None:
         """Send a request and hold the answer against the list."""
@@ -225,7 +243,7 @@ class Log(RuleBasedStateMachine):
     )
     def send(self, instance: int, behind: int, text: str) -> Entry:
         """A new request, its clock behind ours or a little ahead."""
-        sent = entry(self.now - timedelta(seconds=behind), text)
+        sent = self._entry(self.now - timedelta(seconds=behind), text)
         self._send(instance, sent)
         return sent
 
@@ -246,7 +264,7 @@ class Log(RuleBasedStateMachine):
     def send_and_die(self, instance: int) -> Entry:
         """The instance that serves a request dies after its write: its memory doesn't have it."""
         memory = copy.deepcopy(self.memories[instance])
-        sent = entry(self.now)
+        sent = self._entry(self.now)
         self._send(instance, sent)
         self.memories[instance] = memory
         return sent
@@ -262,7 +280,7 @@ class Log(RuleBasedStateMachine):
         self, instance: int, rivals: list[int], sent_twice: bool, text: str
     ) -> Entry:
         """Others win slots between this instance's look and its put, one with its very request."""
-        sent = entry(self.now, text)
+        sent = self._entry(self.now, text)
         with self._overtaking(rivals, sent if sent_twice else None):
             self._send(instance, sent)
         return sent
@@ -274,7 +292,9 @@ class Log(RuleBasedStateMachine):
         def overtaken(item: Any) -> None:
             with mock.patch.object(dynamodb, "create", create):
                 while rivals:
-                    self._send(rivals.pop(), twin if len(rivals) == 2 and twin else entry(self.now))
+                    self._send(
+                        rivals.pop(), twin if len(rivals) == 2 and twin else self._entry(self.now)
+                    )
             create(item)
 
         with mock.patch.object(dynamodb, "create", overtaken):
@@ -313,7 +333,7 @@ class Log(RuleBasedStateMachine):
     @rule(target=requests, instance=instances, count=st.integers(min_value=1, max_value=6))
     def write_on_and_wait(self, instance: int, count: int) -> Entry:
         """One instance writes for a while; the memories of the others grow stale, but not old."""
-        written = [entry(self.now) for _ in range(count)]
+        written = [self._entry(self.now) for _ in range(count)]
         for sent in written:
             self._send(instance, sent)
         self.now += creation.CLOCK_ALLOWANCE + timedelta(seconds=1)
@@ -423,6 +443,47 @@ def test_a_late_retry_is_found_below_hundreds_of_others(session_id: str) -> None
         append(session_id, OWNER, entry(now()))
     assert append(session_id, OWNER, sent, memories=Memories()) == first
     assert len(read(session_id)) == 311
+
+
+def test_an_id_above_all_others_needs_no_look_back(session_id: str, calls: list[str]) -> None:
+    """However much was recorded just now, the newest records tell that it isn't there."""
+    for number in range(30):
+        append(session_id, OWNER, entry(now(), request_id=uuid7(now(), number)))
+    for _ in range(20):
+        append(session_id, OWNER, entry(now()))
+    calls.clear()
+    others, later = Memories(), now() + timedelta(seconds=1)
+    append(session_id, OWNER, entry(now(), request_id=uuid7(later, 0)), memories=others)
+    assert calls == ["Query", "PutItem"]
+    for number in range(session_log.PAGE + 1):
+        append(session_id, OWNER, entry(now(), request_id=uuid7(later, 2 * number + 2)))
+    calls.clear()
+    sent = entry(now(), request_id=uuid7(later, 2 * session_log.PAGE + 4))
+    append(session_id, OWNER, sent, memories=others)
+    assert calls == ["PutItem", "Query", "PutItem"]
+    calls.clear()
+    overtaken = entry(now(), request_id=uuid7(later, 2 * session_log.PAGE + 1))
+    append(session_id, OWNER, overtaken, memories=Memories())
+    assert calls == ["Query", "PutItem"]
+
+
+def test_a_retry_that_is_seen_at_once_is_not_looked_for(session_id: str, calls: list[str]) -> None:
+    for _ in range(30):
+        sent = entry(now())
+        recorded = append(session_id, OWNER, sent)
+    calls.clear()
+    assert append(session_id, OWNER, sent, memories=Memories()) == recorded
+    assert calls == ["Query", "Query", "GetItem"]
+
+
+def test_an_id_that_is_not_above_all_others_is_looked_for(session_id: str) -> None:
+    """Neither the highest id itself, nor one that is below another writer's."""
+    low, high = (entry(now(), request_id=uuid7(now(), number)) for number in (1, 2))
+    numbers = {sent: append(session_id, OWNER, sent).number for sent in (low, high)}
+    for _ in range(session_log.FIRST_PAGE):
+        append(session_id, OWNER, entry(now()))
+    for sent, number in numbers.items():
+        assert append(session_id, OWNER, sent, memories=Memories()).number == number
 
 
 def test_a_catching_up_that_jumps_ahead_skips_no_record(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from uuid import UUID
 
-from pydantic_models.base import RequestStatus
+from pydantic_models.base import RequestStatus, uuid7
 from pydantic_models.canonical import AttachmentPayload, ToolRequest
 from pydantic_models.operations import (
     SessionClosedPayload,
@@ -24,7 +24,6 @@ from pydantic_models.views import SessionSummary
 from .. import contents, operations
 from ..errors import CasefileError
 from ..executions import Execution, of_call
-from ..identifiers import uuid7
 from .connection import Connection, Order
 
 if TYPE_CHECKING:

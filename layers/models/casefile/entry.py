@@ -34,6 +34,7 @@ from pydantic_models.base import (
     FailedResponse,
     RequestStatus,
     ResponsePayload,
+    uuid7,
 )
 from pydantic_models.base.times import now_text, text_of
 from pydantic_models.operations import ExportPayload
@@ -108,7 +109,8 @@ class Operation(Generic[RequestT, PayloadT]):
         envelope: dict[str, Any] = {}
         try:
             envelope = api.to_envelope(event, self.route)
-            envelope.setdefault("request_id", invocation)
+            if "request_id" not in envelope:  # Nobody will send it again, and a UUIDv7 tells that.
+                envelope["request_id"] = invocation if "timestamp" in envelope else str(uuid7())
             return self._respond(envelope, lambda response: _http_answer(self.status, response))
         except CasefileError as error:
             told = self._told(envelope, invocation)

@@ -55,7 +55,7 @@ DEAD = "dead"
 _SMALL_WINDOW = 12
 """The window in bits, 4 KB. With memory level 6, as many symbols are one block of deflate."""
 
-_LEAN = ("pk", "sk", "kind", "request", "at", "totals", "completes", "seal")
+_LEAN = ("pk", "sk", "kind", "request", "at", "totals", "completes", "seal", "highest")
 
 
 def _slot(number: int) -> str:
@@ -170,9 +170,17 @@ def create(session_id: str, record: Record, packed: Item) -> None:
             "totals": list(record.totals),
             "completes": list(record.completes) or None,
             "seal": record.seal,
+            "highest": _highest_beside(record),
             **packed,
         }
     )
+
+
+def _highest_beside(record: Record) -> bytes | None:
+    """What tells the highest UUIDv7, unless that is the record's own: ids mostly ascend."""
+    if record.highest is None or record.highest == record.request_id:
+        return None
+    return record.highest.bytes
 
 
 def get(session_id: str, number: int, *, with_content: bool = True) -> Record:
@@ -393,13 +401,16 @@ def from_item(item: Item) -> Record:
     """
     if item["kind"] == DEAD:
         raise access.missing_session(dynamodb.identifier(item))
+    request_id = UUID(bytes=item["request"])
+    own = request_id if request_id.version == 7 else None
     return Record(
         number=int(item["sk"]),
         kind=item["kind"],
-        request_id=UUID(bytes=item["request"]),
+        request_id=request_id,
         at=item["at"],
         content="",
         totals=Totals.read(item["totals"]),
         completes=tuple(item.get("completes", ())),
         seal=item["seal"],
+        highest=UUID(bytes=item["highest"]) if "highest" in item else own,
     )

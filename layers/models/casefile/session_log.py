@@ -11,7 +11,9 @@ What follows:
 - A request is recorded at most once. Before it writes, a writer has seen every record that its
   request could be in, without a hole from there to the slot that it wins: an original is never
   older than its request, so looking back to the request's own time (less what clocks may differ)
-  is enough, and whatever came in meanwhile sits in the slot that the put would need.
+  is enough, and whatever came in meanwhile sits in the slot that the put would need. Each record
+  tells the highest UUIDv7 up to it: a request whose id is above that is in none of them, and a
+  look at the newest few shows it.
 - Closing is a record like any other: it can't share a slot with an append, and nothing is put
   after it, because no writer puts above a closing record that it has seen.
 - Each record carries the totals up to it, so the newest one tells them all.
@@ -59,6 +61,8 @@ FIRST_PAGE = 8
 """Rows of the first look at a session: its head and the newest records."""
 
 PAGE = 100
+LOOK_BACK_PAGE = 1000
+"""Rows of one query, at most: of what came in meanwhile, and of what lies further back."""
 
 MEMORY_SECONDS = 15 * 60
 MEMORY_SESSIONS = 32
@@ -270,7 +274,7 @@ def _record(
                 return memory.head, made
         elif obstacle is not None and is_fresh:
             return memory.head, _settled(session_id, obstacle, entry)
-        memory = memories.keep(session_id, _catch_up(session_id, memory, since))
+        memory = memories.keep(session_id, _catch_up(session_id, memory, entry, since))
         is_fresh = True
     raise AssertionError("attempts() ends by raising")
 
@@ -302,13 +306,23 @@ def _take_back(session_id: str, entry: Entry, packed: Item) -> None:
 
 def _must_look_further(memory: Memory, entry: Entry, since: int) -> bool:
     """Whether the request, or what it completes, may be below what is known."""
-    if memory.low == 1:
+    if memory.low == 1 or entry.request_id in memory.numbers:
         return False
-    if memory.records[0].at >= since:
+    lowest = memory.records[0]
+    if lowest.at >= since and not _is_above(lowest, entry):
         return True
     if entry.completes is not None:
         return entry.completes not in memory.numbers
     return entry.forces and len(memory.pending) < memory.records[-1].totals.pending
+
+
+def _is_above(record: Record | None, entry: Entry) -> bool:
+    """Whether the request's id is a UUIDv7 above all up to a record, and so not among them.
+
+    UUIDv7s begin with their time (RFC 9562, 5.7), so those of one writer ascend.
+    """
+    highest = record.highest if record else None
+    return entry.request_id.version == 7 and (highest is None or entry.request_id > highest)
 
 
 def _obstacle(memory: Memory, entry: Entry) -> Record | CasefileError | None:
@@ -402,6 +416,7 @@ def _following(memory: Memory, entry: Entry) -> Record:
     elif entry.rewinds is not None:
         messages = tail.totals.messages if tail else 0
         adds = adds.plus(Totals(messages=entry.rewinds.left(messages) - messages))
+    before = tail.highest if tail else None
     return sealed(
         Record(
             number=memory.high + 1,
@@ -411,6 +426,7 @@ def _following(memory: Memory, entry: Entry) -> Record:
             content=entry.content,
             totals=(tail.totals if tail else Totals()).plus(adds),
             completes=completes,
+            highest=entry.request_id if _is_above(tail, entry) else before,
         ),
         tail.seal if tail else first_seal(head.session_id, head.user_id, head.created_at),
     )
@@ -435,21 +451,22 @@ def _page_below(session_id: str, memory: Memory, since: int) -> list[Record]:
     """The next records below those known, descending and consecutive.
 
     As many as there may be since a time, if they came as fast as those known: a record's content
-    is paid for, though it isn't read.
+    is paid for, though it isn't read. Beyond that, each page is as long as all before it.
     """
     low, oldest, newest = memory.low, memory.records[0].at, memory.records[-1].at
     expected = (oldest - since) * len(memory.records) // max(1, newest - oldest)
-    limit = min(max(FIRST_PAGE, expected + expected // 4), PAGE)
+    limit = min(max(len(memory.records), FIRST_PAGE, expected + expected // 4), LOOK_BACK_PAGE)
     _, page = records.query(session_id, limit, below=low, strong=False)
     if page and page[0].number == low - 1:
         return page
     raise Unavailable(f"Session {session_id} can't be read without a gap now. Try again.")
 
 
-def _catch_up(session_id: str, memory: Memory, since: int) -> Memory:
+def _catch_up(session_id: str, memory: Memory, entry: Entry, since: int) -> Memory:
     """What is known after strong reads from the top down to what was known, or to `since`.
 
-    If the reads stop before they meet what was known, that is dropped, so that no hole is left.
+    Or to where nothing below can be the request. If the reads stop before they meet what was known,
+    that is dropped, so that no hole is left.
     """
     newer: list[Record] = []
     below: int | None = None
@@ -463,6 +480,6 @@ def _catch_up(session_id: str, memory: Memory, since: int) -> Memory:
             memory.add_above(newer)
             memory.read_at = time.time()
             return memory
-        if page[-1].at < since:
+        if page[-1].at < since or _is_above(page[-1], entry):
             return _remembered(memory.head, newer)
         below = page[-1].number

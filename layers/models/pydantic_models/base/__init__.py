@@ -16,6 +16,7 @@ from .identifiers import (
     ToolSessionId,
     UserId,
     kind_of,
+    uuid7,
 )
 from .json_values import JsonObject, Text
 from .times import Timestamp
@@ -37,4 +38,5 @@ __all__ = [
     "ToolSessionId",
     "UserId",
     "kind_of",
+    "uuid7",
 ]

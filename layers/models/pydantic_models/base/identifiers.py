@@ -1,12 +1,15 @@
 """Identifiers are checked before they reach a key, and compared in lower case.
 
-`ts_yymmdd_code` is a tool session, `cs_…` a chat session, `cf_yymmdd_code` a casefile.
+`ts_yymmdd_code` is a tool session, `cs_…` a chat session, `cf_yymmdd_code` a casefile. A request's
+is any UUID; one that carries its time tells how far to look back for a retry, if at all.
 """
 
 from __future__ import annotations
 
+import time
 from string import ascii_lowercase, ascii_uppercase
 from typing import Annotated, Any, Literal
+from uuid import UUID, uuid4
 
 from pydantic import BeforeValidator, StringConstraints
 
@@ -52,3 +55,10 @@ SessionKind = Literal["tool", "chat"]
 def kind_of(session_id: str) -> SessionKind:
     """Tell a tool session from a chat session by its identifier."""
     return "tool" if session_id.startswith("ts_") else "chat"
+
+
+def uuid7() -> UUID:
+    """A new UUID of version 7: 48 bits of milliseconds, then random ones (RFC 9562, 5.7)."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = uuid4().int & ((1 << 76) - 1)  # And the two bits that say where they come from.
+    return UUID(int=milliseconds << 80 | 7 << 76 | random)

@@ -43,7 +43,8 @@ class Record(NamedTuple):
 
     `at` is in milliseconds since 1970 and never less than that of the record before; `totals`
     count the session up to here; `content` is JSON text; `completes` are the numbers of the
-    pending requests that end with this record; `seal` has 32 bytes.
+    pending requests that end with this record; `seal` has 32 bytes. `highest` is the highest
+    UUIDv7 of the requests up to here, not sealed: it only spares writers a look further down.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Record(NamedTuple):
     totals: Totals
     completes: tuple[int, ...] = ()
     seal: bytes = b""
+    highest: UUID | None = None
 
 
 def first_seal(session_id: str, user_id: str, created_at: int) -> bytes:
