@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casefile import receipts
+from casefile import casefiles, receipts
 from casefile.errors import (
     AlreadyFiled,
     BadRequest,
@@ -240,6 +240,19 @@ def test_one_id_for_filing_and_taking_out_and_more_stands_in_nobodys_way(
             ask(name, filing[0], filing[1] | {"casefile_id": other})
 
 
+class Done(NamedTuple):
+    """A request that was done, and what it was answered."""
+
+    operation: str
+    asked: dict[str, Any]
+    request_id: str
+    answer: dict[str, Any]
+
+
+def send_again(invoke: Invoke, done: Done) -> None:
+    assert invoke(done.operation, done.asked, request_id=done.request_id) == done.answer
+
+
 USERS, LEVELS = (BOB, EVE), ("viewer", "editor", "admin", None)
 
 
@@ -261,14 +274,13 @@ def test_any_requests_sent_again_at_any_time_leave_what_they_left_once(
     invoke: Invoke, steps: list[tuple[str, str | None] | int]
 ) -> None:
     casefile_id = invoke("create_casefile", {"title": "Lisbon"})["payload"]["casefile_id"]
-    done: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = []
+    done: list[Done] = []
     model = dict.fromkeys(USERS, "none")
     names = count()
     for step in steps:
         if isinstance(step, int):
             if done:
-                operation, asked, request_id, answer = done[step % len(done)]
-                assert invoke(operation, asked, request_id=request_id) == answer
+                send_again(invoke, done[step % len(done)])
         else:
             user, given = step
             operation, asked = (
@@ -282,7 +294,7 @@ def test_any_requests_sent_again_at_any_time_leave_what_they_left_once(
             except (NotFound, Forbidden):
                 assert (given, model[user]) == (None, "none")
                 continue
-            done.append((operation, asked, request_id, answer))
+            done.append(Done(operation, asked, request_id, answer))
             model[user] = given or "none"
         assert {user: level(invoke, casefile_id, user) for user in USERS} == model
 
@@ -307,12 +319,11 @@ def test_any_filings_sent_again_at_any_time_file_nothing_anew(
     }
     place: str | None = casefiles["first"] if is_created_there else None
     session_id = invoke("create_session", {"casefile_id": place})["payload"]["session_id"]
-    done: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = []
+    done: list[Done] = []
     for step in steps:
         if isinstance(step, int):
             if done:
-                operation, asked, request_id, answer = done[step % len(done)]
-                assert invoke(operation, asked, request_id=request_id) == answer
+                send_again(invoke, done[step % len(done)])
         else:
             asked = {"casefile_id": casefiles.get(step, place), "session_id": session_id}
             operation = "remove_session_from_casefile"
@@ -326,15 +337,57 @@ def test_any_filings_sent_again_at_any_time_file_nothing_anew(
             except AlreadyFiled:
                 assert place not in (None, asked["casefile_id"])
                 continue
-            done.append((operation, asked, request_id, answer))
+            done.append(Done(operation, asked, request_id, answer))
             place = None if step == "out" else casefiles[step]
         assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] == place
     for each in casefiles.values():
         found = invoke("get_casefile", {"casefile_id": each})["payload"]["casefile"]
         assert found["session_count"] == (each == place)
         invoke("delete_casefile", {"casefile_id": each, "confirm": True})
-    for operation, asked, request_id, answer in done:
-        assert invoke(operation, asked, request_id=request_id) == answer
+    for each_done in done:
+        send_again(invoke, each_done)
+
+
+def filing(casefile_id: str, session_id: str) -> tuple[str, dict[str, Any]]:
+    asked = {"casefile_id": casefile_id, "session_id": session_id, "session_type": "tool"}
+    return "add_session_to_casefile", asked
+
+
+def test_two_filings_at_once_of_what_is_filed_already_are_both_known_later(
+    invoke: Invoke, ask: Asked, casefile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is done while the first has seen neither it nor any other before."""
+    created = invoke("create_session", {"casefile_id": casefile_id})
+    session_id = str(created["payload"]["session_id"])
+    real = casefiles.find
+
+    def find(*asked: Any) -> Any:
+        monkeypatch.setattr(casefiles, "find", real)
+        ask("second", *filing(casefile_id, session_id))
+        return real(*asked)
+
+    monkeypatch.setattr(casefiles, "find", find)
+    first = ask("first", *filing(casefile_id, session_id))
+    ask(
+        "out",
+        "remove_session_from_casefile",
+        {"casefile_id": casefile_id, "session_id": session_id},
+    )
+    for name in ("first", "second"):
+        assert ask(name, *filing(casefile_id, session_id))["payload"] == first["payload"]
+    assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
+
+
+def test_a_filing_is_answered_again_to_nobody_but_who_filed(
+    invoke: Invoke, ask: Asked, casefile_id: str, session_id: str
+) -> None:
+    """Not to a stranger with its id and content, and to nobody once the session is gone."""
+    ask("first", *filing(casefile_id, session_id))
+    with pytest.raises(NotFound):
+        ask("first", *filing(casefile_id, session_id), user=EVE)
+    invoke("delete_session", {"session_id": session_id, "confirm": True})
+    with pytest.raises(NotFound):
+        ask("first", *filing(casefile_id, session_id))
 
 
 def test_two_at_once_with_one_receipt_change_once(
