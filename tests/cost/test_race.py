@@ -1,4 +1,7 @@
-"""What a message costs that eight processes write at once, each with a memory of its own."""
+"""Eight processes, each with a memory of its own, write one session as fast as they can.
+
+This engine is fast, so they meet more often than on the local cloud.
+"""
 
 import multiprocessing
 import os
@@ -62,3 +65,15 @@ def test_eight_writers_take_a_few_calls_and_units_for_a_message(meter: Meter) ->
     assert len(outcome.recorded) == WRITERS * APPENDS
     assert spent.calls / len(outcome.recorded) <= MOST
     assert spent.write_units / len(outcome.recorded) <= MOST
+
+
+def test_what_was_acknowledged_is_there_once_in_order_and_nothing_after_the_closing(
+    meter: Meter,
+) -> None:
+    """Three in ten requests are sent twice, and one of the writers closes in the middle."""
+    appends = 200
+    variables = {**os.environ, "PYTHONPATH": "layers/models", "POWERTOOLS_LOG_LEVEL": "ERROR"}
+    outcome = race.run("casefile", variables, writers=WRITERS, appends=appends, closes=True)
+    assert outcome.is_flawless, outcome
+    assert outcome.refused
+    assert len(outcome.recorded) + len(outcome.refused) == WRITERS * appends
