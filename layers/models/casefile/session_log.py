@@ -62,7 +62,7 @@ FIRST_PAGE = 8
 
 PAGE = 100
 LOOK_BACK_PAGE = 1000
-"""Rows of one query, at most: of what came in meanwhile, and of what lies further back."""
+"""Rows of one query, at most: of what came in meanwhile, or of what lies further back."""
 
 MEMORY_SECONDS = 15 * 60
 MEMORY_SESSIONS = 32
@@ -274,7 +274,7 @@ def _record(
                 return memory.head, made
         elif obstacle is not None and is_fresh:
             return memory.head, _settled(session_id, obstacle, entry)
-        memory = memories.keep(session_id, _catch_up(session_id, memory, entry, since))
+        memory = memories.keep(session_id, _catch_up(session_id, memory))
         is_fresh = True
     raise AssertionError("attempts() ends by raising")
 
@@ -462,24 +462,17 @@ def _page_below(session_id: str, memory: Memory, since: int) -> list[Record]:
     raise Unavailable(f"Session {session_id} can't be read without a gap now. Try again.")
 
 
-def _catch_up(session_id: str, memory: Memory, entry: Entry, since: int) -> Memory:
-    """What is known after strong reads from the top down to what was known, or to `since`.
+def _catch_up(session_id: str, memory: Memory) -> Memory:
+    """What is known after a strong read of the newest records, down to what was known.
 
-    Or to where nothing below can be the request. If the reads stop before they meet what was known,
-    that is dropped, so that no hole is left.
+    If it doesn't come that far, what was known is dropped, so that no hole is left.
     """
-    newer: list[Record] = []
-    below: int | None = None
-    while True:
-        head, page = records.query(session_id, PAGE, below=below, above=memory.high, strong=True)
-        if below is None and head is None:
-            raise access.missing_session(session_id)
-        memory.head = head or memory.head
-        newer += page
-        if not page or page[-1].number == memory.high + 1:
-            memory.add_above(newer)
-            memory.read_at = time.time()
-            return memory
-        if page[-1].at < since or _is_above(page[-1], entry):
-            return _remembered(memory.head, newer)
-        below = page[-1].number
+    head, newer = records.query(session_id, PAGE, above=memory.high, strong=True)
+    if head is None:
+        raise access.missing_session(session_id)
+    if newer and newer[-1].number > memory.high + 1:
+        return _remembered(head, newer)
+    memory.head = head
+    memory.add_above(newer)
+    memory.read_at = time.time()
+    return memory
