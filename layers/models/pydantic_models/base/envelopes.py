@@ -78,7 +78,7 @@ class BaseRequest(Model, Generic[RequestPayloadT]):
     """
 
     request_id: UUID = Field(
-        default_factory=uuid4, description="Names this request; a retry repeats it"
+        default_factory=uuid4, description="Names this request, best a UUIDv7; a retry repeats it"
     )
     session_id: str | None = Field(
         None, description="The session it is about; the same as the payload's `session_id`"
