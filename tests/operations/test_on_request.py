@@ -59,7 +59,7 @@ def batch(bodies: list[Any], groups: list[str] | None = None) -> dict[str, Any]:
     return {"Records": records}
 
 
-def deliver(asked: dict[str, Any], seconds: float = 60) -> list[int]:
+def deliver(asked: dict[str, Any], seconds: float = 66) -> list[int]:
     """Deliver a batch; return the places of the messages that were reported failed."""
     handler: Any = load("on_request")
     answer = handler(asked, Context(seconds=seconds))

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
+from casefile import aws, functions
 from casefile.creation import MAX_AGE
 from pydantic_models.base import BaseRequest
 from pydantic_models.domain_events import DomainEvent
@@ -201,11 +202,21 @@ def test_every_queue_that_is_worked_off_has_a_dead_letter_queue_and_patience() -
     assert set(worked_off) == set(SOURCES) == {"Requests", "OrderedRequests"}
     for name, (function, mapping) in worked_off.items():
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["BatchSize"] == 1  # Behind what takes long, there is no time to try others.
+        assert function["Timeout"] > functions.LONGEST_CALL
         assert SOURCES[name]["VisibilityTimeout"] >= 6 * function["Timeout"]
         redrive = SOURCES[name]["RedrivePolicy"]
         dead = QUEUES[redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]]
         assert dead.get("FifoQueue") == SOURCES[name].get("FifoQueue")
         assert 3 <= redrive["maxReceiveCount"] <= 5
+
+
+def test_who_waits_for_a_function_waits_longer_than_it_may_take() -> None:
+    longest = template()["Globals"]["Function"]["Timeout"]
+    for operation in OPERATIONS:
+        assert FUNCTIONS[camel(operation)].get("Timeout", longest) < functions.READ_SECONDS
+    of_a_try = functions.READ_SECONDS + aws.CONNECT_SECONDS
+    assert functions.ATTEMPTS * of_a_try < functions.LONGEST_CALL
 
 
 def test_every_queue_is_encrypted_and_the_last_ones_keep_what_they_get_longest() -> None:
