@@ -3,11 +3,13 @@
 import contextlib
 import functools
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from casefile import bus, config, domain_events
+from casefile import attempts, bus, config, domain_events, records
 from dev import openapi
 from pydantic_models.domain_events import ADAPTER
 from tests.conftest import Context, Invoke, load, restore, stored
@@ -242,6 +244,62 @@ def test_a_bus_that_does_not_answer_leaves_the_lists_right(
     assert follow()
     (line,) = invoke("list_chat_sessions")["payload"]["sessions"]
     assert line["message_count"] == 1
+
+
+def follow_until_done(batch: list[dict[str, Any]]) -> int:
+    """Deliver a batch as Lambda does, from the first that failed on; how often it took."""
+    for times in range(1, 20):
+        failed = {failure["itemIdentifier"] for failure in follow(batch)}
+        if not failed:
+            return times
+        numbers = [change["dynamodb"]["SequenceNumber"] for change in batch]
+        batch = batch[min(numbers.index(number) for number in failed) :]
+    raise AssertionError("it comes to no end")
+
+
+@pytest.fixture
+def failed(aws: None, invoke: Invoke) -> list[dict[str, Any]]:
+    """A batch of forty tool executions that failed."""
+    session_id = invoke("create_session")["payload"]["session_id"]
+    asked = {"session_id": session_id, "tool_name": "search", "error_message": "no"}
+    for _ in range(40):
+        invoke("tool_execution", asked)
+    told = [change for change in stream() if is_let_through(change)]
+    return [change for change in told if change["dynamodb"]["Keys"]["sk"]["S"].isdigit()]
+
+
+def test_a_throttled_bus_is_told_more_each_time(
+    failed: list[dict[str, Any]], told: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, left = told.put_events, [0]
+
+    def throttled(**asked: Any) -> dict[str, Any]:
+        left[0] -= 1
+        if left[0] < 0:
+            left[0] = 1
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutEvents")
+        return take(**asked)
+
+    monkeypatch.setattr(told, "put_events", throttled)
+    assert follow_until_done(failed) == 5
+    assert told.sizes == [10] * 4
+    assert len({detail["event_id"] for detail in told.details}) == 40
+
+
+def test_what_was_told_before_the_time_was_up_is_not_told_again(
+    failed: list[dict[str, Any]], told: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, read = [0.0], records.whole
+
+    def slowly(*asked: Any) -> Any:
+        clock[0] += 40
+        attempts.check_time()
+        return read(*asked)
+
+    monkeypatch.setattr(attempts, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(records, "whole", slowly)
+    assert follow_until_done(failed) > 1
+    assert len(told.details) == len({detail["event_id"] for detail in told.details}) == 40
 
 
 @pytest.mark.parametrize("way", Faults.WAYS)

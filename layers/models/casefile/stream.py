@@ -66,19 +66,30 @@ class Batch:
                 follow(session_id, record)
 
     def tell(self, of_change: Callable[[Item | None, Item], Iterable[DomainEvent]]) -> None:
-        """Send the bus the events that follow from each change."""
-        numbers: list[str] = []
-        events: list[DomainEvent] = []
-        for number, old, new in self.changes:
+        """Send the bus the events that follow from each change, a few at a time.
+
+        So what was sent before the time is up, or the bus doesn't answer, need not come again.
+        """
+        told: list[tuple[str, DomainEvent]] = []
+        for place, (number, old, new) in enumerate(self.changes, 1):
             with self._reporting("a change can't be told", number):
-                told = list(of_change(old, new))
-                events += told
-                numbers += [number] * len(told)
-        with self._reporting("events can't be sent", *numbers):
-            refused = bus.publish(events)
+                told += [(number, event) for event in of_change(old, new)]
+            ready = len(told) - (len(told) % bus.MAX_EVENTS if place < len(self.changes) else 0)
+            if ready and not self._send(told[:ready]):
+                self.failed.update(number for number, _ in told[ready:])
+                self.failed.update(change.number for change in self.changes[place:])
+                break
+            told = told[ready:]
+
+    def _send(self, told: list[tuple[str, DomainEvent]]) -> bool:
+        """Send events, each of a change; whether the bus answered."""
+        with self._reporting("events can't be sent", *(number for number, _ in told)):
+            refused = bus.publish([event for _, event in told])
             if refused:
-                self.failed.update(numbers[place] for place in refused)
+                self.failed.update(told[place][0] for place in refused)
                 logger.error("bug", why="the bus refused events", events=len(refused))
+            return True
+        return False
 
     @contextlib.contextmanager
     def _reporting(self, why: str, *numbers: str, **about: Any) -> Iterator[None]:
