@@ -19,6 +19,7 @@ from pydantic_models.base.times import now, to_milliseconds
 from pydantic_models.canonical.record import Record
 
 from . import archives, casefiles, contents, dynamodb, lists, metrics, records, sessions
+from .attempts import sparing
 from .errors import NotFound, Unavailable
 from .parallel import AT_ONCE
 from .rounds import Round, go_round
@@ -27,6 +28,9 @@ from .sessions import SessionHead
 LONGEST_MEMORY = timedelta(days=1)
 """How long after a closing its records stay at least: far longer than any instance remembers."""
 
+
+ARCHIVING_SECONDS = 600
+"""Of a run's fifteen minutes, what archiving has at least; so neither waits for the other."""
 
 STAYING = ("closed", "rewind")
 """Kinds of records that stay: the end, above which nothing may be put, and those whose items hold
@@ -48,14 +52,15 @@ def archive_sessions(keep: timedelta | None) -> Retained:
     """
     contents.client()  # Before several need it at once.
     at = to_milliseconds(now())
-    archived = go_round("closed", at + 1, _archive, at_once=AT_ONCE)
+    with contextlib.suppress(Unavailable):  # Whatever else comes of this run.
+        oldest = lists.oldest_in_stage("closed")
+        metrics.count("ArchiveLag", 0 if oldest is None else max(0, (at - oldest) // 1000))
     expired = Round(is_complete=True)
     if keep is not None:
         before = to_milliseconds(now() - max(keep, LONGEST_MEMORY))
-        expired = go_round("archived", before, _expire, at_once=AT_ONCE)
-    with contextlib.suppress(Unavailable):  # The time is up; the next run tells it.
-        oldest = lists.oldest_in_stage("closed")
-        metrics.count("ArchiveLag", 0 if oldest is None else max(0, (at - oldest) // 1000))
+        with sparing(ARCHIVING_SECONDS):
+            expired = go_round("archived", before, _expire, at_once=AT_ONCE)
+    archived = go_round("closed", at + 1, _archive, at_once=AT_ONCE)
     return Retained(archived, expired)
 
 
