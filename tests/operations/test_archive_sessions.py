@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_hex
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -15,8 +16,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from casefile import archives, attempts, dynamodb, records, retention, session_log, sessions
+from casefile import (
+    archives,
+    attempts,
+    contents,
+    dynamodb,
+    records,
+    retention,
+    session_log,
+    sessions,
+)
 from casefile.errors import CasefileError, LegalHold, NotFound, SessionClosed
+from casefile.parallel import AT_ONCE
 from pydantic_models.base.times import now
 from pydantic_models.export import verify
 from tests.conftest import (
@@ -570,3 +581,40 @@ def test_a_session_under_hold_is_not_deleted_from_the_archive(invoke: Invoke, to
     with pytest.raises(LegalHold):
         invoke("delete_session", {"session_id": tool, "confirm": True})
     assert len(objects()) == 3
+
+
+@pytest.mark.parametrize(
+    ("operation", "after"), [("list_tool_requests", 0), ("export_session", 20)]
+)
+def test_no_more_of_large_contents_is_fetched_than_from_the_table(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, operation: str, after: int
+) -> None:
+    """Twenty requests and their results, of half a megabyte each; an answer holds a few."""
+    fetched, fetch = [0], contents._get
+
+    def counting(*asked: Any) -> str:
+        fetched[0] += 1
+        return fetch(*asked)
+
+    monkeypatch.setattr(contents, "_get", counting)
+    with long_ago():
+        session_id = invoke("create_session")["payload"]["session_id"]
+        ids = [str(uuid4()) for _ in range(20)]
+        for each in ids:
+            asked = {"session_id": session_id, "tool_name": "read"}
+            invoke("tool_execution", asked, request_id=each)
+        for each in ids:
+            result = {"text": f"{each}{token_hex(250_000)}"}
+            asked = {"session_id": session_id, "request_id": each, "result": result}
+            invoke("tool_result", asked)
+        invoke("close_session", {"session_id": session_id})
+
+    def read() -> tuple[Any, int]:
+        fetched[0] = 0
+        return told(invoke, operation, {"session_id": session_id, "after": after}), fetched[0]
+
+    before, at_most = read()
+    run()
+    leave_table(session_id)
+    assert read()[0] == before
+    assert fetched[0] < at_most + AT_ONCE

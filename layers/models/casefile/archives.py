@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -32,6 +32,7 @@ from pydantic_models.export import head_line, read_record_line, record_line, ver
 from . import aws, contents
 from .config import configuration
 from .errors import NotFound
+from .parallel import AT_ONCE
 
 if TYPE_CHECKING:
     from .sessions import SessionHead
@@ -42,7 +43,7 @@ PART_CHARACTERS = 1024 * 1024
 """Of lines that are compressed together: what is read of an archive at once."""
 
 MAX_READ_CHARACTERS = 8 * 1024 * 1024
-"""Of lines read at once: a page ends with the part that brings it to this."""
+"""Of lines read at once: a page ends with the part, or the content, that brings it to this."""
 
 IN_MEMORY = 32 * 1024 * 1024
 """Compressed bytes of a session; beyond that they wait on disk."""
@@ -212,31 +213,47 @@ def page(
             size += sum(len(record.content) for record, _ in part)
             if len(found) >= limit or size >= MAX_READ_CHARACTERS:
                 break
-    return _read(session_id, found[:limit], with_content=with_content), manifest.records
-
-
-def get_many(session_id: str, numbers: Sequence[int]) -> dict[int, Record]:
-    """Some records with their contents, by their numbers. Raises NotFound."""
-    manifest, wanted = _manifest(session_id), set(numbers)
-    found = [
-        each
-        for place in sorted({_part_of(manifest, number) for number in wanted})
-        for each in _part(manifest, place)
-        if each[0].number in wanted
-    ]
-    return {each.number: each for each in _read(session_id, found, with_content=True)}
-
-
-def _read(session_id: str, found: list[Stored], *, with_content: bool) -> list[Record]:
     _was_read.set(True)
     if not with_content:
-        return [record._replace(content="") for record, _ in found]
+        return [record._replace(content="") for record, _ in found[:limit]], manifest.records
+    return _as_many_as_fit(session_id, found[:limit]), manifest.records
+
+
+def get_many(session_id: str, numbers: Iterable[int]) -> Iterator[Record | None]:
+    """Some records with their contents, in this order, loaded in turn; None for one it hasn't.
+
+    Raises NotFound if the session was deleted just now.
+    """
+    _was_read.set(True)
+    manifest = _manifest(session_id)
+    part: dict[int, Stored] = {}
+    for number in numbers:
+        if number not in part:
+            part = {each[0].number: each for each in _part(manifest, _part_of(manifest, number))}
+        yield next(_loaded(session_id, [part[number]])) if number in part else None
+
+
+def _as_many_as_fit(session_id: str, found: list[Stored]) -> list[Record]:
+    fitting: list[Record] = []
+    size = 0
+    for record in _loaded(session_id, found):
+        fitting.append(record)
+        size += len(record.content)
+        if size >= MAX_READ_CHARACTERS:
+            break
+    return fitting
+
+
+def _loaded(session_id: str, found: list[Stored]) -> Iterator[Record]:
+    """Records with their contents; of what lies in the bucket, a few at a time are fetched."""
     away = [digest.hex() for _, digest in found if digest is not None]
-    loaded = iter(contents.get_many(session_id, away))
-    return [
-        record if digest is None else record._replace(content=next(loaded))
-        for record, digest in found
-    ]
+    loaded = (
+        content
+        for begin in range(0, len(away), AT_ONCE)
+        for content in contents.get_many(session_id, away[begin : begin + AT_ONCE])
+    )
+    for record, digest in found:
+        yield record if digest is None else record._replace(content=next(loaded))
 
 
 def _part_of(manifest: Manifest, number: int) -> int:

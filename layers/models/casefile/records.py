@@ -187,10 +187,10 @@ def get(session_id: str, number: int, *, with_content: bool = True) -> Record:
     """Record `number` of a session that who asks is known to see. Raises NotFound."""
     item = dynamodb.get(to_attributes(slot_key(session_id, number)))
     if item is None:
-        found = _archived(session_id, [number])
-        if number not in found:
+        record = next(_archived(session_id, [number]))
+        if record is None:
             raise access.missing_session(session_id)
-        return found[number]
+        return record
     return whole(session_id, item) if with_content else from_item(item)
 
 
@@ -208,20 +208,21 @@ def get_many(session_id: str, numbers: Iterable[int]) -> Iterator[Record]:
     keys = [to_attributes(slot_key(session_id, number)) for number in numbers]
     found = {item["sk"]: item for item in dynamodb.get_many(keys)}
     missing = [int(key["sk"]["S"]) for key in keys if key["sk"]["S"] not in found]
-    archived = _archived(session_id, missing) if missing else {}
+    archived = _archived(session_id, missing)
     for key in keys:
         if (item := found.get(key["sk"]["S"])) is not None:
             yield whole(session_id, item)
-        elif (record := archived.get(int(key["sk"]["S"]))) is not None:
+        elif (record := next(archived)) is not None:
             yield record
 
 
-def _archived(session_id: str, numbers: Sequence[int]) -> dict[int, Record]:
-    """Those of some records that the archive has and the table has not."""
-    head = sessions.from_item(top(session_id)[0] or {})
+def _archived(session_id: str, numbers: Sequence[int]) -> Iterator[Record | None]:
+    """Records that the table hasn't, as the archive has them; None for one that it hasn't."""
+    head = sessions.from_item(top(session_id)[0] or {}) if numbers else None
     if head is None or head.archived_at is None:
-        return {}
-    return archives.get_many(session_id, numbers)
+        yield from [None] * len(numbers)
+    else:
+        yield from archives.get_many(session_id, numbers)
 
 
 def stored(session_id: str) -> Iterator[tuple[Record, bytes | None]]:
