@@ -3,13 +3,13 @@
 import contextlib
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,7 +28,8 @@ from casefile import (
 )
 from casefile.errors import CasefileError, LegalHold, NotFound, SessionClosed
 from casefile.parallel import AT_ONCE
-from pydantic_models.base.times import now
+from pydantic_models.base import uuid7
+from pydantic_models.base.times import now, to_text
 from pydantic_models.export import verify
 from tests.conftest import (
     BUCKET,
@@ -361,6 +362,30 @@ def test_a_hold_keeps_it_in_the_table_until_it_is_lifted(invoke: Invoke, tool: s
     invoke("set_legal_hold", {"casefile_id": casefile_id, "hold": False})
     assert run(1)["expired"] == DONE
     assert len(stored()) < count - 12
+
+
+@pytest.mark.parametrize("new_id", [uuid4, uuid7])
+def test_what_was_recorded_is_known_when_it_is_sent_again(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, new_id: Callable[[], UUID]
+) -> None:
+    monkeypatch.setattr(session_log, "LOOK_BACK_PAGE", 5)
+    with long_ago():
+        session_id = invoke("create_chat_session")["payload"]["session_id"]
+    made_at = to_text(now() - LONG_AGO)
+    asked = {str(new_id()): {"session_id": session_id, "message": str(n)} for n in range(20)}
+
+    def send() -> list[dict[str, Any]]:
+        return [
+            invoke("chat", each, request_id=request_id, timestamp=made_at)
+            for request_id, each in asked.items()
+        ]
+
+    with long_ago():
+        answers = send()
+        invoke("close_chat_session", {"session_id": session_id})
+    assert run()["archived"] == DONE
+    leave_table(session_id)
+    assert [answer["payload"] for answer in send()] == [answer["payload"] for answer in answers]
 
 
 @pytest.mark.parametrize("keep", [0, 1], ids=["in the table", "left it"])

@@ -11,6 +11,8 @@ from casefile.errors import NotFound
 from pydantic_models.export import BrokenExport, Verified, verify
 from tests.conftest import Invoke
 
+FIELDS = {"number", "kind", "request_id", "at", "content", "totals", "completes", "seal"}
+
 
 @pytest.fixture
 def session_id(invoke: Invoke) -> str:
@@ -43,6 +45,7 @@ def test_a_closed_session_holds_against_its_seal(invoke: Invoke, session_id: str
     assert invoke("get_session", {"session_id": session_id})["payload"]["seal"] == seal
     lines = export(invoke, session_id)
     assert verify(lines, seal) == Verified(session_id, 5, True, seal, {})
+    assert all(set(json.loads(line)) == FIELDS for line in lines[1:])
     with pytest.raises(BrokenExport, match="record 4: the export ends with seal"):
         verify(lines[:-1], seal)
 

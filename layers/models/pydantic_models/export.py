@@ -21,7 +21,7 @@ from .canonical.record import Record, Totals, first_seal, seal_of
 FORMAT = "casefile export 1"
 
 
-_FIELDS = set(Record._fields)
+_FIELDS = set(Record._fields) - {"highest"}  # Which is for writers.
 _LINKED_FIELDS = _FIELDS | {"content_sha256", "content_url"}
 
 
@@ -54,7 +54,7 @@ def head_line(session_id: str, user_id: str, created_at: int) -> str:
 
 def record_line(record: Record, link: tuple[str, str] | None = None) -> str:
     """The line of a record; with `link`, the digest of its content and where that is to be had."""
-    told = record._asdict() | {
+    told = {name: value for name, value in record._asdict().items() if name in _FIELDS} | {
         "request_id": str(record.request_id),
         "totals": record.totals._asdict(),
         "seal": record.seal.hex(),

@@ -44,7 +44,8 @@ class Record(NamedTuple):
     `at` is in milliseconds since 1970 and never less than that of the record before; `totals`
     count the session up to here; `content` is JSON text; `completes` are the numbers of the
     pending requests that end with this record; `seal` has 32 bytes. `highest` is the highest
-    UUIDv7 of the requests up to here, not sealed: it only spares writers a look further down.
+    UUIDv7 of the requests up to here, and where that isn't told, as in exports, as high as can be.
+    It isn't sealed: it only spares writers a look further down.
     """
 
     number: int
@@ -55,7 +56,7 @@ class Record(NamedTuple):
     totals: Totals
     completes: tuple[int, ...] = ()
     seal: bytes = b""
-    highest: UUID | None = None
+    highest: UUID | None = UUID(int=(1 << 128) - 1)
 
 
 def first_seal(session_id: str, user_id: str, created_at: int) -> bytes:
