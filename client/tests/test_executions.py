@@ -1,14 +1,24 @@
 """Recording a call never breaks it: whatever the arguments are, what is recorded is JSON."""
 
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
+import casefile
 from casefile.executions import Execution, as_object, jsonable
 from pydantic_models.base.json_values import check_json, to_json
 from pydantic_models.operations import ToolRequestPayload
+
+from .pretended import AT
 
 
 class Rude:
@@ -62,6 +72,98 @@ def test_what_is_endless_or_too_deep_is_told_too() -> None:
         fields = execution.fields()
         check(fields)
         ToolRequestPayload(session_id="ts_251013_tool001", **fields)
+
+
+@dataclass
+class Table:
+    rows: Any
+
+
+class Model(BaseModel):
+    rows: Any
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda rows: rows,
+        lambda rows: {"rows": [(1, rows)]},
+        lambda rows: Table(rows),
+        lambda rows: [Model(rows={"rows": rows})],
+        lambda rows: {"set": {rows}},
+    ],
+)
+@pytest.mark.parametrize("made", [lambda: (n for n in range(3)), lambda: map(abs, range(3))])
+def test_an_iterator_is_not_used_up(wrapped: Any, made: Any) -> None:
+    rows = made()
+    value = wrapped(rows)
+    told = jsonable(value)
+    check(told)
+    assert f"{type(rows).__name__} object" in to_json(told)
+    assert list(rows) == [0, 1, 2]
+
+
+def test_what_holds_no_iterator_is_told_as_it_is() -> None:
+    assert jsonable({"a": Table([Model(rows={1})])}) == {"a": {"rows": [{"rows": [1]}]}}
+    endless: list[Any] = []
+    endless += [Table(endless), Model(rows=endless)]
+    for value in (endless, endless[0], endless[1], [endless, endless]):
+        check(jsonable(value))
+    assert jsonable(itertools.count()) == "count(0)"
+
+
+def pretended() -> tuple[casefile.Client, list[dict[str, Any]]]:
+    """A client, and what it has recorded."""
+    recorded: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        envelope = json.loads(request.content)
+        recorded.append(envelope["payload"])
+        payload = {"session_id": "ts_251013_tool001", "record": 1, "recorded_at": AT}
+        payload |= {"result": {}, "status": "completed"}
+        told = {"request_id": envelope["request_id"], "status": "completed", "payload": payload}
+        return httpx.Response(200, json=told)
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    return casefile.Client("http://pretended.invalid", "token", http=http), recorded
+
+
+def test_what_a_tool_gives_is_the_callers() -> None:
+    client, recorded = pretended()
+
+    @client.tool_session("ts_251013_tool001").recorded()
+    def rows(count: int) -> Iterator[int]:
+        yield from range(count)
+
+    assert list(rows(3)) == [0, 1, 2]
+    assert "generator object" in recorded[0]["result"]["value"]
+
+
+def test_what_was_asked_is_told_as_it_was_when_the_call_began() -> None:
+    client, recorded = pretended()
+    session = client.tool_session("ts_251013_tool001")
+
+    @session.recorded()
+    def place(order: dict[str, Any], note: str = "none", *more: Any, **odd: Any) -> None:
+        order["items"].append("changed")
+        order["quantity"] = 0
+
+    place({"quantity": 5, "items": []})
+    place({"quantity": 5, "items": []}, "fast", 1, colour="red")
+    asked = {"amount": [120]}
+    with session.recording("pay", asked) as execution:
+        asked["amount"].append(0)
+        execution.parameters["by"] = "card"
+    assert [each["parameters"] for each in recorded] == [
+        {"order": {"quantity": 5, "items": []}, "note": "none"},
+        {
+            "order": {"quantity": 5, "items": []},
+            "note": "fast",
+            "more": [1],
+            "odd": {"colour": "red"},
+        },
+        {"amount": [120], "by": "card"},
+    ]
 
 
 def test_portable_json_is_told_as_it_is() -> None:
