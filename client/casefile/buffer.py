@@ -621,7 +621,10 @@ class BufferedToolSession(_BufferedSession):
         try:
             yield execution
         except BaseException as error:
-            self.record(**execution.fields(error), metadata=execution.metadata)
+            try:
+                self.record(**execution.fields(error), metadata=execution.metadata)
+            except Exception:
+                log.exception("a failure of %s was not recorded", tool_name)
             raise
         self.record(**execution.fields(), metadata=execution.metadata)
 
