@@ -497,6 +497,9 @@ class Buffer:
     def _pause(self, error: Exception, attempt: int) -> None:
         self.problem = error
         self._changed.notify_all()
+        if isinstance(error, errors.RequestFailed) and error.retry_after:
+            told = min(error.retry_after, self._pauses.longest)
+            self._changed.wait_for(lambda: self._is_stopped, told)
         self._changed.wait_for(
             lambda: self._is_stopped or self._is_hurried, self._pauses.pause(attempt)
         )

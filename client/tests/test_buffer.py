@@ -281,6 +281,21 @@ def test_what_is_too_large_to_be_carried_is_set_aside_whoever_says_so(
             assert [each.payload["tool_name"] for each in buffer.refused()] == ["large"]
 
 
+def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
+    tried: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tried.append(time.monotonic())
+        return httpx.Response(429, headers={"Retry-After": "3600"})
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    client = casefile.Client("http://pretended.invalid", http=http)
+    with casefile.Buffer(client, tmp_path / "b", longest_pause=0.2, close_seconds=0) as buffer:
+        buffer.create_chat_session()
+        until(lambda: buffer.flush(0.001) or len(tried) > 2)  # though it is in a hurry
+    assert min(later - tried[n] for n, later in enumerate(tried[1:])) >= 0.2
+
+
 def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not holds():
