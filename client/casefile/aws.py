@@ -72,10 +72,11 @@ class Functions:
         """The function's answer. Raises what it raised."""
         if not response.is_success:
             failed = failure(response)
-            # Lambda itself, not Casefile: 500 is its ServiceException, which passes.
-            kind = errors.Unavailable if response.status_code == 500 else type(failed)
-            raise kind(
-                f"Lambda: {failed}", status=response.status_code, retry_after=failed.retry_after
+            raise type(failed)(
+                f"Lambda: {failed}",
+                status=response.status_code,
+                retry_after=failed.retry_after,
+                is_final=failed.is_final,
             )
         if "X-Amz-Function-Error" in response.headers:
             raise _raised(response)

@@ -12,6 +12,9 @@ What follows:
 - Messages that wait in one chat session go together, up to a hundred in a request. Which ones is
   in the file, too, before they are sent.
 - What the service refuses for good is set aside with the reason, and doesn't hold up the rest.
+- Where the service fails, other sessions go first: a request that it can't do holds up its own
+  session alone, and is set aside when the service has failed at it for minutes. So is no request
+  to open a session, on which the rest of it depends.
 
 The guarantee: what `record` returned for is in the file, and will be in its session once, in the
 order of the calls, or among `refused()`.
@@ -27,6 +30,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -66,6 +70,9 @@ KNOWN_FOR = timedelta(days=14)
 MAX_FAULTS = 5
 """How often the service may fail at one request before it is set aside."""
 
+FAULT_SECONDS = 60.0
+"""One fault is counted in this time: those of a bad moment are none of the request's."""
+
 _UNOPENED = {"tool": "ts_000000_unopened", "chat": "cs_unopened"}
 """What stands for a session's id while there is none yet."""
 
@@ -89,6 +96,11 @@ CREATE INDEX IF NOT EXISTS by_session ON queue (session, number);
 CREATE INDEX IF NOT EXISTS by_request ON queue (request_id);
 CREATE TABLE IF NOT EXISTS opened (request_id TEXT PRIMARY KEY, session_id TEXT NOT NULL);
 """
+
+_HEAD = (
+    "SELECT * FROM queue WHERE refused IS NULL"
+    " AND session NOT IN (SELECT value FROM json_each(?)) ORDER BY number LIMIT 1"
+)
 
 _PUT = (
     "INSERT INTO queue (session, operation, payload, metadata, bytes, request_id)"
@@ -167,6 +179,9 @@ class Buffer:
         self._records = self._bytes = self._refused = 0
         self._count()
         self._opened: dict[str, str] = dict(self._file.execute("SELECT * FROM opened"))
+        self._failing: set[str] = set()
+        """Sessions at which the service failed since anything got through: others go first."""
+        self._next_fault = 0.0
         self._thread = threading.Thread(target=self._send_all, name="casefile", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -351,9 +366,10 @@ class Buffer:
         """What is to be sent next, once there is something; None when it is over."""
         with self._changed:
             while not self._is_stopped:
-                head = self._select(
-                    "SELECT * FROM queue WHERE refused IS NULL ORDER BY number LIMIT 1"
-                )
+                head = self._select(_HEAD, [json.dumps(list(self._failing))])
+                if not head and self._failing:
+                    self._failing.clear()
+                    continue
                 if not head:
                     self.problem = None
                     self._is_hurried = False
@@ -441,6 +457,7 @@ class Buffer:
             self._records -= len(batch.entries)
             self._bytes -= sum(entry.bytes for entry in batch.entries)
             self.problem = None
+            self._failing.clear()
             self._changed.notify_all()
 
     def _note(self, batch: _Batch, error: Exception, attempt: int) -> None:
@@ -460,17 +477,29 @@ class Buffer:
                     self._set_aside(batch, error)
                 return
             if isinstance(error, errors.InternalError):
-                self._mark(batch.entries, "UPDATE queue SET faults = faults + 1 WHERE number = ?")
-                if batch.entries[0].faults + 1 >= MAX_FAULTS:
+                if self._counts(batch):
                     self._set_aside(batch, error)
                     return
+                self._failing.add(batch.entries[0].session)
             if self.problem is None:
                 log.warning("nothing gets through to Casefile, %s keeps it: %s", self.path, error)
             self._pause(error, attempt)
 
+    def _counts(self, batch: _Batch) -> bool:
+        """Count a fault of the service; whether it was the last that a request may have."""
+        head = batch.entries[0]
+        if _is_creation(head) or time.monotonic() < self._next_fault:
+            return False
+        self._next_fault = time.monotonic() + FAULT_SECONDS
+        self._mark(batch.entries, "UPDATE queue SET faults = faults + 1 WHERE number = ?")
+        return head.faults + 1 >= MAX_FAULTS
+
     def _pause(self, error: Exception, attempt: int) -> None:
         self.problem = error
         self._changed.notify_all()
+        if isinstance(error, errors.RequestFailed) and error.retry_after:
+            told = min(error.retry_after, self._pauses.longest)
+            self._changed.wait_for(lambda: self._is_stopped, told)
         self._changed.wait_for(
             lambda: self._is_stopped or self._is_hurried, self._pauses.pause(attempt)
         )
@@ -595,7 +624,10 @@ class BufferedToolSession(_BufferedSession):
         try:
             yield execution
         except BaseException as error:
-            self.record(**execution.fields(error), metadata=execution.metadata)
+            try:
+                self.record(**execution.fields(error), metadata=execution.metadata)
+            except Exception:
+                log.exception("a failure of %s was not recorded", tool_name)
             raise
         self.record(**execution.fields(), metadata=execution.metadata)
 

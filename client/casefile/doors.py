@@ -166,8 +166,8 @@ def retry_after(response: httpx.Response) -> float | None:
     return max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
 
 
-def unreachable(error: httpx.TransportError) -> errors.CasefileError:
-    """What it means that no answer came; what never can be sent is no matter of trying again."""
+def unreachable(error: httpx.RequestError) -> errors.CasefileError:
+    """What it means that no answer came that can be read; what never can be sent is wrong."""
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return errors.BadRequest(f"It can't be sent: {error}")
     return errors.Unreachable(f"Casefile can't be reached: {str(error) or type(error).__name__}")

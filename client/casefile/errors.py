@@ -24,7 +24,8 @@
         ├── InternalError          500  internal_error
         └── Unavailable            502, 503, 504  unavailable
 
-A code that is newer than this client is the class of its HTTP status.
+A code that is newer than this client is the class of its HTTP status. A 500 without a code is none
+of Casefile's own but of something on the way, and passes: it is Unavailable.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class RequestFailed(CasefileError):
     """The service answered that a request failed, and why.
 
     `retry_after` are the seconds after which to try again, if the service told. `is_final` tells
-    that Casefile itself refused it, and would again.
+    that Casefile itself refused it, and would again; or that it is too large to reach it.
     """
 
     code = "failed"
@@ -216,13 +217,20 @@ def _below(kind: type[RequestFailed]) -> list[type[RequestFailed]]:
 
 
 def is_final(kind: type[RequestFailed], code: str | None) -> bool:
-    """Whether a failure with this code is one that Casefile itself would answer again."""
+    """Whether a failure with this code is one that Casefile itself would answer again.
+
+    Who says that it is too large to be carried need not be Casefile: it never will be smaller.
+    """
+    if issubclass(kind, TooLarge):
+        return True
     passing = (Unauthenticated, TooManyRequests, InternalError, Unavailable)
     return code is not None and code == kind.code and not issubclass(kind, passing)
 
 
 def of_status(status: int, code: str | None) -> type[RequestFailed]:
     """The class of a failure: by its code, else by its HTTP status."""
+    if status == 500 and code is None:
+        return Unavailable
     by_status = _BY_STATUS.get(status, RequestFailed)
     return next((kind for kind in _below(by_status) if kind.code == code), by_status)
 

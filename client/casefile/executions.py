@@ -1,6 +1,7 @@
 """Recording a function call as a tool execution: what was asked, what came of it, how long it took.
 
-Recording must not break what it records: whatever is no JSON is told by its `repr`.
+Recording must not break what it records: whatever is no JSON is told by its `repr`, and so is an
+iterator, which would be empty afterwards. What was asked is told as it was when the call began.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ import inspect
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from pydantic_models.base.json_values import MAX_DEPTH
@@ -31,7 +36,7 @@ class Execution:
 
     def __init__(self, tool_name: str, parameters: Mapping[str, Any] | None = None) -> None:
         self.tool_name = tool_name
-        self.parameters = dict(parameters or {})
+        self.parameters = _named(parameters or {})
         self.result: Any = None
         self.metadata: dict[str, Any] = {}
         self._began = time.monotonic()
@@ -41,9 +46,7 @@ class Execution:
         duration_ms = round((time.monotonic() - self._began) * 1000)
         fields: dict[str, Any] = {
             "tool_name": self.tool_name,
-            "parameters": {
-                portable(str(name)): jsonable(value) for name, value in self.parameters.items()
-            },
+            "parameters": _named(self.parameters),
             "duration_ms": duration_ms,
         }
         if error is None:
@@ -59,10 +62,18 @@ def of_call(
     named: dict[str, Any],
 ) -> Execution:
     """The execution that a call of a function is, its arguments by their names."""
-    bound = inspect.signature(function).bind(*arguments, **named).arguments
+    call = inspect.signature(function).bind(*arguments, **named)
+    given = {*call.arguments}
+    call.apply_defaults()
+    asked = {
+        name: value
+        for name, value in call.arguments.items()
+        # Of *args and **kwargs that nothing was given for, it makes () and {}.
+        if name in given or call.signature.parameters[name].default is not inspect.Parameter.empty
+    }
     for own in ("self", "cls"):
-        bound.pop(own, None)
-    return Execution(tool_name or function.__name__, bound)
+        asked.pop(own, None)
+    return Execution(tool_name or function.__name__, asked)
 
 
 def as_object(result: Any) -> dict[str, Any]:
@@ -73,14 +84,56 @@ def as_object(result: Any) -> dict[str, Any]:
     return {} if told is None else {"value": told}
 
 
+def _named(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {portable(str(name)): jsonable(value) for name, value in parameters.items()}
+
+
 def jsonable(value: Any) -> Any:
     """The value as portable JSON; what is none is told by its repr."""
     try:
-        plain = to_jsonable_python(value, fallback=repr, by_alias=True, bytes_mode="base64")
+        plain = to_jsonable_python(
+            _spared(value), fallback=repr, by_alias=True, bytes_mode="base64"
+        )
     except Exception:  # Whatever the value's own code raises.
         log.debug("told by its type", exc_info=True)
         plain = f"<{type(value).__name__}>"
     return _portable_json(plain, MAX_DEPTH - 2)  # It may stand in an object.
+
+
+def _spared(value: Any, within: tuple[int, ...] = ()) -> Any:
+    """The value, with a repr for each iterator in it, which to tell would be to use up.
+
+    Raises ValueError for what contains itself.
+    """
+    if id(value) in within:
+        raise ValueError("it contains itself")
+    if len(within) == MAX_DEPTH:
+        return TOO_DEEP
+    inner = (*within, id(value))
+    if isinstance(value, dict):
+        return {name: _spared(each, inner) for name, each in value.items()}
+    if isinstance(value, _SEQUENCES):
+        return [_spared(each, inner) for each in value]
+    return repr(value) if _would_use_up(value, within) else value
+
+
+def _would_use_up(value: Any, within: tuple[int, ...]) -> bool:
+    if hasattr(type(value), "__next__"):
+        return True
+    inside: Iterable[Any] = ()
+    if isinstance(value, dict):
+        inside = value.values()
+    elif isinstance(value, _SEQUENCES):
+        inside = value
+    elif isinstance(value, BaseModel):
+        inside = dict(value).values()
+    elif is_dataclass(value) and not isinstance(value, type):
+        inside = [getattr(value, each.name, None) for each in dataclass_fields(value)]
+    inner = (*within, id(value))
+    return any(_would_use_up(each, inner) for each in inside if id(each) not in inner)
+
+
+_SEQUENCES = (list, tuple, set, frozenset, deque)
 
 
 def _portable_json(value: Any, depth: int) -> Any:

@@ -13,7 +13,9 @@ import httpx
 
 import casefile
 
-Fault = Literal["unplugged", "lost", "busy", "broken", "stale token", "not ours"]
+Fault = Literal[
+    "unplugged", "lost", "busy", "broken", "stale token", "not ours", "not ours, broken"
+]
 
 AT = "2025-10-13T14:30:00.000+00:00"
 
@@ -26,6 +28,7 @@ class Pretended(httpx.BaseTransport):
         self.is_plugged_in = True
         self.logs: dict[str, list[dict[str, Any]]] = {}
         self.refuses: list[str] = []
+        self.breaks_at: list[str] = []
         self.requests = 0
         self._lock = threading.Lock()
 
@@ -46,6 +49,10 @@ class Pretended(httpx.BaseTransport):
                 return _failed(401, "unauthenticated")
             if fault == "not ours":
                 return httpx.Response(404, text="<html>Sign in to the hotel's network</html>")
+            if fault == "not ours, broken":
+                return httpx.Response(500, json={"message": "Internal Server Error"})
+            if any(word in request.content.decode() for word in self.breaks_at):
+                return _failed(500, "internal_error")
             answer = self._answer(request)
             if fault == "lost":
                 raise httpx.ReadError("lost")

@@ -1,6 +1,8 @@
 """The buffer: everything once and in order, whatever happens to the service and to us."""
 
 import asyncio
+import itertools
+import json
 import multiprocessing
 import os
 import signal
@@ -9,12 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,12 +28,10 @@ from dev.local_stack import Stack
 from pydantic_models.base.times import now_text
 
 from .conftest import SignIn
-from .pretended import Fault, Pretended
+from .pretended import AT, Fault, Pretended
 from .unplugged import Plug
 
-FAULTS = st.lists(st.sampled_from([None, None, *get_args(Fault)]), max_size=40).filter(
-    lambda faults: faults.count("broken") < MAX_FAULTS
-)
+FAULTS = st.lists(st.sampled_from([None, None, *get_args(Fault)]), max_size=40)
 STEPS = st.lists(
     st.sampled_from(["tool", "slow tool", "say", "say twice", "restart", "flush", "finish"]),
     min_size=1,
@@ -195,23 +196,111 @@ def test_what_is_refused_when_it_may_be_too_old_to_be_known_is_never_sent_anew(
     assert said([together]) == ["one", "two"]
 
 
-def test_what_fails_again_and_again_does_not_hold_up_the_rest(
-    service: Pretended, buffer: casefile.Buffer
+@pytest.mark.parametrize("fault", ["broken", "not ours, broken"])
+def test_a_service_that_fails_for_a_while_is_waited_for(
+    service: Pretended, buffer: casefile.Buffer, fault: Fault
 ) -> None:
-    service.faults = iter(["broken"] * MAX_FAULTS)
+    service.faults = itertools.repeat(fault)
+    tool, chat = buffer.create_tool_session(), buffer.create_chat_session()
+    tool.record("one", result={})
+    chat.say("Hello")
+    until(lambda: service.requests > 20 * MAX_FAULTS)
+    assert (len(buffer), buffer.refused()) == (4, [])
+    service.faults = iter([])
+    assert buffer.flush(30)
+    assert buffer.refused() == []
+    assert said(service.logs[str(chat.session_id)]) == ["Hello"]
+    assert [each["tool_name"] for each in service.logs[str(tool.session_id)]] == ["one"]
+
+
+def test_what_fails_again_and_again_is_set_aside(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casefile.buffer.FAULT_SECONDS", 0.0)
+    service.breaks_at = ["odd"]
     first, second = buffer.create_chat_session(), buffer.create_chat_session()
-    first.say("lost with its session")
+    first.say("odd")
+    first.say("even")
     second.say("Hello")
     assert buffer.flush(30)
-    creation, message = buffer.refused()
-    assert (creation.operation, message.operation) == ("create_chat_session", "chat")
-    assert creation.reason.startswith("internal_error")
-    assert "could not be opened" in message.reason
+    assert [each.payload["messages"][0]["content"] for each in buffer.refused()] == ["odd", "even"]
+    assert all(each.reason.startswith("internal_error") for each in buffer.refused())
     assert said(service.logs[str(second.session_id)]) == ["Hello"]
+    service.breaks_at = []
     buffer.retry_refused()
     assert buffer.flush(30)
-    assert said(service.logs[str(first.session_id)]) == ["lost with its session"]
-    assert len(service.logs) == 2
+    assert said(service.logs[str(first.session_id)]) == ["odd", "even"]
+
+
+def test_what_fails_again_and_again_holds_up_its_own_session_alone(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    service.is_plugged_in = False
+    service.breaks_at = ["odd", "strange"]
+    held = [buffer.create_chat_session("odd"), buffer.create_chat_session()]
+    second = buffer.create_chat_session()
+    held[1].say("strange")
+    for chat in (*held, second):
+        chat.say("Hello")
+    service.is_plugged_in = True
+    until(lambda: len(buffer) == 4)
+    assert said(service.logs[str(second.session_id)]) == ["Hello"]
+    assert buffer.refused() == []
+    service.breaks_at = []
+    assert buffer.flush(30)
+    assert said(service.logs[str(held[0].session_id)]) == ["Hello"]
+    assert said(service.logs[str(held[1].session_id)]) == ["strange", "Hello"]
+
+
+def test_what_is_too_large_to_be_carried_is_set_aside_whoever_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda says it of itself, and so does API Gateway: neither knows Casefile's codes."""
+    aws = pytest.importorskip("casefile.aws")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "AKIAPRETENDED")
+    doors = (aws.Functions("casefile", "svc", region="eu-west-1"), "http://pretended.invalid")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        told = json.loads(request.content)
+        if len(request.content) > 1_000_000:
+            return httpx.Response(413, json={"message": "Request must be smaller"})
+        payload = {"session_id": "ts_251013_tool001", "record": 1, "recorded_at": AT}
+        payload |= {"result": {}, "status": "completed"}
+        answer = {"request_id": told["request_id"], "status": "completed", "payload": payload}
+        return httpx.Response(200, json=answer)
+
+    for number, door in enumerate(doors):
+        http = httpx.Client(transport=httpx.MockTransport(answer))
+        client = casefile.Client(door, http=http)
+        with casefile.Buffer(client, tmp_path / str(number), longest_pause=0.002) as buffer:
+            tool = buffer.tool_session("ts_251013_tool001")
+            tool.record("large", result={"text": "x" * 1_000_000})
+            tool.record("small", result={})
+            assert buffer.flush(30)
+            assert [each.payload["tool_name"] for each in buffer.refused()] == ["large"]
+
+
+def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
+    tried: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tried.append(time.monotonic())
+        return httpx.Response(429, headers={"Retry-After": "3600"})
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    client = casefile.Client("http://pretended.invalid", http=http)
+    with casefile.Buffer(client, tmp_path / "b", longest_pause=0.2, close_seconds=0) as buffer:
+        buffer.create_chat_session()
+        until(lambda: buffer.flush(0.001) or len(tried) > 2)  # though it is in a hurry
+    assert min(later - tried[n] for n, later in enumerate(tried[1:])) >= 0.2
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def test_after_a_closing_nothing_is_recorded_and_nothing_is_lost(

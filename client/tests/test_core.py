@@ -96,7 +96,11 @@ def test_function_calls_are_recorded_with_their_exceptions(ann: casefile.Client)
     with session.recording("search", {"q": Path("x")}) as execution:
         execution.result = {"hits": 3}
     first, second, third = session.requests()
-    assert (first.tool_name, first.parameters, first.result) == ("divide", {"a": 1}, {"value": 0.5})
+    assert (first.tool_name, first.parameters, first.result) == (
+        "divide",
+        {"a": 1, "b": 2},
+        {"value": 0.5},
+    )
     assert second.error_message == "ZeroDivisionError: division by zero"
     assert set(second.parameters["more"]["odd"]) == {1, "inf"}
     assert (third.parameters, third.result) == ({"q": "x"}, {"hits": 3})

@@ -1,14 +1,29 @@
 """Recording a call never breaks it: whatever the arguments are, what is recorded is JSON."""
 
+import asyncio
+import functools
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
+import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
+import casefile
 from casefile.executions import Execution, as_object, jsonable
 from pydantic_models.base.json_values import check_json, to_json
 from pydantic_models.operations import ToolRequestPayload
+
+from .pretended import AT
+
+SESSION = "ts_251013_tool001"
 
 
 class Rude:
@@ -62,6 +77,190 @@ def test_what_is_endless_or_too_deep_is_told_too() -> None:
         fields = execution.fields()
         check(fields)
         ToolRequestPayload(session_id="ts_251013_tool001", **fields)
+
+
+@dataclass
+class Table:
+    rows: Any
+
+
+class Model(BaseModel):
+    rows: Any
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda rows: rows,
+        lambda rows: {"rows": [(1, rows)]},
+        lambda rows: Table(rows),
+        lambda rows: [Model(rows={"rows": rows})],
+        lambda rows: {"set": {rows}},
+    ],
+)
+@pytest.mark.parametrize("made", [lambda: (n for n in range(3)), lambda: map(abs, range(3))])
+def test_an_iterator_is_not_used_up(wrapped: Any, made: Any) -> None:
+    rows = made()
+    value = wrapped(rows)
+    told = jsonable(value)
+    check(told)
+    assert f"{type(rows).__name__} object" in to_json(told)
+    assert list(rows) == [0, 1, 2]
+
+
+def test_what_holds_no_iterator_is_told_as_it_is() -> None:
+    assert jsonable({"a": Table([Model(rows={1})])}) == {"a": {"rows": [{"rows": [1]}]}}
+    endless: list[Any] = []
+    endless += [Table(endless), Model(rows=endless)]
+    for value in (endless, endless[0], endless[1], [endless, endless]):
+        check(jsonable(value))
+    assert jsonable(itertools.count()) == "count(0)"
+
+
+class Recorder(list[dict[str, Any]]):
+    """What was recorded, by its clients."""
+
+    def client(self) -> casefile.Client:
+        http = httpx.Client(transport=httpx.MockTransport(self.answer))
+        return casefile.Client("http://pretended.invalid", "token", http=http)
+
+    def async_client(self) -> casefile.AsyncClient:
+        async def answer(request: httpx.Request) -> httpx.Response:
+            await anyio.sleep(0)
+            return self.answer(request)
+
+        http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        return casefile.AsyncClient("http://pretended.invalid", "token", http=http)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        envelope = json.loads(request.content)
+        self.append(envelope["payload"])
+        payload = {"session_id": SESSION, "record": 1, "recorded_at": AT}
+        payload |= {"result": {}, "status": "completed"}
+        told = {"request_id": envelope["request_id"], "status": "completed", "payload": payload}
+        return httpx.Response(200, json=told)
+
+
+def test_what_a_tool_raises_is_raised_though_it_cannot_be_recorded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def token() -> str:
+        raise OSError("no keyring")
+
+    def fail() -> None:
+        raise ValueError("why")
+
+    http = httpx.Client(transport=httpx.MockTransport(Recorder().answer))
+    client = casefile.Client("http://pretended.invalid", token, http=http)
+    many = casefile.AsyncClient("http://pretended.invalid", token)
+    more: Any = {"max_records": 1, "when_full": "raise", "close_seconds": 0}
+    with casefile.Buffer(client, tmp_path / "buffer", **more) as buffer:
+        full = buffer.create_tool_session()
+        for session in (client.tool_session(SESSION), full):
+            with pytest.raises(ValueError, match="why"):
+                session.recorded()(fail)()
+
+    async def fail_later() -> None:
+        fail()
+
+    with pytest.raises(ValueError, match="why"):
+        anyio.run(many.tool_session(SESSION).recorded()(fail_later))
+    assert caplog.text.count("was not recorded") == 3
+
+
+def test_a_function_of_the_other_kind_is_refused() -> None:
+    def plain() -> None: ...
+
+    async def later() -> int:
+        return 1
+
+    @functools.wraps(later)
+    def wrapped() -> Any:
+        return later()
+
+    recorder = Recorder()
+    one, many = recorder.client().tool_session(SESSION), recorder.async_client()
+    with pytest.raises(TypeError, match="AsyncClient"):
+        one.recorded()(later)
+    unfit: Any = plain
+    with pytest.raises(TypeError, match="by a Client"):
+        many.tool_session(SESSION).recorded()(unfit)
+    assert anyio.run(many.tool_session(SESSION).recorded()(wrapped)) == 1
+    assert len(recorder) == 1
+
+
+@pytest.mark.parametrize("cancel", ["scope", "task group", "task"])
+def test_a_tool_that_is_cancelled_is_recorded(cancel: str) -> None:
+    recorder = Recorder()
+
+    async def work() -> None:
+        began = anyio.Event()
+
+        @recorder.async_client().tool_session(SESSION).recorded()
+        async def slow() -> None:
+            began.set()
+            await anyio.sleep_forever()
+
+        async def run() -> None:
+            await slow()
+
+        if cancel == "scope":
+            with anyio.CancelScope() as scope:
+                asyncio.get_running_loop().call_later(0.01, scope.cancel)
+                await slow()
+        elif cancel == "task group":
+            async with anyio.create_task_group() as group:
+                group.start_soon(run)
+                await began.wait()
+                group.cancel_scope.cancel()
+        else:
+            task = asyncio.ensure_future(run())
+            await began.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(work())
+    assert [each["tool_name"] for each in recorder] == ["slow"]
+    assert recorder[0]["error_message"].startswith("CancelledError")
+
+
+def test_what_a_tool_gives_is_the_callers() -> None:
+    recorded = Recorder()
+
+    @recorded.client().tool_session(SESSION).recorded()
+    def rows(count: int) -> Iterator[int]:
+        yield from range(count)
+
+    assert list(rows(3)) == [0, 1, 2]
+    assert "generator object" in recorded[0]["result"]["value"]
+
+
+def test_what_was_asked_is_told_as_it_was_when_the_call_began() -> None:
+    recorded = Recorder()
+    session = recorded.client().tool_session(SESSION)
+
+    @session.recorded()
+    def place(order: dict[str, Any], note: str = "none", *more: Any, **odd: Any) -> None:
+        order["items"].append("changed")
+        order["quantity"] = 0
+
+    place({"quantity": 5, "items": []})
+    place({"quantity": 5, "items": []}, "fast", 1, colour="red")
+    asked = {"amount": [120]}
+    with session.recording("pay", asked) as execution:
+        asked["amount"].append(0)
+        execution.parameters["by"] = "card"
+    assert [each["parameters"] for each in recorded] == [
+        {"order": {"quantity": 5, "items": []}, "note": "none"},
+        {
+            "order": {"quantity": 5, "items": []},
+            "note": "fast",
+            "more": [1],
+            "odd": {"colour": "red"},
+        },
+        {"amount": [120], "by": "card"},
+    ]
 
 
 def test_portable_json_is_told_as_it_is() -> None:

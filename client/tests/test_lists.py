@@ -70,7 +70,10 @@ class Shelf:
         asked = request.url.params
         by_creation = asked.get("order") == "creation"
         order = (self.created if by_creation else self.active)[::-1]
+        if "cursor" in asked and "offset" in asked:
+            return httpx.Response(400, json={"error": "not both"})
         begin = order.index(asked["cursor"]) + 1 if "cursor" in asked else 0
+        begin += int(asked.get("offset", 0))
         page = order[begin : begin + 2]
         lines = [
             {
@@ -99,6 +102,17 @@ def test_a_session_that_is_closed_in_the_middle_of_a_walk_is_seen() -> None:
     shelf = Shelf()
     found = [each.session_id for each in shelf.client().casefile(FOLDER).sessions()]
     assert found == shelf.created[::-1]
+
+
+def test_a_list_begins_where_it_is_asked_to() -> None:
+    shelf = Shelf()
+    expected = shelf.created[::-1]
+    for begin, fields in ((3, {"offset": 3}), (2, {"cursor": expected[1]}), (0, {"offset": 0})):
+        sessions = shelf.client().tool_sessions
+        found = [each.session_id for each in sessions.list(active_only=False, **fields)]
+        assert found == expected[begin:]
+        found = [each.session_id for each in sessions.list(limit=2, **fields)]
+        assert found == expected[begin : begin + 2]
 
 
 def test_the_last_active_come_first_if_they_are_asked_for() -> None:

@@ -92,7 +92,7 @@ def test_it_is_the_same_request_each_time() -> None:
         (502, casefile.Unavailable, 6),
         (503, casefile.Unavailable, 6),
         (504, casefile.Unavailable, 6),
-        (500, casefile.InternalError, 1),
+        (500, casefile.Unavailable, 6),  # none of Casefile's own, which has a code
         (409, casefile.Conflict, 1),
         (418, casefile.RequestFailed, 1),
     ],
@@ -134,6 +134,52 @@ def test_it_waits_as_long_as_it_is_told() -> None:
     for attempt, longest in ((1, 1), (2, 2), (3, 4), (4, 4), (9999, 4)):
         assert 0 <= min(retries.pause(attempt) for _ in range(100)) < longest / 2
         assert longest / 2 < max(retries.pause(attempt) for _ in range(100)) <= longest
+
+
+def test_an_answer_that_cannot_be_read_is_tried_again() -> None:
+    tried: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tried.append(request)
+        return httpx.Response(
+            502, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip")
+        )
+
+    with (
+        casefile.Client(
+            "http://pretended.invalid", retries=QUICK, http=httpx.Client(transport=handler(answer))
+        ) as client,
+        pytest.raises(casefile.Unreachable, match="decompress"),
+    ):
+        client.chat_sessions.create()
+    assert len(tried) == 6
+
+
+def test_who_follows_waits_longer_than_the_service() -> None:
+    waits: list[tuple[int, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        wait = int(request.url.params.get("wait", 0))
+        waits.append((wait, request.extensions["timeout"]))
+        raise httpx.ReadTimeout("late")
+
+    for timeout in (5.0, 60.0):
+        client = casefile.Client(
+            "http://pretended.invalid",
+            retries=casefile.Retries(attempts=1),
+            timeout=timeout,
+            http=httpx.Client(transport=handler(answer)),
+        )
+        for session in (client.chat_session("cs_x"), client.tool_session("ts_251013_tool001")):
+            with pytest.raises(casefile.Unreachable):
+                next(session.follow())
+            wait, told = waits.pop()
+            assert told["read"] >= max(wait + 5, timeout)
+            assert wait > 0
+            assert {told["connect"], told["write"], told["pool"]} == {timeout}
+        with pytest.raises(casefile.Unreachable):
+            client.chat_session("cs_x").read()
+        assert waits.pop() == (0, dict.fromkeys(("connect", "read", "write", "pool"), timeout))
 
 
 @pytest.mark.parametrize("as_date", [False, True])

@@ -31,6 +31,9 @@ ListT = TypeVar("ListT", bound=ListPagePayload)
 
 Order = Literal["oldest", "newest"]
 
+LATE_SECONDS = 10.0
+"""How much later an answer may come that waits for something."""
+
 
 class Connection:
     """Sends requests by one door, again and again until there is an answer."""
@@ -79,9 +82,12 @@ class Connection:
     def send(self, call: Call[AnswerT]) -> BaseResponse[AnswerT]:
         """Send a request, as often as it takes: it is the same request each time."""
         outgoing = self.door.request(call)
+        timeout = httpx.Timeout(self._timeout)
+        if wait := call.payload.get("wait"):  # The service is asked to take its time.
+            timeout = httpx.Timeout(self._timeout, read=max(self._timeout, wait + LATE_SECONDS))
 
         def attempt() -> BaseResponse[AnswerT]:
-            request = self._http.build_request(**outgoing._asdict(), timeout=self._timeout)
+            request = self._http.build_request(**outgoing._asdict(), timeout=timeout)
             return self.door.read(call, self._http.send(request, auth=self.door.auth))
 
         return self._insist(attempt)
@@ -94,7 +100,7 @@ class Connection:
             failed: errors.CasefileError
             try:
                 return attempt()
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 failed = doors.unreachable(error)
             except errors.RETRYABLE as error:
                 failed = error
@@ -147,17 +153,16 @@ class Connection:
         They are ordered by creation, unless the fields say otherwise: nothing moves meanwhile, so
         each is there once.
         """
-        left, cursor = limit, None
+        left, asked = limit, {"order": "creation", **fields}
         while left is None or left > 0:
             size = contents.PAGE if left is None else min(left, contents.PAGE)
-            asked = {"order": "creation", **fields, "limit": size, "cursor": cursor}
-            page = (self.call(operation, asked)).payload
+            page = (self.call(operation, asked | {"limit": size})).payload
             for each in take(page):
                 yield each
                 left = left and left - 1
-            cursor = page.cursor
-            if cursor is None:
+            if page.cursor is None:
                 return
+            asked |= {"cursor": page.cursor, "offset": None}
 
     def upload(
         self, source: Path | bytes, *, name: str | None = None, content_type: str | None = None

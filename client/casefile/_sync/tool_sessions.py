@@ -22,8 +22,8 @@ from pydantic_models.operations import (
 from pydantic_models.views import SessionSummary
 
 from .. import contents, operations
-from ..errors import CasefileError
 from ..executions import Execution, of_call
+from . import waiting
 from .connection import Connection, Order
 
 if TYPE_CHECKING:
@@ -177,16 +177,22 @@ class ToolSession:
             yield execution
         except BaseException as error:
             try:
-                self.record(**execution.fields(error), metadata=execution.metadata)
-            except CasefileError:
+                with waiting.allowed():
+                    self.record(**execution.fields(error), metadata=execution.metadata)
+            except Exception:  # Of a token's source, too.
                 log.exception("a failure of %s was not recorded", tool_name)
             raise
         self.record(**execution.fields(), metadata=execution.metadata)
 
     def recorded(self, tool_name: str | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
-        """Make each call of a function a recorded tool execution, named after the function."""
+        """Make each call of a function a recorded tool execution, named after the function.
+
+        Raises TypeError for a function that is of the other kind, asynchronous or not.
+        """
 
         def decorate(function: Callable[P, T]) -> Callable[P, T]:
+            waiting.check_kind(function)
+
             @functools.wraps(function)
             def call(*arguments: P.args, **named: P.kwargs) -> T:
                 asked = of_call(function, tool_name, arguments, named)

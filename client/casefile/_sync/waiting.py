@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -17,3 +19,14 @@ def sleep(seconds: float) -> None:
 def run(function: Callable[..., T], *arguments: object) -> T:
     """What a function returns that may take a while."""
     return function(*arguments)
+
+
+def allowed() -> AbstractContextManager[Any]:
+    """Where one can wait: anywhere."""
+    return nullcontext()
+
+
+def check_kind(function: Callable[..., Any]) -> None:
+    """Raise TypeError for an asynchronous function, whose call is only its beginning."""
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"{function!r} is asynchronous: record it by an AsyncClient.")
