@@ -719,9 +719,9 @@ def _open(path: Path) -> sqlite3.Connection:
     """The file, which one process has at a time; the operating system lets go of a dead one's."""
     try:
         path.touch(mode=0o600)  # What was said is nobody else's.
-    except OSError as error:
+        file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
         raise errors.CasefileError(f"{path} can't be used as a buffer: {error}") from error
-    file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
     try:
         file.execute("PRAGMA locking_mode = EXCLUSIVE")
         file.execute("PRAGMA journal_mode = WAL")
