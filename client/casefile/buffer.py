@@ -36,8 +36,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 from uuid import UUID, uuid4
+
+from typing_extensions import Self
 
 from pydantic_models.base import ResponsePayload
 from pydantic_models.base.json_values import to_json
@@ -49,9 +51,6 @@ from ._sync.client import Client
 from .executions import Execution, of_call
 from .operations import Operation
 from .retries import Retries
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 F = TypeVar("F", bound=Callable[..., Any])
 
