@@ -36,8 +36,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 from uuid import UUID, uuid4
+
+from typing_extensions import Self
 
 from pydantic_models.base import ResponsePayload
 from pydantic_models.base.json_values import to_json
@@ -49,9 +51,6 @@ from ._sync.client import Client
 from .executions import Execution, of_call
 from .operations import Operation
 from .retries import Retries
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -719,9 +718,9 @@ def _open(path: Path) -> sqlite3.Connection:
     """The file, which one process has at a time; the operating system lets go of a dead one's."""
     try:
         path.touch(mode=0o600)  # What was said is nobody else's.
-    except OSError as error:
+        file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
         raise errors.CasefileError(f"{path} can't be used as a buffer: {error}") from error
-    file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
     try:
         file.execute("PRAGMA locking_mode = EXCLUSIVE")
         file.execute("PRAGMA journal_mode = WAL")

@@ -18,7 +18,7 @@ import httpx
 from .errors import RequestFailed, Unauthenticated, Unavailable
 from .srp import Handshake
 
-TokenSource: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]]"
+TokenSource: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
 
 EARLY = 60.0
 """How many seconds before its end a token is renewed."""
@@ -90,11 +90,17 @@ class _Renewed(httpx.Auth, ABC):
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Send with a token that is good; refused, once more with a new one."""
         if time.monotonic() > self._ends:
-            yield from self._renew(request)
+            yield from self._renewing(request)
         response = yield _bearing(request, self._token)
         if response.status_code == 401:
-            yield from self._renew(request)
+            yield from self._renewing(request)
             yield _bearing(request, self._token)
+
+    def _renewing(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        try:
+            yield from self._renew(request)
+        except (LookupError, TypeError, ValueError) as error:
+            raise Unavailable(f"What gives tokens answered something else: {error!r}") from error
 
     @abstractmethod
     def _renew(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -156,7 +162,7 @@ class CognitoUser(_Renewed):
             answer = _told(response)
         if "AuthenticationResult" not in answer:
             raise Unauthenticated(
-                f"Cognito wants more than a password: {answer.get('ChallengeName')}. "
+                f"Cognito wants more than a password: {answer['ChallengeName']}. "
                 "Finish signing in elsewhere, and give its token."
             )
         result = answer["AuthenticationResult"]
@@ -214,11 +220,16 @@ def _told(response: httpx.Response) -> dict[str, Any]:
 
 
 def _not_signed_in(response: httpx.Response) -> RequestFailed:
-    if response.status_code == 429 or response.status_code >= 500:
-        return Unavailable(f"Cognito answered {response.status_code}", status=response.status_code)
+    status = response.status_code
     try:
         told = response.json()
-        said = told.get("message") or told.get("error_description") or told.get("error")
     except ValueError:
-        said = response.text[:200]
-    return Unauthenticated(f"Cognito refused to sign in: {said}", status=response.status_code)
+        told = None
+    told = told if isinstance(told, dict) else {}
+    is_throttled = str(told.get("__type")).endswith("TooManyRequestsException")  # with status 400
+    if is_throttled or status == 429 or status >= 500:
+        return Unavailable(f"Cognito answered {status}", status=status)
+    said = told.get("message") or told.get("error_description") or told.get("error")
+    return Unauthenticated(
+        f"Cognito refused to sign in: {said or response.text[:200]}", status=status
+    )

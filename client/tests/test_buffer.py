@@ -454,7 +454,7 @@ def test_a_file_is_one_processs_at_a_time(service: Pretended, tmp_path: Path) ->
         opened(service, tmp_path / "buffer")
     opened(service, tmp_path / "buffer").close()
     (tmp_path / "text").write_text("This is no database. " * 100)
-    for unfit in (tmp_path / "text", tmp_path / "no folder" / "buffer"):
+    for unfit in (tmp_path / "text", tmp_path / "no folder" / "buffer", tmp_path):
         with pytest.raises(casefile.CasefileError, match="can't be used"):
             opened(service, unfit)
 

@@ -112,6 +112,52 @@ def test_a_machine_gets_its_token_by_its_secret(stack: Stack) -> None:
         client.chat_sessions.create()
 
 
+COGNITO = "http://cognito.invalid"
+ASKING: list[httpx.Auth] = [
+    casefile.CognitoUser("eu-west-1_x", "c", email="a@b", password="p", endpoint=COGNITO),
+    casefile.CognitoUser("eu-west-1_x", "c", refresh_token="r", endpoint=COGNITO),
+    casefile.CognitoMachine(f"{COGNITO}/oauth2/token", "c", "secret"),
+]
+
+
+@pytest.mark.parametrize("asks", ASKING, ids=["password", "refresh token", "machine"])
+@pytest.mark.parametrize(
+    ("status", "content", "error", "tries"),
+    [
+        (400, b'{"__type":"TooManyRequestsException","message":"Slow"}', casefile.Unavailable, 3),
+        (400, b'{"__type":"com.x#TooManyRequestsException"}', casefile.Unavailable, 3),
+        (429, b"", casefile.Unavailable, 3),
+        (500, b"<html>", casefile.Unavailable, 3),
+        (200, b"<html>", casefile.Unavailable, 3),
+        (200, b"{}", casefile.Unavailable, 3),
+        (200, b"[]", casefile.Unavailable, 3),
+        (400, b"[]", casefile.Unauthenticated, 1),
+        (400, b'{"__type":"NotAuthorizedException"}', casefile.Unauthenticated, 1),
+    ],
+)
+def test_what_cognito_cannot_do_now_is_no_wrong_password(
+    asks: httpx.Auth, status: int, content: bytes, error: Any, tries: int
+) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(status, content=content)
+
+    with (
+        casefile.Client(
+            "http://pretended.invalid",
+            auth=asks,
+            retries=casefile.Retries(attempts=3, first=0.001),
+            http=httpx.Client(transport=httpx.MockTransport(answer)),
+        ) as client,
+        pytest.raises(error) as raised,
+    ):
+        client.chat_sessions.create()
+    assert type(raised.value) is error
+    assert [str(each.url).startswith(COGNITO) for each in asked] == [True] * tries
+
+
 @pytest.fixture
 def functions(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, value in stack.variables.items():

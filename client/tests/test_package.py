@@ -1,12 +1,16 @@
 """What is built installs anywhere, brings the models, and needs httpx and pydantic alone."""
 
+import inspect
 import subprocess
 import sys
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
+
+import casefile
 
 CLIENT = Path(__file__).parents[1]
 
@@ -22,6 +26,19 @@ with casefile.Client("http://pretended.invalid", "token", http=http) as client:
     print(client.tool_sessions.create("Trip").session_id)
 assert not {"boto3", "botocore", "typer", "rich", "aws_lambda_powertools"} & set(sys.modules)
 """
+
+
+PUBLIC = [getattr(casefile, name) for name in casefile.__all__]
+
+
+@pytest.mark.parametrize("public", PUBLIC, ids=casefile.__all__)
+def test_hints_can_be_read_while_it_runs(public: Any) -> None:
+    """Frameworks make tools of functions by them."""
+    get_type_hints(public)
+    for _, each in [("", public), *inspect.getmembers(public)]:
+        if inspect.isfunction(each) and each.__module__.startswith("casefile."):
+            assert get_type_hints(each).keys() == each.__annotations__.keys()
+            inspect.signature(each, eval_str=True)
 
 
 @pytest.fixture(scope="module")

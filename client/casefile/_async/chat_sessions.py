@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from typing_extensions import Unpack
 
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 from pydantic_models.operations import (
@@ -19,9 +21,6 @@ from pydantic_models.views import ChatSessionSummary
 from .. import contents, operations
 from ..withdrawals import Withdrawal
 from .connection import AsyncConnection, Order
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 FOLLOW_SECONDS = 20
 """How long the service waits for something to come, at most."""

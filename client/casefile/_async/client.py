@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import httpx
+from typing_extensions import Unpack
 
 from pydantic_models.operations import ErasedPayload
 
@@ -16,9 +15,6 @@ from .casefiles import AsyncCasefile, AsyncCasefiles
 from .chat_sessions import AsyncChatSession, AsyncChatSessions
 from .connection import AsyncConnection
 from .tool_sessions import AsyncToolSession, AsyncToolSessions
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 class AsyncClient(AsyncConnection):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from typing_extensions import Unpack
 
 from pydantic_models.base import kind_of
 from pydantic_models.canonical import CasefileModel, PermissionEntry, PermissionLevel
@@ -21,9 +23,6 @@ from pydantic_models.views import CasefileSummary, ChatSessionSummary, SessionSu
 
 from .. import operations
 from .connection import Connection
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 class Casefiles:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import httpx
+from typing_extensions import Unpack
 
 from pydantic_models.operations import ErasedPayload
 
@@ -16,9 +15,6 @@ from .casefiles import Casefile, Casefiles
 from .chat_sessions import ChatSession, ChatSessions
 from .connection import Connection
 from .tool_sessions import ToolSession, ToolSessions
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 
 class Client(Connection):

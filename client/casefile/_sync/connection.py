@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 from pydantic_core import from_json
+from typing_extensions import Self
 
 from pydantic_models.base import BaseResponse
 from pydantic_models.base.json_values import to_json
@@ -21,9 +22,6 @@ from .. import contents, doors, errors, operations
 from ..operations import AnswerT, Call, Envelope, Operation
 from ..retries import Retries
 from . import waiting
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 T = TypeVar("T")
 RecordsT = TypeVar("RecordsT", bound=PageOfRecordsPayload)

@@ -7,8 +7,10 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
+
+from typing_extensions import Unpack
 
 from pydantic_models.base import RequestStatus, uuid7
 from pydantic_models.canonical import AttachmentPayload, ToolRequest
@@ -25,9 +27,6 @@ from .. import contents, operations
 from ..executions import Execution, of_call
 from . import waiting
 from .connection import Connection, Order
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import sys
@@ -25,7 +26,7 @@ from .. import errors, importing
 from .._sync.chat_sessions import ChatSession
 from .._sync.client import Client
 from .._sync.tool_sessions import ToolSession
-from ..buffer import Buffer
+from ..buffer import Buffer, BufferedChatSession
 from ..credentials import CognitoUser, Token
 from ..doors import HttpDoor
 from . import login as logins
@@ -43,6 +44,8 @@ EXIT_CODES = {
     errors.TooManyRequests: 6,
     errors.InternalError: 6,
     errors.CasefileError: 1,
+    OSError: 1,
+    UnicodeDecodeError: 2,
 }
 SEND_SECONDS = 20
 """How long `send` goes on while nothing gets through."""
@@ -99,7 +102,7 @@ def main() -> None:
     """Run a command; an error is a line on stderr and an exit code."""
     try:
         app()
-    except errors.CasefileError as error:
+    except (errors.CasefileError, OSError, UnicodeDecodeError) as error:
         err.print(f"casefile: {printing.harmless(str(error))}", style="red", markup=False)
         sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
 
@@ -316,7 +319,7 @@ def verify(
     json_: Json = False,
 ) -> None:
     """Check an export, record by record. It needs no service."""
-    lines = sys.stdin if str(file) == "-" else _opened(file)
+    lines = _opened(file)
     try:
         held = verify_lines(lines, seal)
     except BrokenExport as broken:
@@ -414,7 +417,7 @@ def import_langchain_dynamodb(
 
 @app.command()
 def send(
-    buffer: Annotated[Path, typer.Argument(help="A buffer's file.", exists=True)],
+    buffer: Annotated[Path, typer.Argument(help="A buffer's file.", exists=True, dir_okay=False)],
     retry_refused: Annotated[
         bool, typer.Option(help="What was refused for good, too, once more.")
     ] = False,
@@ -513,7 +516,7 @@ def _documents(kind: str) -> Iterator[dict[str, Any]]:
             continue
         try:
             document = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise errors.BadRequest(f"Line {number} is not JSON: {error}") from None
         if isinstance(document, str) and kind == "chat":
             document = {"content": document, "message_type": "user"}
@@ -528,16 +531,21 @@ def _recorder(
 ) -> Callable[[dict[str, Any]], object]:
     """What records one document, at once or by way of a buffer's file."""
     by = client if path is None else opened.enter_context(Buffer(client, path))
-    if kind_of(session_id.lower()) == "chat":
-        chat = by.chat_session(session_id)
-        return lambda document: chat.record([document])
-    tool = by.tool_session(session_id)
+    is_chat = kind_of(session_id.lower()) == "chat"
+    session = by.chat_session(session_id) if is_chat else by.tool_session(session_id)
 
     def record(document: dict[str, Any]) -> None:
         try:
-            tool.record(**document)
-        except TypeError as error:
-            raise errors.BadRequest(f"A field is not known: {error}") from None
+            if isinstance(session, (ChatSession, BufferedChatSession)):
+                session.record([document])
+            else:
+                session.record(**document)
+        except errors.CasefileError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise errors.BadRequest(
+                f"A field is not known, or not as it must be: {error}"
+            ) from None
 
     return record
 
@@ -550,8 +558,13 @@ def _progress() -> Iterator[Progress]:
 
 
 def _opened(path: Path) -> Any:
+    """An export. What in it is no UTF-8 is then no JSON, either, so that its line doesn't hold."""
+    if str(path) == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="backslashreplace")
+        return sys.stdin
     try:
-        return path.open(encoding="utf-8")
+        return path.open(encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         _refuse(f"{path}: {error.strerror}")
 

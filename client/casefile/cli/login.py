@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+from pydantic import TypeAdapter, ValidationError
 
 from ..credentials import CognitoUser, Token
 from ..doors import HttpDoor
 from ..errors import Unauthenticated
+
+_LOGIN = TypeAdapter(dict[str, str | None])
 
 
 def file() -> Path:
@@ -42,19 +45,29 @@ def forget() -> bool:
 
 def door() -> HttpDoor:
     """The way to the service, as who one is. Raises Unauthenticated."""
-    said = json.loads(file().read_text()) if file().exists() else {}
-    url = os.environ.get("CASEFILE_URL") or said.get("url")
-    token = os.environ.get("CASEFILE_TOKEN") or said.get("token")
+    url, token = os.environ.get("CASEFILE_URL"), os.environ.get("CASEFILE_TOKEN")
+    said = {} if url and token else _kept()
+    url, token = url or said.get("url"), token or said.get("token")
     if url is None:
         raise Unauthenticated("You are not logged in: casefile login URL")
     if token is not None:
         return HttpDoor(url, Token(token))
-    if "refresh_token" not in said:
+    if not {"refresh_token", "pool_id", "client_id"} <= said.keys():
         raise Unauthenticated("There is no token: casefile login URL, or set CASEFILE_TOKEN")
     user = CognitoUser(
-        said["pool_id"],
-        said["client_id"],
+        str(said["pool_id"]),
+        str(said["client_id"]),
         refresh_token=said["refresh_token"],
         endpoint=said.get("endpoint"),
     )
     return HttpDoor(url, user)
+
+
+def _kept() -> dict[str, str | None]:
+    """What the file says, if there is one. Raises Unauthenticated for one that says nothing."""
+    if not file().exists():
+        return {}
+    try:
+        return _LOGIN.validate_json(file().read_bytes())
+    except ValidationError:
+        raise Unauthenticated(f"{file()} is damaged: log in again, casefile login URL") from None

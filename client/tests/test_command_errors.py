@@ -1,0 +1,106 @@
+"""Whatever is wrong, the command line says so in a line, and by its exit code: no tracebacks."""
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from casefile.cli import commands
+from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
+from pydantic_models.export import head_line, record_line
+
+from .conftest import Ran, Run
+from .pretended import Pretended
+
+CHAT, TOOL = "cs_251013chat01", "ts_251013_tool001"
+
+
+def check(ran: Ran, code: int) -> None:
+    assert (ran.code, ran.out) == (code, "")
+    assert ran.err.strip()
+    assert "Traceback" not in ran.err
+
+
+@pytest.fixture
+def offline(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command line with a service that has two sessions, and answers no question."""
+    service = Pretended()
+    service.logs |= {CHAT: [], TOOL: []}
+    monkeypatch.setattr(commands, "_client", service.client)
+    return run
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    before = first_seal(CHAT, "ann@example.com", 0)
+    lines = [head_line(CHAT, "ann@example.com", 0)]
+    for number in (1, 2):
+        content = json.dumps({"said": f"naïve {number}"}, ensure_ascii=False)
+        record = Record(number, "chat", UUID(int=number), 0, content, Totals())
+        record = sealed(record, before)
+        before = record.seal
+        lines.append(record_line(record))
+    path = tmp_path / "export.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_byte_that_is_no_text_breaks_its_record(run: Run, export: Path) -> None:
+    assert run("verify", str(export)).code == 0
+    damaged = export.read_bytes().replace("ï".encode(), b"\xff", 2)
+    export.write_bytes(damaged.replace(b"\xff", "ï".encode(), 1))
+    for told in (
+        run("verify", str(export), "--json"),
+        run("verify", "-", "--json", stdin=export.read_bytes()),
+    ):
+        assert told.code == 7
+        assert json.loads(told.out)["record"] == 2
+    check(run("verify", str(export)), 7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code"),
+    [
+        (["export", CHAT, "-o", "/nonexistent/x"], "", 1),
+        (["send", "/"], "", 2),
+        (["verify", "/"], "", 2),
+        (["record", CHAT, "--buffer", "/"], "", 1),
+        (["record", CHAT], '{"content": "x", "attachments": 5}', 2),
+        (["record", CHAT], '{"content": "x", "metadata": "none"}', 2),
+        (["record", TOOL], '{"tool_name": "x", "attachments": 5}', 2),
+        pytest.param(["record", TOOL], "[" * 100_000, 2, id="deep"),
+    ],
+)
+def test_what_is_wrong_is_a_line_and_an_exit_code(
+    offline: Run, arguments: list[str], stdin: str, code: int
+) -> None:
+    ran = offline(*arguments, stdin=stdin)
+    check(ran, code)
+
+
+def test_what_is_wrong_is_told_by_way_of_a_buffer_too(offline: Run, tmp_path: Path) -> None:
+    stdin = '{"content": "x", "metadata": "none"}'
+    check(offline("record", CHAT, "--buffer", str(tmp_path / "buffer"), stdin=stdin), 2)
+
+
+def test_input_that_is_no_text_is_wrong(offline: Run) -> None:
+    check(offline("record", CHAT, stdin=b'"\xff"'), 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["{broken", "[]", '{"url": 5}', '{"url": "http://x.invalid", "refresh_token": "x"}']
+)
+def test_a_damaged_login_is_none(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    path = tmp_path / "config/casefile/login.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    check(run("list"), 3)
+    monkeypatch.setenv("CASEFILE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CASEFILE_TOKEN", "token")
+    monkeypatch.setattr("casefile.retries.Retries.attempts", 1)
+    monkeypatch.setattr("casefile.retries.Retries.pause", lambda *_: 0.0)
+    check(run("list"), 6)  # which needs no login
+    assert run("logout").code == 0
