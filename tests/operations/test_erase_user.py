@@ -4,16 +4,20 @@ import contextlib
 import gzip
 import itertools
 import json
+import time
+from datetime import timedelta
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from casefile import archives, deletion, dynamodb
+from casefile import archives, contents, deletion, dynamodb, erasure, lists
 from casefile.attempts import RESERVE
 from casefile.erasure import ANSWER_SECONDS
-from casefile.errors import BadRequest, Forbidden, Unavailable
+from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
+from pydantic_models.base.times import now, to_milliseconds
 from tests.conftest import BUCKET, Context, Invoke, account, forget, load, objects, restore, stored
 from tests.unit.test_faults import Faults, Killed
 
@@ -167,10 +171,6 @@ def test_what_is_under_hold_stays_and_is_counted(invoke: Invoke, world: dict[str
 
 def test_without_time_it_goes_on_by_itself(invoke: Invoke, world: dict[str, str]) -> None:
     request_id = str(uuid4())
-
-    def dawdle(*_: Any) -> Any:
-        raise Unavailable("no time left")
-
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(deletion, "delete", dawdle)
         answer = erase(request_id=request_id)
@@ -189,10 +189,6 @@ def test_a_casefile_that_is_handed_over_while_in_hand_is_anothers(
     invoke: Invoke, world: dict[str, str]
 ) -> None:
     request_id = str(uuid4())
-
-    def dawdle(*_: Any, **__: Any) -> Any:
-        raise Unavailable("no time left")
-
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(deletion, "delete_casefile", dawdle)
         erase(request_id=request_id)
@@ -268,10 +264,272 @@ def test_an_upload_too_many_for_one_look_goes_too(
     assert objects() == []
 
 
-def test_the_receipt_names_nobody_and_expires(invoke: Invoke, world: dict[str, str]) -> None:
-    erase()
-    (receipt,) = [item for item in stored() if item["pk"]["S"].startswith("ERASURE#")]
-    assert {"user_id", "in_hand", "stage_list", "since"}.isdisjoint(receipt)
-    assert int(receipt["ttl"]["N"]) > int(receipt["completed_at"]["N"]) // 1000
-    assert ANN not in json.dumps(dynamodb.from_attributes(receipt), default=str)
+def dawdle(*_: Any, **__: Any) -> Any:
+    raise Unavailable("no time left")
+
+
+def begin(request_id: str, user: str = ANN) -> dict[str, Any]:
+    """Ask for an erasure for which there is no time now."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(erasure, "_go_on", dawdle)
+        answer = erase(user, request_id=request_id)
+    assert answer["status"] == "processing"
+    return answer
+
+
+def create(invoke: Invoke, **payload: Any) -> str:
+    return str(invoke("create_session", payload)["payload"]["session_id"])
+
+
+def is_there(invoke: Invoke, session_id: str) -> bool:
+    try:
+        invoke("get_session", {"session_id": session_id})
+    except NotFound:
+        return False
+    return True
+
+
+def test_what_the_user_makes_after_the_request_stays(invoke: Invoke, world: dict[str, str]) -> None:
+    request_id = str(uuid4())
+    begin(request_id)
+    time.sleep(0.002)
+    session_id = create(invoke)
+    casefile_id = invoke("create_casefile", {"title": "New"})["payload"]["casefile_id"]
+    assert finish()["users"]["done"] == 1
+    told = erase(request_id=request_id)["payload"]
+    assert {name: told[name] for name in REMOVED} == REMOVED
+    assert is_there(invoke, session_id)
+    assert invoke("get_casefile", {"casefile_id": casefile_id})["status"] == "completed"
+
+
+def test_what_the_user_uploads_after_the_request_stays(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casefile.contents.MAX_DELETED", 2)
+    for number in range(5):
+        upload(ANN, bytes([number]))
+    before = objects()
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure, "now", lambda: now() - timedelta(minutes=1))
+        assert erase()["payload"]["uploads"] == 0
+    assert objects() == before
+    assert erase()["payload"]["uploads"] == 5
+
+
+def test_each_request_is_told_its_own_receipt_whatever_came_since(
+    invoke: Invoke, world: dict[str, str]
+) -> None:
+    first, joined, later = (str(uuid4()) for _ in range(3))
+    asked_at = now().isoformat()
+    begin(first)
+    begin(joined)
+    finish()
+    create(invoke)
+    told = erase(request_id=first, timestamp=asked_at)["payload"]
+    assert {name: told[name] for name in REMOVED} == REMOVED
+    assert erase(request_id=joined)["payload"] == told
+    assert erase(request_id=later)["payload"]["sessions"] == 1
+    session_id = create(invoke)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("casefile.creation.now", lambda: now() + timedelta(days=60))
+        for request_id in (first, joined, first):
+            assert erase(request_id=request_id, timestamp=asked_at)["payload"] == told
+    assert erase(request_id=later)["payload"]["sessions"] == 1
+    assert is_there(invoke, session_id)
+
+
+@pytest.mark.parametrize("days", [-400, -16, 1, 400])
+def test_a_request_dated_too_early_or_too_late_erases_nothing(invoke: Invoke, days: int) -> None:
+    session_id = create(invoke)
+    with pytest.raises(BadRequest, match="is dated"):
+        erase(timestamp=(now() + timedelta(days=days)).isoformat())
+    assert is_there(invoke, session_id)
+    assert finish()["users"]["seen"] == 0
+
+
+def test_who_asks_again_meanwhile_loses_what_was_made_until_then(invoke: Invoke) -> None:
+    first, second = str(uuid4()), str(uuid4())
+    begin(first)
+    time.sleep(0.002)
+    between = create(invoke)
+    begin(second)
+    time.sleep(0.002)
+    after = create(invoke)
+    assert finish()["users"]["done"] == 1
+    assert not is_there(invoke, between)
+    assert is_there(invoke, after)
+    assert erase(request_id=first)["payload"] == erase(request_id=second)["payload"]
+
+
+@pytest.mark.parametrize("at", ["the beginning", "the end"])
+def test_requests_that_cross_are_one_erasure(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Before the first one's transaction, or its last, another comes."""
+    first, other, made = str(uuid4()), str(uuid4()), [create(invoke)]
+    transact, crossing = dynamodb.transact, "completed_at" if at == "the end" else "started_at"
+
+    def crossed(writes: Any) -> None:
+        if len(made) == 1 and crossing in str(writes):
+            time.sleep(0.002)
+            made.append(create(invoke))
+            begin(other)
+        transact(writes)
+
+    monkeypatch.setattr(dynamodb, "transact", crossed)
+    told = erase(request_id=first)
+    assert told["status"] == "completed"
+    assert told["payload"]["sessions"] == 2
+    assert not any(is_there(invoke, session_id) for session_id in made)
+    assert erase(request_id=other)["payload"] == told["payload"]
+
+
+def test_two_at_once_count_each_upload_once(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One lists them all, then the other removes them."""
+    for number in range(5):
+        upload(ANN, bytes([number]))
+    delete, others = contents.delete_upload, iter([True])
+
+    def overtaken(key: str) -> None:
+        if next(others, False):
+            assert finish()["users"]["done"] == 1
+        delete(key)
+
+    monkeypatch.setattr(contents, "delete_upload", overtaken)
+    told = erase()
+    assert (told["status"], told["payload"]["uploads"]) == ("completed", 5)
+
+
+def test_what_a_casefile_was_called_goes_though_no_index_shows_it(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke("create_casefile", {"title": SECRET})
+    everything_of, titles = lists.everything, lists.name(deletion.TITLE, ANN)
+    monkeypatch.setattr(
+        lists, "everything", lambda of: () if titles in of.names else everything_of(of)
+    )
+    assert erase()["payload"]["casefiles"] == 1
+    assert SECRET not in everything()
+    assert ANN not in everything()
+
+
+def test_what_the_last_step_left_is_found_though_indexes_lag(
+    invoke: Invoke, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A casefile is handed over in a run long after the request; the grant shows a second later."""
+    monkeypatch.setattr(erasure, "SETTLING_SECONDS", 5)
+    clock = SimpleNamespace(late=0.0)
+
+    def sleep(seconds: float) -> None:
+        clock.late += seconds
+
+    def shown(of: lists.Lists) -> Any:
+        until = to_milliseconds(now()) + (clock.late - 1) * 1000
+        for entry in everything_of(of):
+            if int(entry["creation"].partition("#")[0]) < until or of.names != grants_of_ann:
+                yield entry
+
+    def hand_over(casefile_id: str, *asked: Any, **more: Any) -> Any:
+        if clock.late < 100_000:
+            share(invoke, casefile_id, ANN, BOB, "owner")
+            clock.late += 100_000
+        return delete(casefile_id, *asked, **more)
+
+    everything_of, delete = lists.everything, deletion.delete_casefile
+    grants_of_ann = [lists.name("grant", ANN)]
+    request_id = str(uuid4())
+    begin(request_id)
+    clock.late = 600
+    monkeypatch.setattr(erasure, "now", lambda: now() + timedelta(seconds=clock.late % 100_000))
+    monkeypatch.setattr(erasure, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(lists, "everything", shown)
+    monkeypatch.setattr(deletion, "delete_casefile", hand_over)
+    assert finish()["users"]["done"] == 1
+    told = erase(request_id=request_id)["payload"]
+    assert (told["casefiles"], told["grants"]) == (0, REMOVED["grants"] + 1)
+    assert ANN not in everything()
+
+
+@pytest.mark.parametrize("step", ["delete", "delete_casefile"])
+def test_what_is_held_counts_once_after_an_interruption(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    casefile_id = invoke("create_casefile", {"title": "Claim"})["payload"]["casefile_id"]
+    create(invoke, casefile_id=casefile_id)
+    invoke("set_legal_hold", {"casefile_id": casefile_id, "hold": True})
+    request_id = str(uuid4())
+
+    def killed(*_: Any, **__: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, step, killed)
+        with pytest.raises(Killed):
+            erase(request_id=request_id)
+    finish()
+    told = erase(request_id=request_id)["payload"]
+    assert (told["held_sessions"], told["held_casefiles"]) == (1, 1)
+
+
+def test_what_others_win_again_and_again_holds_up_nothing_else(
+    invoke: Invoke, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id, hot = str(uuid4()), world["open"]
+    delete = deletion.delete
+
+    def lose(session_id: str, user_id: str) -> int:
+        if session_id == hot:
+            raise Unavailable("is being written by many at once")
+        return delete(session_id, user_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, "delete", lose)
+        answer = erase(request_id=request_id)
+        assert answer["status"] == "processing"
+        counted = {name: answer["payload"][name] for name in REMOVED}
+        assert counted == REMOVED | {"sessions": 4, "records": 9}
+        assert finish()["users"] == {"seen": 1, "done": 0, "failed": 1, "is_complete": True}
+    assert finish()["users"]["done"] == 1
+    told = erase(request_id=request_id)["payload"]
+    assert {name: told[name] for name in REMOVED} == REMOVED
+    assert_erased(invoke, world)
+
+
+def test_where_nothing_can_be_removed_a_look_is_given_up(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        create(invoke)
+    tried: list[str] = []
+
+    def fail(session_id: str, _: str) -> Any:
+        tried.append(session_id)
+        return dawdle()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure, "MAX_STUCK", 3)
+        patched.setattr(deletion, "delete", fail)
+        assert erase()["status"] == "processing"
+        assert len(set(tried)) == 3
+        finish()
+        assert len(set(tried)) == 3
+    assert finish()["users"]["done"] == 1
+    assert not [item for item in stored() if "user_id" in item]
+
+
+def test_nothing_names_who_was_erased_and_all_expires(
+    invoke: Invoke, world: dict[str, str]
+) -> None:
+    first, second = str(uuid4()), str(uuid4())
+    begin(first)
+    begin(second)
+    finish()
+    kept = [item for item in stored() if item["pk"]["S"].startswith("ERASURE#")]
+    assert sorted(item["sk"]["S"] for item in kept) == sorted(["HEAD", first, second])
+    for item in kept:
+        assert {"user_id", "in_hand", "stage_list", "since"}.isdisjoint(item)
+        assert 89 < (int(item["ttl"]["N"]) - time.time()) / 86400 < 91
+        assert ANN not in json.dumps(dynamodb.from_attributes(item), default=str)
     assert archives.told() == {}

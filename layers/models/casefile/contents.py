@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pydantic_models import operations
-from pydantic_models.base.times import now, to_text
+from pydantic_models.base.times import now, to_milliseconds, to_text
 from pydantic_models.canonical.content import AttachmentPayload, ContentLink
 
 from . import aws
@@ -33,6 +33,7 @@ from .parallel import in_parallel
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectTypeDef
 
     from pydantic_models.operations import CreateUploadPayload, UploadCreatedPayload
 
@@ -218,9 +219,17 @@ def discard(session_id: str, digests: Iterable[str]) -> None:
             client().delete_object(Bucket=_bucket(), Key=content_key(session_id, digest))
 
 
-def uploads(user_id: str) -> list[str]:
-    """The keys of some of what a user uploaded and has not expired; none if there is none."""
-    return _keys(_incoming_key(user_id, ""))
+def uploads(user_id: str, until: int) -> Iterator[str]:
+    """The keys of what a user had uploaded by a time, in milliseconds, and has not expired.
+
+    S3 tells whole seconds: what came later in the same one is among them.
+    """
+    last = prefix = _incoming_key(user_id, "")
+    while found := _listed(prefix, last):
+        for each in found:
+            if to_milliseconds(each["LastModified"]) <= until:
+                yield each["Key"]
+        last = found[-1]["Key"]
 
 
 def delete_upload(key: str) -> None:
@@ -229,16 +238,19 @@ def delete_upload(key: str) -> None:
         client().delete_object(Bucket=_bucket(), Key=key)
 
 
-def _keys(prefix: str) -> list[str]:
+def _listed(prefix: str, after: str | None = None) -> list[ObjectTypeDef]:
+    """Some objects whose keys begin so, the first after a key; none if there is none."""
     with aws.calling():
-        found = client().list_objects_v2(Bucket=_bucket(), Prefix=prefix, MaxKeys=MAX_DELETED)
-    return [content["Key"] for content in found.get("Contents", [])]
+        found = client().list_objects_v2(
+            Bucket=_bucket(), Prefix=prefix, StartAfter=after or prefix, MaxKeys=MAX_DELETED
+        )
+    return found.get("Contents", [])
 
 
 def delete_all(session_id: str) -> None:
     """Delete all content of a session. Interrupted, it goes on when it is done again."""
-    while found := _keys(content_key(session_id, "")):
-        keys: list[Any] = [{"Key": key} for key in found]
+    while found := _listed(content_key(session_id, "")):
+        keys: list[Any] = [{"Key": each["Key"]} for each in found]
         with aws.calling():
             answer = client().delete_objects(
                 Bucket=_bucket(), Delete={"Objects": keys, "Quiet": True}

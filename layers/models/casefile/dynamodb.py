@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef
 
-Value: TypeAlias = "str | int | bool | bytes | list[str] | list[int]"
+Value: TypeAlias = "str | int | bool | bytes | list[str] | list[int] | frozenset[str]"
 Answer = TypeVar("Answer")
 
 Item: TypeAlias = "dict[str, Any]"
@@ -65,6 +65,8 @@ def _spell(value: Value) -> dict[str, Any]:
             return {"N": str(value)}
         case list():
             return {"L": [_spell(element) for element in value]}
+        case frozenset():
+            return {"SS": sorted(value)}
 
 
 def from_attributes(attributes: Mapping[str, Any]) -> Item:
@@ -89,6 +91,8 @@ def _read(spelled: Mapping[str, Any]) -> Any:
             return int(value)
         case "L":
             return [_read(element) for element in value]
+        case "SS":
+            return frozenset(value)
         case _:
             return value
 
@@ -123,6 +127,8 @@ def _value_bytes(value: Value) -> int:
             return len(value)
         case list():
             return 3 + sum(1 + _value_bytes(element) for element in value)
+        case frozenset():
+            return sum(_value_bytes(element) for element in value)
 
 
 def query_units(items: Sequence[Mapping[str, Value | None]]) -> float:

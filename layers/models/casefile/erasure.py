@@ -1,25 +1,38 @@
 """Erasing a user: everything that is theirs goes, one thing after the other, and a receipt stays.
 
-What is theirs is found in their own lists: sessions, casefiles, what others granted them, uploads.
-One thing at a time is in hand, noted before it is touched; when it is gone it is counted, by a
-write that takes it out of hand. So whoever goes on after an interruption, or at the same time, ends
-what is in hand and counts it once. An erasure is over when, some time after its beginning, a look
-at all the lists found nothing more.
+The idea: what is theirs is found in their own lists: sessions, casefiles, what others granted them,
+uploads. Each thing is noted as in hand before it is touched; when it is gone it is counted, by a
+write that takes it out of hand. An erasure is over when, some time after the last thing went, a
+look at all the lists found nothing more.
+
+What follows:
+- Whoever goes on after an interruption ends what is in hand, and counts it once. So do two at once:
+  a thing is taken in hand only in one's own turn, and each taking ends the turn of all others.
+- What can't be removed just now stays in hand, and holds up nothing else.
+- What the user made after the request stays: things tell when they were made. Another request
+  meanwhile joins the erasure, which then takes what was made until that.
+- Each request is noted, so it is known for as long as there is a receipt: sent again, it is told
+  the same, and erases nothing anew.
 
 What stays: what the user wrote in sessions of others, for those are sealed and theirs; and what a
 legal hold keeps, which the receipt counts.
 
-    pk ERASURE#<digest of the user>   sk HEAD   the receipt; it names the user only until it is over
+    pk ERASURE#<digest of the user>   sk HEAD           the erasure under way, and who it is
+                                      sk <request id>   of its first request: the receipt
+                                      sk <request id>   of one that joined: whose receipt is its own
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.operations import ErasedPayload, EraseUserRequest
@@ -28,6 +41,7 @@ from . import (
     access,
     casefile_heads,
     contents,
+    creation,
     deletion,
     dynamodb,
     grants,
@@ -36,18 +50,27 @@ from . import (
     sessions,
 )
 from .attempts import attempts, check_time, sparing
-from .dynamodb import ConditionFailed, Item, to_attributes
+from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
 from .errors import Forbidden, LegalHold, NotFound, Unavailable
 from .rounds import Round, go_round
 
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
 SETTLING_SECONDS = 5
-"""How long after its beginning an erasure looks once more: indexes lag behind the table."""
+"""How long after the last thing went an erasure looks once more: indexes lag behind the table."""
 
 ANSWER_SECONDS = 3
 """Kept back to tell how far it has come."""
 
 RECEIPT_SECONDS = 90 * 24 * 60 * 60
-"""How long a receipt is kept, from the beginning on."""
+"""How long a receipt is kept, from the end on."""
+
+MAX_STUCK = 20
+"""Things that can't be removed just now, after so many of which a look is given up."""
+
+
+_COUNTS = ErasedPayload.model_fields.keys() - {"user_id", "started_at", "completed_at"}
 
 
 class Thing(NamedTuple):
@@ -58,9 +81,15 @@ class Thing(NamedTuple):
     records: int = 0
 
     @property
-    def noted(self) -> list[str]:
+    def noted(self) -> str:
         """How it is noted."""
-        return [self.kind, self.identifier, str(self.records)]
+        return f"{self.kind} {self.records} {self.identifier}"
+
+    @classmethod
+    def read(cls, noted: str) -> Thing:
+        """Read how it is noted."""
+        kind, count, identifier = noted.split(" ", 2)
+        return cls(kind, identifier, int(count))
 
 
 @dataclass
@@ -85,16 +114,17 @@ class Receipt:
 def erase(request: EraseUserRequest) -> Receipt:
     """Erase the user who asks, as far as the time goes; the same request again goes on.
 
-    Raises Forbidden for another user, and Unavailable.
+    Raises Forbidden for another user, BadRequest for a request dated too early or too late, and
+    Unavailable.
     """
     user_id = request.payload.user_id
     access.check_erasing(request.user_id, user_id)
-    item = _begun(user_id, request.request_id.bytes)
+    item = _begun(user_id, request)
     if "completed_at" not in item:
         # When the time is up, the clock's next run goes on.
         with contextlib.suppress(Unavailable), sparing(ANSWER_SECONDS):
-            _go_on(user_id)
-        item = dynamodb.get(to_attributes(_key(user_id))) or item
+            _go_on(user_id, item)
+        item = _now(item)
     return _receipt(user_id, item)
 
 
@@ -109,93 +139,172 @@ def finish_deletions() -> Finished:
 
 
 def go_on(digest: str) -> bool:
-    """Go on with an erasure under way; whether it is over. Raises Unavailable."""
-    item = dynamodb.get(to_attributes({"pk": f"ERASURE#{digest}", "sk": "HEAD"})) or {}
-    if "user_id" not in item:
+    """Go on with an erasure under way, to its end.
+
+    Raises NotFound if it is over, and Unavailable.
+    """
+    head = dynamodb.get(to_attributes({"pk": f"ERASURE#{digest}", "sk": "HEAD"})) or {}
+    if "user_id" not in head:
         raise NotFound("This erasure is over.")
-    return _go_on(item["user_id"])
-
-
-def _key(user_id: str) -> Item:
-    return {"pk": f"ERASURE#{sha256(user_id.encode()).hexdigest()}", "sk": "HEAD"}
-
-
-def _begun(user_id: str, request_id: bytes) -> Item:
-    """The erasure that a request began, or that is under way; else a new one."""
-    key = _key(user_id)
-    for _ in attempts("Your erasure"):
-        found = dynamodb.get(to_attributes(key))
-        if found and (found["request_id"] == request_id or "completed_at" not in found):
-            return found
-        at = to_milliseconds(now())
-        item: Item = {
-            **key,
-            "request_id": request_id,
-            "user_id": user_id,
-            "started_at": at,
-            "ttl": at // 1000 + RECEIPT_SECONDS,
-            **lists.at_stage("erasing", at, dynamodb.identifier(key)),
-        }
-        with contextlib.suppress(ConditionFailed):  # Another one began just now: look again.
-            dynamodb.put(
-                {
-                    "TableName": dynamodb.table(),
-                    "Item": to_attributes(item),
-                    "ConditionExpression": "attribute_not_exists(pk)"
-                    " OR attribute_exists(completed_at)",
-                }
-            )
-            return item
-    raise AssertionError("attempts() ends by raising")
-
-
-def _go_on(user_id: str) -> bool:
-    """Remove all that can be found; whether that was all. Raises Unavailable."""
-    item = dynamodb.get(to_attributes(_key(user_id))) or {}
-    while "completed_at" not in item:
-        started_at = to_milliseconds(now())
-        held = _Held()
-        is_clear = not sum(_removed(user_id, thing, held) for thing in _things(user_id, item))
-        settled_at = item["started_at"] + SETTLING_SECONDS * 1000
-        if is_clear and started_at >= settled_at:
-            _end(user_id, held)
-            return True
-        if is_clear:
-            check_time(SETTLING_SECONDS)
-            time.sleep((settled_at - started_at) / 1000)
-        item = dynamodb.get(to_attributes(_key(user_id))) or {}
+    user_id = head["user_id"]
+    _go_on(user_id, _now(_key(user_id, head["request_id"])))
     return True
 
 
+def _head_key(user_id: str) -> Item:
+    return {"pk": f"ERASURE#{sha256(user_id.encode()).hexdigest()}", "sk": "HEAD"}
+
+
+def _key(user_id: str, request_id: bytes) -> Item:
+    return _head_key(user_id) | {"sk": str(UUID(bytes=request_id))}
+
+
+def _now(item: Item) -> Item:
+    """An item of an erasure as it is now; as it was, if it is gone."""
+    return dynamodb.get(to_attributes({"pk": item["pk"], "sk": item["sk"]})) or item
+
+
+def _begun(user_id: str, request: EraseUserRequest) -> Item:
+    """The erasure that a request began or joined, which it does now if it is new.
+
+    Raises BadRequest for a new one that is dated too early or too late.
+    """
+    request_id = request.request_id.bytes
+    key = _key(user_id, request_id)
+    for _ in attempts("Your erasure"):
+        found = dynamodb.get(to_attributes(key)) or {}
+        if "joined" in found:
+            found = dynamodb.get(to_attributes(_key(user_id, found["joined"]))) or {}
+        if found:
+            return found
+        creation.check_age(request.made_at())
+        head = dynamodb.get(to_attributes(_head_key(user_id))) or {}
+        at = to_milliseconds(now())
+        with contextlib.suppress(TransactionFailed):  # Another one began, or ended, just now.
+            if "user_id" in head:
+                _join(user_id, head["request_id"], key, at)
+            else:
+                _begin(user_id, request_id, key, at)
+    raise AssertionError("attempts() ends by raising")
+
+
+def _begin(user_id: str, request_id: bytes, key: Item, at: int) -> None:
+    """Note an erasure and that it is under way. Raises TransactionFailed if another one is."""
+    head_key = _head_key(user_id)
+    head = {
+        **head_key,
+        "request_id": request_id,
+        "user_id": user_id,
+        **lists.at_stage("erasing", at, dynamodb.identifier(head_key)),
+    }
+    beginning: TransactWriteItemTypeDef = {
+        "Put": {
+            "TableName": dynamodb.table(),
+            "Item": to_attributes(head),
+            "ConditionExpression": "attribute_not_exists(user_id)",
+        }
+    }
+    receipt = {**key, "started_at": at, "takes_until": at, "changed_at": at, "turn": 0}
+    dynamodb.transact([beginning, {"Put": dynamodb.creation(receipt)}])
+
+
+def _join(user_id: str, first: bytes, key: Item, at: int) -> None:
+    """Note a request as one of the erasure that another began, which takes what was made until now.
+
+    Raises TransactionFailed if that is over.
+    """
+    joining = _changing(
+        _key(user_id, first),
+        "SET takes_until = :at, changed_at = :at",
+        "takes_until <= :at AND attribute_not_exists(completed_at)",
+        {":at": at},
+    )
+    noted = {**key, "joined": first, "ttl": at // 1000 + RECEIPT_SECONDS}
+    dynamodb.transact([joining, {"Put": dynamodb.creation(noted)}])
+
+
+def _changing(
+    key: Item, expression: str, condition: str, values: Item, **more: Any
+) -> TransactWriteItemTypeDef:
+    update: Any = {
+        "TableName": dynamodb.table(),
+        "Key": to_attributes({"pk": key["pk"], "sk": key["sk"]}),
+        "UpdateExpression": expression,
+        "ConditionExpression": condition,
+        "ExpressionAttributeValues": to_attributes(values),
+    }
+    return {"Update": update | more}
+
+
 @dataclass
-class _Held:
-    """What a legal hold keeps."""
+class _Look:
+    """What came of a look at all that is the user's: so much was removed, held, can't be removed.
 
-    sessions: int = 0
-    casefiles: int = 0
+    It is good as long as nobody else takes a turn.
+    """
+
+    turn: int
+    removed: int = 0
+    held: Counter[str] = field(default_factory=Counter)
+    stuck: list[Unavailable] = field(default_factory=list)
 
 
-def _things(user_id: str, item: Item) -> Iterator[Thing]:
-    """What is in hand, then all that is the user's, as the indexes show it."""
-    if "in_hand" in item:
-        kind, identifier, count = item["in_hand"]
-        yield Thing(kind, identifier, int(count))
+def _go_on(user_id: str, item: Item) -> None:
+    """Remove all that can be found, until there is no more. Raises Unavailable."""
+    while "completed_at" not in item:
+        looked_at = to_milliseconds(now())
+        settled_at = item["changed_at"] + SETTLING_SECONDS * 1000
+        look = _look(user_id, item)
+        if look.stuck and not look.removed:
+            raise look.stuck[0]
+        if not look.removed and looked_at >= settled_at:
+            _end(user_id, item, look)
+        elif not look.removed:
+            check_time(SETTLING_SECONDS)
+            time.sleep(max(0, settled_at - to_milliseconds(now())) / 1000)
+        item = _now(item)
+
+
+def _look(user_id: str, item: Item) -> _Look:
+    """Remove what is in hand, and then all that can be found, each thing once."""
+    look = _Look(item["turn"])
+    in_hand = {Thing.read(noted) for noted in item.get("in_hand", ())}
+    tried = set()
+    for thing in chain(sorted(in_hand), _things(user_id, item["takes_until"])):
+        if thing[:2] in tried:
+            continue
+        tried.add(thing[:2])
+        check_time()
+        if thing not in in_hand:
+            look.turn = _take(item, thing, look.turn)
+        _remove(user_id, item, thing, look)
+    return look
+
+
+def _things(user_id: str, made_until: int) -> Iterator[Thing]:
+    """All that is the user's and was made until a time, as the indexes show it.
+
+    What others granted has no such limit: it may be what a hand-over left.
+    """
+    end = lists.place(made_until + 1, "")
     of_sessions = lists.of_sessions("owner", user_id, ("tool", "chat"), active_only=False)
     for entry in lists.everything(of_sessions):
+        if entry["creation"] >= end:
+            continue
         session_id = dynamodb.identifier(entry)
         head, newest = records.top(session_id)
         if sessions.from_item(head or {}) is not None:  # Else it went just now.
             yield Thing("sessions", session_id, int(newest["sk"]) if newest else 0)
     for kind in (casefile_heads.KIND, deletion.DELETING):
-        for casefile_id, item in _listed(kind, user_id, casefile_heads.HEAD):
-            if "deleted_at" not in item:
+        for casefile_id, head in _listed(kind, user_id, casefile_heads.HEAD):
+            if "deleted_at" not in head and head["creation"] < end:
                 yield Thing("casefiles", casefile_id)
     for kind in (grants.KIND, grants.REVOKED):
         for casefile_id, _ in _listed(kind, user_id, grants.slot(user_id)):
             yield Thing("grants" if kind == grants.KIND else kind, casefile_id)
     for casefile_id, _ in _listed(deletion.TITLE, user_id, deletion.TITLE_SLOT):
         yield Thing(deletion.TITLE, casefile_id)
-    for key in contents.uploads(user_id):
+    for key in contents.uploads(user_id, made_until):
         yield Thing("uploads", key)
 
 
@@ -210,87 +319,114 @@ def _listed(kind: str, user_id: str, slot: str) -> Iterator[tuple[str, Item]]:
             yield casefile_id, item
 
 
-def _removed(user_id: str, thing: Thing, held: _Held) -> bool:
-    """Remove one thing and count it, unless it is held; whether anything was to be done."""
-    check_time()
+def _remove(user_id: str, item: Item, thing: Thing, look: _Look) -> None:
+    """Remove one thing that is in hand and count it, unless it is held, or can't be removed now."""
     ways: dict[str, Callable[[str], object]] = {
         "sessions": lambda session_id: deletion.delete(session_id, user_id),
-        "casefiles": lambda each: deletion.delete_casefile(each, user_id, with_sessions=False),
+        "casefiles": lambda casefile_id: _delete_casefile(casefile_id, user_id),
         "grants": lambda casefile_id: grants.forget(casefile_id, user_id),
         grants.REVOKED: lambda casefile_id: grants.forget(casefile_id, user_id),
         deletion.TITLE: deletion.forget_title,
         "uploads": contents.delete_upload,
     }
-    if not _take(user_id, thing):
-        return True
+    counted = {thing.kind: 1, "records": thing.records}
     try:
         with contextlib.suppress(NotFound):  # It went just now.
             ways[thing.kind](thing.identifier)
-    except Forbidden:  # It was handed over while in hand. What its owner was left is found next.
-        _put_down(user_id, thing, {})
-        return True
     except LegalHold:
-        _put_down(user_id, thing, {})
-        held.sessions += thing.kind == "sessions"
-        held.casefiles += thing.kind == "casefiles"
-        return False
-    counted = {thing.kind: 1, **({"records": thing.records} if thing.records else {})}
-    _put_down(user_id, thing, counted)
-    return True
+        look.held[thing.kind] += 1
+        _put_down(item, thing, None)
+        return
+    except Unavailable as error:
+        check_time()
+        look.stuck.append(error)
+        if len(look.stuck) == MAX_STUCK:
+            raise
+        return
+    except Forbidden:  # It was handed over while in hand. What its owner was left is found next.
+        counted = {}
+    _put_down(item, thing, counted)
+    look.removed += 1
 
 
-def _take(user_id: str, thing: Thing) -> bool:
-    """Take something in hand; not if something else is, or if the erasure is over."""
+def _delete_casefile(casefile_id: str, user_id: str) -> None:
+    """Delete a casefile and what it was called, which no index may show yet."""
+    deletion.delete_casefile(casefile_id, user_id, with_sessions=False)
+    deletion.forget_title(casefile_id)
+
+
+def _take(item: Item, thing: Thing, turn: int) -> int:
+    """Take something in hand if it is one's turn; returns the next turn, which then is one's own.
+
+    Raises Unavailable if it is somebody else's.
+    """
     try:
         dynamodb.update(
-            to_attributes(_key(user_id)),
-            "SET in_hand = :thing",
-            condition="attribute_exists(user_id)"
-            " AND (attribute_not_exists(in_hand) OR in_hand = :thing)",
-            values={":thing": thing.noted},
+            to_attributes({"pk": item["pk"], "sk": item["sk"]}),
+            "SET turn = :next ADD in_hand :things",
+            condition="turn = :turn AND attribute_not_exists(completed_at)",
+            values={":turn": turn, ":next": turn + 1, ":things": frozenset([thing.noted])},
         )
-    except ConditionFailed:
-        return False
-    return True
+    except ConditionFailed as failed:
+        found = failed.item or {}
+        if found.get("turn") != turn + 1 or thing.noted not in found.get("in_hand", ()):
+            raise Unavailable("Somebody else goes on with this erasure.") from failed
+        # It was taken by this very call, made again; or by both, who then count it once.
+    return turn + 1
 
 
-def _put_down(user_id: str, thing: Thing, counted: dict[str, int]) -> None:
-    """Take something out of hand and count it; once, whoever is at it."""
-    told = {name: by for name, by in counted.items() if name in ErasedPayload.model_fields}
-    adding = ", ".join(f"{name} :{name}" for name in told)
+def _put_down(item: Item, thing: Thing, counted: dict[str, int] | None) -> None:
+    """Take something that is done with out of hand and count it; once, whoever is at it.
+
+    None is for what stays, so that nothing changed.
+    """
+    expression = "DELETE in_hand :things"
+    values: Item = {}
+    if counted is not None:
+        told = {name: by for name, by in counted.items() if by and name in _COUNTS}
+        expression += " SET changed_at = :at" + (" ADD " if told else "")
+        expression += ", ".join(f"{name} :{name}" for name in told)
+        values = {":at": to_milliseconds(now()), **{f":{name}": by for name, by in told.items()}}
     with contextlib.suppress(ConditionFailed):  # Somebody else did.
         dynamodb.update(
-            to_attributes(_key(user_id)),
-            f"REMOVE in_hand ADD {adding}" if told else "REMOVE in_hand",
-            condition="in_hand = :thing",
-            values={":thing": thing.noted, **{f":{name}": by for name, by in told.items()}},
+            to_attributes({"pk": item["pk"], "sk": item["sk"]}),
+            expression,
+            condition="contains(in_hand, :thing)",
+            values={":thing": thing.noted, ":things": frozenset([thing.noted]), **values},
         )
 
 
-def _end(user_id: str, held: _Held) -> None:
+def _end(user_id: str, item: Item, look: _Look) -> None:
+    """Complete the receipt, unless anything changed since the look; then nobody is named."""
     at = to_milliseconds(now())
     setting, values = dynamodb.setting(
         {
             "completed_at": at,
-            "held_sessions": held.sessions,
-            "held_casefiles": held.casefiles,
+            "held_sessions": look.held["sessions"],
+            "held_casefiles": look.held["casefiles"],
         }
     )
-    with contextlib.suppress(ConditionFailed):  # Somebody else ended it.
-        dynamodb.update(
-            to_attributes(_key(user_id)),
-            f"{setting} REMOVE user_id, stage_list, since",
-            condition="attribute_exists(user_id) AND attribute_not_exists(in_hand)",
-            values=values,
-        )
+    values |= {":turn": look.turn, ":changed_at": item["changed_at"]}
+    is_as_seen = "turn = :turn AND changed_at = :changed_at AND attribute_not_exists(in_hand)"
+    forgetting = "REMOVE user_id, request_id, stage_list, since"
+    expires = {":ttl": at // 1000 + RECEIPT_SECONDS}
+    named = {"ExpressionAttributeNames": {"#ttl": "ttl"}}  # A reserved word.
+    writes = [
+        _changing(item, f"{setting}, #ttl = :ttl", is_as_seen, values | expires, **named),
+        _changing(
+            _head_key(user_id),
+            f"SET #ttl = :ttl {forgetting}",
+            "attribute_exists(user_id)",
+            expires,
+            **named,
+        ),
+    ]
+    with contextlib.suppress(TransactionFailed):  # Somebody ended it, or joined.
+        dynamodb.transact(writes)
 
 
 def _receipt(user_id: str, item: Item) -> Receipt:
-    counts = {
-        name: item[name]
-        for name in ErasedPayload.model_fields
-        if name not in ("user_id", "started_at", "completed_at") and name in item
-    }
+    counts = {name: item[name] for name in _COUNTS if name in item}
     completed_at = item.get("completed_at")
     told = ErasedPayload(
         user_id=user_id,
