@@ -133,12 +133,12 @@ def failure(response: httpx.Response) -> errors.RequestFailed:
     """What a failed response tells, whoever on the way wrote it."""
     try:
         told = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     told = told if isinstance(told, dict) else {}
     metadata = told.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    code = metadata.get("error_code")
+    code, faults = metadata.get("error_code"), metadata.get("errors")
     message = told.get("error") or told.get("message") or response.text[:200]
     kind = errors.of_status(response.status_code, code)
     return kind(
@@ -146,7 +146,7 @@ def failure(response: httpx.Response) -> errors.RequestFailed:
         code=code,
         status=response.status_code,
         request_id=told.get("request_id"),
-        faults=metadata.get("errors") or (),
+        faults=faults if isinstance(faults, list) else (),
         retry_after=retry_after(response),
         is_final=errors.is_final(kind, code),
     )

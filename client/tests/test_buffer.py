@@ -232,6 +232,21 @@ def test_what_fails_again_and_again_is_set_aside(
     assert said(service.logs[str(first.session_id)]) == ["odd", "even"]
 
 
+def test_an_opening_is_set_aside_for_no_fault(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it, all of its session would be."""
+    monkeypatch.setattr("casefile.buffer.FAULT_SECONDS", 0.0)
+    service.breaks_at = ["odd"]
+    chat = buffer.create_chat_session("odd")
+    chat.say("Hello")
+    until(lambda: service.requests > 2 * MAX_FAULTS)
+    assert buffer.refused() == []
+    service.breaks_at = []
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["Hello"]
+
+
 def test_what_fails_again_and_again_holds_up_its_own_session_alone(
     service: Pretended, buffer: casefile.Buffer
 ) -> None:

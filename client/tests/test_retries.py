@@ -115,6 +115,19 @@ def test_what_may_pass_is_tried_again(status: int, error: Any, tries: int) -> No
     assert len(tried) == tries
 
 
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b"5", b"\xff", b'{"metadata": {"errors": 5}}', b'{"metadata": 5}']
+)
+def test_a_failure_is_one_of_casefiles_errors_whatever_it_says(content: bytes) -> None:
+    http = httpx.Client(transport=handler(lambda _: httpx.Response(400, content=content)))
+    with (
+        casefile.Client("http://pretended.invalid", http=http) as client,
+        pytest.raises(casefile.BadRequest) as raised,
+    ):
+        client.chat_sessions.create()
+    assert raised.value.faults == []
+
+
 def test_nobody_there_is_tried_again_and_then_said_so() -> None:
     service = Pretended()
     service.is_plugged_in = False
