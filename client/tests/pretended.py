@@ -24,7 +24,7 @@ class Pretended(httpx.BaseTransport):
     """What it keeps are `logs`: by session, a list of payloads, each with its request id."""
 
     def __init__(self, faults: list[Fault] | None = None) -> None:
-        self.faults: Iterator[Fault] = iter(faults or [])
+        self.faults: Iterator[Fault | None] = iter(faults or [])
         self.is_plugged_in = True
         self.logs: dict[str, list[dict[str, Any]]] = {}
         self.refuses: list[str] = []

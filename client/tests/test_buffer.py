@@ -200,12 +200,13 @@ def test_what_is_refused_when_it_may_be_too_old_to_be_known_is_never_sent_anew(
 def test_a_service_that_fails_for_a_while_is_waited_for(
     service: Pretended, buffer: casefile.Buffer, fault: Fault
 ) -> None:
-    service.faults = itertools.repeat(fault)
     tool, chat = buffer.create_tool_session(), buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults = itertools.repeat(fault)
     tool.record("one", result={})
     chat.say("Hello")
-    until(lambda: service.requests > 20 * MAX_FAULTS)
-    assert (len(buffer), buffer.refused()) == (4, [])
+    until(lambda: service.requests > 10 * MAX_FAULTS)
+    assert (len(buffer), buffer.refused()) == (2, [])
     service.faults = iter([])
     assert buffer.flush(30)
     assert buffer.refused() == []
@@ -309,6 +310,23 @@ def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
         buffer.create_chat_session()
         until(lambda: buffer.flush(0.001) or len(tried) > 2)  # though it is in a hurry
     assert min(later - tried[n] for n, later in enumerate(tried[1:])) >= 0.2
+
+
+def test_a_session_that_was_passed_by_is_next_when_something_got_through(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    first, second = buffer.create_tool_session(), buffer.create_tool_session()
+    assert buffer.flush(30)
+    service.is_plugged_in = False
+    first.record("one", result={})
+    for name in ("two", "three"):
+        second.record(name, result={})
+    faults: list[Fault | None] = ["broken", None, None]
+    service.faults = itertools.chain(faults, itertools.repeat("busy"))
+    service.is_plugged_in = True
+    until(lambda: len(buffer) == 1)
+    names = [[each["tool_name"] for each in log] for log in service.logs.values()]
+    assert names == [["one"], ["two"]]
 
 
 def until(holds: Callable[[], bool]) -> None:
