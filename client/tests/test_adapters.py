@@ -6,7 +6,9 @@ framework, and in the log for whoever asks what happened.
 
 import asyncio
 import gc
+import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar, cast
 from uuid import uuid4
@@ -25,7 +27,13 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from pydantic_ai import Agent as PydanticAgent
-from pydantic_ai.messages import BinaryContent, ModelMessage, ModelMessagesTypeAdapter
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    UserPromptPart,
+)
 from pydantic_ai.models.test import TestModel
 from strands.session import SnapshotSessionManager
 from strands.storage import Storage
@@ -33,7 +41,7 @@ from strands.types.exceptions import SessionException, StorageError
 from strands.types.session import Session, SessionAgent, SessionMessage, SessionType
 
 import casefile
-from casefile.adapters import langchain, openai_agents, pydantic_ai
+from casefile.adapters import _kept, langchain, openai_agents, pydantic_ai
 from casefile.adapters import strands as adapter
 from dev.local_stack import Stack
 
@@ -253,6 +261,30 @@ class TestOpenAIAgents:
 
         asyncio.run(steps())
         assert told == []
+
+    def test_a_conversation_that_was_closed_has_ended(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        async def steps() -> None:
+            session = openai_agents.CasefileSession(name, ann)
+            await session.add_items(list(self.items))
+            session.chat_session.close()
+            again = openai_agents.CasefileSession(name, ann)
+            assert await again.get_items() == list(self.items)
+            with pytest.raises(casefile.SessionClosed):
+                await again.add_items(list(self.items))
+
+        asyncio.run(steps())
+
+    def test_a_session_from_before_conversations_stayed_open_goes_on(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        asked, envelope = next(iter(_kept.openings(name, None)))
+        before = ann.chat_sessions.create(asked["title"], **envelope)
+        session = openai_agents.CasefileSession(name, ann)
+        assert session.chat_session.session_id == before.session_id
+        before.delete()
+        assert openai_agents.CasefileSession(name, ann).chat_session.session_id != before.session_id
 
     def test_it_outlives_the_loops_that_use_it(self, ann: casefile.Client, name: str) -> None:
         session = openai_agents.CasefileSession(name, ann)
@@ -572,6 +604,74 @@ class TestStrandsStorage:
         assert [each["content"] for each in again.messages] == [said[0]["content"]]
         asyncio.run(kept.delete_session())
         assert strands.Agent(agent_id="a", session_manager=manager()).messages == []
+
+
+class TestConversations:
+    """What all adapters do alike: a name opens a conversation, for good, until it is deleted."""
+
+    @staticmethod
+    def say(client: casefile.Client, name: str) -> list[casefile.ChatSession]:
+        """Go on with conversations of all kinds under a name; tell the sessions they are in."""
+        agents = openai_agents.CasefileSession(name, client, casefile_id=None)
+        asyncio.run(agents.add_items([{"role": "user", "content": "Hello"}]))
+        history = langchain.CasefileChatMessageHistory(f"{name} lc", client)
+        history.add_messages([HumanMessage("Hello")])
+        runs = pydantic_ai.MessageHistory(f"{name} pai", client)
+        runs.add([ModelRequest(parts=[UserPromptPart("Hello")])])
+        repository = adapter.CasefileSessionRepository(client)
+        if repository.read_session(name) is None:
+            repository.create_session(Session(name, SessionType.AGENT))
+            repository.create_agent(name, SessionAgent("a", {}, {}))
+        said: Any = {"role": "user", "content": [{"text": "Hello"}]}
+        repository.create_message(name, "a", SessionMessage(said, 0))
+        storage = adapter.CasefileStorage(client)
+        asyncio.run(storage.write(name, b"1"))
+        asyncio.run(storage.write(f"{name} {uuid4()}", b"1"))
+        opened = [agents.chat_session, history._opened(), runs._opened()]
+        return [*opened, *repository._chats.values(), *storage._chats.values()]
+
+    def test_they_are_not_closed_for_having_been_idle(
+        self, ann: casefile.Client, stack: Stack, name: str
+    ) -> None:
+        other = ann.chat_sessions.create("Talk")
+        begun = self.say(ann, name)
+        time.sleep(0.01)
+        ran = stack.client("lambda").invoke(
+            FunctionName=stack.function("close_idle_sessions"), Payload=b'{"idle_hours": 1e-9}'
+        )
+        assert json.loads(ran["Payload"].read())["is_complete"]
+        assert not other.read().active
+        gone_on = self.say(ann, name)
+        assert all(each.read().active for each in begun + gone_on)
+        same = {each.session_id for each in begun} & {each.session_id for each in gone_on}
+        assert len(same) == len(begun) - 1  # One key was new each time.
+
+    def test_one_that_was_deleted_begins_anew(
+        self, ann: casefile.Client, asynchronously: Do[Any], name: str
+    ) -> None:
+        gone: set[str] = set()
+        for _ in range(3):
+            begun = self.say(ann, name)
+            assert gone.isdisjoint(each.session_id for each in begun)
+            for each in begun:
+                each.delete()
+            gone |= {each.session_id for each in begun}
+
+        async def read(client: casefile.AsyncClient) -> None:
+            history = langchain.CasefileChatMessageHistory(f"{name} lc", async_client=client)
+            assert await history.aget_messages() == []
+            runs = pydantic_ai.AsyncMessageHistory(f"{name} pai", client)
+            assert await runs.read() == []
+
+        asynchronously(read)
+        stays, again = ({each.session_id for each in self.say(ann, name)} for _ in range(2))
+        assert gone.isdisjoint(stays)
+        assert len(stays & again) == len(stays) - 1
+
+    def test_without_its_casefile_none_is_opened(self, ann: casefile.Client, name: str) -> None:
+        history = langchain.CasefileChatMessageHistory(name, ann, casefile_id="cf_261121_nowhere")
+        with pytest.raises(casefile.NotFound):
+            history.add_messages([HumanMessage("Hello")])
 
 
 def manager_of(agent: strands.Agent) -> SnapshotSessionManager:

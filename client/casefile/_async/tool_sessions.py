@@ -49,10 +49,14 @@ class AsyncToolSessions:
         title: str | None = None,
         *,
         casefile_id: str | None = None,
+        stays_open: bool = False,
         **envelope: Unpack[operations.Envelope],
     ) -> AsyncToolSession:
-        """Open a tool session, and file it in a casefile if one is given."""
-        fields = {"title": title, "casefile_id": casefile_id}
+        """Open a tool session, and file it in a casefile if one is given.
+
+        If it `stays_open`, it isn't closed for having been idle.
+        """
+        fields = {"title": title, "casefile_id": casefile_id, "stays_open": stays_open or None}
         created = await self._connection.call(operations.CREATE_SESSION, fields, envelope)
         return AsyncToolSession(self._connection, created.payload.session_id)
 

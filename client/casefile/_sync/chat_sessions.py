@@ -38,10 +38,14 @@ class ChatSessions:
         title: str | None = None,
         *,
         casefile_id: str | None = None,
+        stays_open: bool = False,
         **envelope: Unpack[operations.Envelope],
     ) -> ChatSession:
-        """Open a chat session, and file it in a casefile if one is given."""
-        fields = {"title": title, "casefile_id": casefile_id}
+        """Open a chat session, and file it in a casefile if one is given.
+
+        If it `stays_open`, it isn't closed for having been idle.
+        """
+        fields = {"title": title, "casefile_id": casefile_id, "stays_open": stays_open or None}
         created = self._connection.call(operations.CREATE_CHAT_SESSION, fields, envelope)
         return ChatSession(self._connection, created.payload.session_id)
 

@@ -5,7 +5,9 @@ call, less its text where that is the content anyway; its metadata names the for
 
 A conversation is a chat session that is named: the same name opens the same session, for the same
 user, wherever and whenever. It is created with a request that is always the same, so looking for it
-and creating it are one step, which two processes can't take twice.
+and creating it are one step, which two processes can't take twice. It stays open, however long
+nothing is said. If it is deleted, the next request of the name opens the next session. If it is
+closed, the conversation has ended: it is read under its name, and takes no more.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
@@ -21,6 +24,10 @@ from pydantic import ValidationError
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
 from .. import errors
+from .._async.chat_sessions import AsyncChatSession
+from .._async.client import AsyncClient
+from .._sync.chat_sessions import ChatSession
+from .._sync.client import Client
 from ..operations import Envelope
 
 T = TypeVar("T")
@@ -43,11 +50,36 @@ _TYPES = {
 }
 
 
-def opening(name: str, casefile_id: str | None) -> tuple[dict[str, Any], Envelope]:
-    """How to open the session of a name: what to ask for, and the request to ask it with."""
-    request_id = uuid5(_NAMES, f"{casefile_id or ''}\n{name}")
-    asked = {"title": name[:200] or None, "casefile_id": casefile_id}
-    return asked, Envelope(request_id=request_id, timestamp=_DATE)
+Opening = tuple[dict[str, Any], Envelope]
+"""What to ask for, and the request to ask it with."""
+
+
+def openings(name: str, casefile_id: str | None) -> Iterator[Opening]:
+    """How to open the session of a name, and, if it was deleted, the one that came next."""
+    first = uuid5(_NAMES, f"{casefile_id or ''}\n{name}")
+    asked = {"title": name[:200] or None, "casefile_id": casefile_id, "stays_open": True}
+    yield asked, Envelope(request_id=first, timestamp=_DATE)
+    # It may have been opened when nothing stayed open.
+    yield asked | {"stays_open": False}, Envelope(request_id=first, timestamp=_DATE)
+    for generation in count(1):
+        yield asked, Envelope(request_id=uuid5(first, str(generation)), timestamp=_DATE)
+
+
+def opened(client: Client, name: str, casefile_id: str | None, *, anew: bool = True) -> ChatSession:
+    """The session of a name, as it is now or new; after a deletion, it may begin `anew`."""
+    passed_over = (errors.RequestIdReused, *([errors.SessionDeleted] if anew else []))
+    for asked, envelope in openings(name, casefile_id):
+        with suppress(*passed_over):
+            return client.chat_sessions.create(**asked, **envelope)
+    raise AssertionError("there is always a next opening")
+
+
+async def opened_async(client: AsyncClient, name: str, casefile_id: str | None) -> AsyncChatSession:
+    """The session of a name, as it is now or new."""
+    for asked, envelope in openings(name, casefile_id):
+        with suppress(errors.RequestIdReused, errors.SessionDeleted):
+            return await client.chat_sessions.create(**asked, **envelope)
+    raise AssertionError("there is always a next opening")
 
 
 def message_of(

@@ -103,14 +103,13 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
         if self._client is None:
             raise TypeError("this history was given an asynchronous client alone")
         if self._chat is None:
-            asked, envelope = _kept.opening(self.session_id, self._casefile_id)
-            self._chat = self._client.chat_sessions.create(**asked, **envelope)
+            self._chat = _kept.opened(self._client, self.session_id, self._casefile_id)
         return self._chat
 
     async def _opened_async(self, client: AsyncClient) -> AsyncChatSession:
         if self._async_chat is None:
-            asked, envelope = _kept.opening(self.session_id, self._casefile_id)
-            self._async_chat = await client.chat_sessions.create(**asked, **envelope)
+            opening = _kept.opened_async(client, self.session_id, self._casefile_id)
+            self._async_chat = await opening
         return self._async_chat
 
 

@@ -58,8 +58,7 @@ class CasefileSession(SessionABC):
     def chat_session(self) -> ChatSession:
         """The chat session that it is kept in; opened when it is first asked for."""
         if self._chat is None:
-            asked, envelope = _kept.opening(self.session_id, self._casefile_id)
-            self._chat = self._client.chat_sessions.create(**asked, **envelope)
+            self._chat = _kept.opened(self._client, self.session_id, self._casefile_id)
         return self._chat
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:

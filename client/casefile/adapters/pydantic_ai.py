@@ -53,8 +53,7 @@ class MessageHistory:
 
     def _opened(self) -> ChatSession:
         if self._chat is None:
-            asked, envelope = _kept.opening(self.name, self._casefile_id)
-            self._chat = self._client.chat_sessions.create(**asked, **envelope)
+            self._chat = _kept.opened(self._client, self.name, self._casefile_id)
         return self._chat
 
 
@@ -82,8 +81,7 @@ class AsyncMessageHistory:
 
     async def _opened(self) -> AsyncChatSession:
         if self._chat is None:
-            asked, envelope = _kept.opening(self.name, self._casefile_id)
-            self._chat = await self._client.chat_sessions.create(**asked, **envelope)
+            self._chat = await _kept.opened_async(self._client, self.name, self._casefile_id)
         return self._chat
 
 

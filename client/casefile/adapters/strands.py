@@ -55,8 +55,7 @@ class _Chats(dict[str, ChatSession]):
         self._client, self._casefile_id = client, casefile_id
 
     def __missing__(self, name: str) -> ChatSession:
-        asked, envelope = _kept.opening(name, self._casefile_id)
-        self[name] = self._client.chat_sessions.create(**asked, **envelope)
+        self[name] = _kept.opened(self._client, name, self._casefile_id)
         return self[name]
 
 
