@@ -668,6 +668,79 @@ class TestConversations:
         assert gone.isdisjoint(stays)
         assert len(stays & again) == len(stays) - 1
 
+    def test_however_large_it_is_what_is_kept_comes_back(
+        self, ann: casefile.Client, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("casefile.contents.MAX_CARRIED_BYTES", 50_000)
+        large = "Ü" + "x" * 60_000
+        image = {"type": "input_image", "image_url": large}
+        items: list[Any] = [
+            {"role": "user", "content": [{"type": "input_text", "text": "See"}, image]},
+            {"type": "function_call", "call_id": "1", "name": "f", "arguments": large},
+            {"type": "function_call_output", "call_id": "1", "output": large},
+            *({"role": "user", "content": "x" * 1000 + str(n)} for n in range(90)),
+        ]
+        agents = openai_agents.CasefileSession(name, ann)
+        asyncio.run(agents.add_items(items))
+        assert asyncio.run(agents.get_items()) == items
+        assert asyncio.run(agents.pop_item()) == items[-1]
+        history = langchain.CasefileChatMessageHistory(f"{name} lc", ann)
+        blocks: Any = [{"type": "text", "text": large}, {"type": "image_url", "image_url": large}]
+        history.add_messages([HumanMessage(blocks), HumanMessage([large, "!"])])
+        assert history.messages == [HumanMessage(blocks), HumanMessage([large, "!"])]
+        runs = pydantic_ai.MessageHistory(f"{name} pai", ann)
+        asked: list[ModelMessage] = [ModelRequest(parts=[UserPromptPart([large, "See"])])]
+        runs.add(asked)
+        assert runs.read() == asked
+        repository = adapter.CasefileSessionRepository(ann)
+        repository.create_session(Session(name, SessionType.AGENT))
+        repository.create_agent(name, SessionAgent("a", {"a": large}, {}))
+        repository.update_agent(name, SessionAgent("a", {"b": large}, {}))
+        agent = repository.read_agent(name, "a")
+        assert agent is not None
+        assert agent.state == {"b": large}
+
+    def test_a_text_is_kept_once(self, ann: casefile.Client, name: str) -> None:
+        """As the content, for people; the framework's own thing refers to it."""
+        items: list[Any] = [
+            {"role": "user", "content": "user"},
+            {"role": "user", "content": [{"type": "input_text", "text": t} for t in "aba"]},
+            {"type": "function_call_output", "call_id": "1", "output": "booked"},
+            {"role": "user", "content": [{"type": "input_text", "text": "a\nb"}, {"text": ""}]},
+        ]
+        agents = openai_agents.CasefileSession(name, ann)
+        asyncio.run(agents.add_items(items))
+        kept = [each.tool_calls for each in agents.chat_session.messages()]
+        block = {"type": "input_text", "text": ""}
+        assert kept == [
+            [{"role": "user", "content": ""}],
+            [{"role": "user", "content": [block, block, block]}],
+            [{"type": "function_call_output", "call_id": "1", "output": ""}],
+            [{"role": "user", "content": [block, {"text": ""}]}],
+        ]
+        assert asyncio.run(agents.get_items()) == items
+
+    def test_what_was_redacted_by_hand_is_read_as_it_is_now(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        agents = openai_agents.CasefileSession(name, ann)
+        items: list[Any] = [
+            {"role": "user", "content": f"My number is {n}", "id": str(n)} for n in range(3)
+        ]
+        asyncio.run(agents.add_items(items))
+        redacted = {"content": "My number is …", "message_type": "user"}
+        calls: tuple[dict[str, Any], ...] = (
+            {},
+            {"tool_calls": [{"role": "user", "content": "", "id": "1"}]},
+            {"tool_calls": [{"content": [], "texts": 1}]},
+        )
+        metadata = {"texts": [[["content", 7], 0]], "format": openai_agents.FORMAT}
+        for message, more in zip(list(agents.chat_session.messages()), calls, strict=True):
+            kept = metadata if "texts" in str(more) else message.metadata
+            agents.chat_session.replace(message, {**redacted, "metadata": kept, **more})
+        plain: Any = {"role": "user", "content": "My number is …"}
+        assert asyncio.run(agents.get_items()) == [plain, plain | {"id": "1"}, plain]
+
     def test_without_its_casefile_none_is_opened(self, ann: casefile.Client, name: str) -> None:
         history = langchain.CasefileChatMessageHistory(name, ann, casefile_id="cf_261121_nowhere")
         with pytest.raises(casefile.NotFound):

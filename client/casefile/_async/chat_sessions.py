@@ -68,7 +68,12 @@ class AsyncChatSession:
     async def read(self, *, include_messages: bool = False) -> ChatSessionDataPayload:
         """Its state and totals; its messages on demand, if they fit an answer."""
         fields = self._fields({"include_messages": include_messages})
-        return (await self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
+        told = (await self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
+        whole: dict[int, bytes] = {}
+        for each in told.messages:
+            message = await self._whole(ChatMessage.model_validate(each), whole)
+            each.update(message.model_dump(mode="json", include=set(each)))
+        return told
 
     async def update(
         self,
@@ -106,19 +111,20 @@ class AsyncChatSession:
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
         """
-        said = [
-            message.model_dump(exclude_unset=True)
-            if isinstance(message, ChatMessagePayload)
-            else dict(message)
-            for message in messages
-        ]
+        said = [_fields_of(message) for message in messages]
         fields = {
-            "messages": await self._connection.carried(said, ("content",)),
+            "messages": await self._connection.carried(said, _CARRIED),
             "session_request_id": session_request_id,
             "casefile_id": casefile_id,
         }
         answer = await self._connection.call(operations.CHAT, self._fields(fields), envelope)
-        return answer.payload
+        told = answer.payload
+        whole: dict[int, bytes] = {}
+        first, *others = [
+            await self._whole(contents.as_said(each, said[each.position]), whole)
+            for each in (told.message, *told.related_messages)
+        ]
+        return told.model_copy(update={"message": first, "related_messages": others})
 
     async def messages(
         self,
@@ -155,7 +161,12 @@ class AsyncChatSession:
         tells what was withdrawn on demand, the newest hundred of it.
         """
         fields = {"count": count, "keep": keep, "include_messages": include_messages}
-        return await self._rewound(fields, envelope)
+        asked = self._fields(fields)
+        answer = await self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
+        told = answer.payload
+        whole: dict[int, bytes] = {}
+        messages = [await self._whole(each, whole) for each in told.messages]
+        return told.model_copy(update={"messages": messages})
 
     async def replace(
         self,
@@ -165,22 +176,12 @@ class AsyncChatSession:
     ) -> ChatMessage:
         """Put a message in the place of another, which must stand; the log keeps both."""
         named = {"record": message.record, "message_id": message.message_id}
-        rewound = await self._rewound({"replaces": named, "message": by}, envelope)
-        if rewound.message is None:
-            raise RuntimeError("the answer to a replacement has no message")
-        return rewound.message
-
-    async def _rewound(
-        self, fields: Mapping[str, Any], envelope: operations.Envelope
-    ) -> ChatRewoundPayload:
-        asked = self._fields(fields)
+        (said,) = await self._connection.carried([_fields_of(by)], _CARRIED)
+        asked = self._fields({"replaces": named, "message": said})
         answer = await self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
-        told = answer.payload
-        whole: dict[int, bytes] = {}
-        told.messages = [await self._whole(each, whole) for each in told.messages]
-        if told.message is not None:
-            told.message = await self._whole(told.message, whole)
-        return told
+        if answer.payload.message is None:
+            raise RuntimeError("the answer to a replacement has no message")
+        return await self._whole(contents.as_said(answer.payload.message, _fields_of(by)), {})
 
     def events(
         self,
@@ -264,6 +265,18 @@ class AsyncChatSession:
                 whole[link.record] = await self._connection.download(link)
             message = contents.restored_message(message, whole[link.record])
         if message.attachments:
-            content = await self._connection.restored(message.content, message.attachments)
-            message = message.model_copy(update={"content": content})
+            restore = self._connection.restored
+            content = await restore(message.content, message.attachments)
+            calls = [await restore(each, message.attachments) for each in message.tool_calls]
+            message = message.model_copy(update={"content": content, "tool_calls": calls})
         return message
+
+
+_CARRIED = ("content", "tool_calls")
+"""What of a message goes by the bucket if it is too large for a request."""
+
+
+def _fields_of(message: ChatMessagePayload | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(message, ChatMessagePayload):
+        return message.model_dump(exclude_unset=True)
+    return dict(message)

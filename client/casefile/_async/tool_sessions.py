@@ -80,7 +80,9 @@ class AsyncToolSession:
         """Its state and totals; its requests and events on demand, if they fit an answer."""
         fields = {"include_requests": include_requests, "include_events": include_events}
         answer = await self._connection.call(operations.GET_SESSION, self._fields(fields))
-        return answer.payload
+        told = answer.payload
+        requests = [await self._whole(each) for each in told.requests]
+        return told.model_copy(update={"requests": requests})
 
     async def update(
         self,
@@ -128,7 +130,7 @@ class AsyncToolSession:
             }
         )
         answer = await self._connection.call(operations.TOOL_EXECUTION, fields, envelope)
-        return answer.payload
+        return contents.as_given(answer.payload, result)
 
     async def begin(
         self,
@@ -165,7 +167,8 @@ class AsyncToolSession:
                 "attachments": attachments,
             }
         )
-        return (await self._connection.call(operations.TOOL_RESULT, fields, envelope)).payload
+        answer = await self._connection.call(operations.TOOL_RESULT, fields, envelope)
+        return contents.as_given(answer.payload, result)
 
     @asynccontextmanager
     async def recording(
@@ -309,7 +312,7 @@ class AsyncToolSession:
         return {"session_id": self.session_id, **fields}
 
     async def _carried(self, fields: dict[str, Any]) -> dict[str, Any]:
-        (carried,) = await self._connection.carried([fields], ("parameters", "result"))
+        (carried,) = await self._connection.carried([fields], ("parameters", "prompt", "result"))
         return self._fields(carried)
 
     async def _whole(self, request: ToolRequest) -> ToolRequest:
@@ -318,10 +321,12 @@ class AsyncToolSession:
             request = contents.restored_request(request, link, content)
         attachments = [*request.attachments, *request.result_attachments]
         if attachments:
+            restore = self._connection.restored
             request = request.model_copy(
                 update={
-                    "parameters": await self._connection.restored(request.parameters, attachments),
-                    "result": await self._connection.restored(request.result, attachments),
+                    "parameters": await restore(request.parameters, attachments),
+                    "prompt": await restore(request.prompt, attachments),
+                    "result": await restore(request.result, attachments),
                 }
             )
         return request

@@ -66,7 +66,12 @@ class ChatSession:
     def read(self, *, include_messages: bool = False) -> ChatSessionDataPayload:
         """Its state and totals; its messages on demand, if they fit an answer."""
         fields = self._fields({"include_messages": include_messages})
-        return (self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
+        told = (self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
+        whole: dict[int, bytes] = {}
+        for each in told.messages:
+            message = self._whole(ChatMessage.model_validate(each), whole)
+            each.update(message.model_dump(mode="json", include=set(each)))
+        return told
 
     def update(
         self,
@@ -102,19 +107,20 @@ class ChatSession:
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
         """
-        said = [
-            message.model_dump(exclude_unset=True)
-            if isinstance(message, ChatMessagePayload)
-            else dict(message)
-            for message in messages
-        ]
+        said = [_fields_of(message) for message in messages]
         fields = {
-            "messages": self._connection.carried(said, ("content",)),
+            "messages": self._connection.carried(said, _CARRIED),
             "session_request_id": session_request_id,
             "casefile_id": casefile_id,
         }
         answer = self._connection.call(operations.CHAT, self._fields(fields), envelope)
-        return answer.payload
+        told = answer.payload
+        whole: dict[int, bytes] = {}
+        first, *others = [
+            self._whole(contents.as_said(each, said[each.position]), whole)
+            for each in (told.message, *told.related_messages)
+        ]
+        return told.model_copy(update={"message": first, "related_messages": others})
 
     def messages(
         self,
@@ -151,7 +157,12 @@ class ChatSession:
         tells what was withdrawn on demand, the newest hundred of it.
         """
         fields = {"count": count, "keep": keep, "include_messages": include_messages}
-        return self._rewound(fields, envelope)
+        asked = self._fields(fields)
+        answer = self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
+        told = answer.payload
+        whole: dict[int, bytes] = {}
+        messages = [self._whole(each, whole) for each in told.messages]
+        return told.model_copy(update={"messages": messages})
 
     def replace(
         self,
@@ -161,22 +172,12 @@ class ChatSession:
     ) -> ChatMessage:
         """Put a message in the place of another, which must stand; the log keeps both."""
         named = {"record": message.record, "message_id": message.message_id}
-        rewound = self._rewound({"replaces": named, "message": by}, envelope)
-        if rewound.message is None:
-            raise RuntimeError("the answer to a replacement has no message")
-        return rewound.message
-
-    def _rewound(
-        self, fields: Mapping[str, Any], envelope: operations.Envelope
-    ) -> ChatRewoundPayload:
-        asked = self._fields(fields)
+        (said,) = self._connection.carried([_fields_of(by)], _CARRIED)
+        asked = self._fields({"replaces": named, "message": said})
         answer = self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
-        told = answer.payload
-        whole: dict[int, bytes] = {}
-        told.messages = [self._whole(each, whole) for each in told.messages]
-        if told.message is not None:
-            told.message = self._whole(told.message, whole)
-        return told
+        if answer.payload.message is None:
+            raise RuntimeError("the answer to a replacement has no message")
+        return self._whole(contents.as_said(answer.payload.message, _fields_of(by)), {})
 
     def events(
         self,
@@ -258,6 +259,18 @@ class ChatSession:
                 whole[link.record] = self._connection.download(link)
             message = contents.restored_message(message, whole[link.record])
         if message.attachments:
-            content = self._connection.restored(message.content, message.attachments)
-            message = message.model_copy(update={"content": content})
+            restore = self._connection.restored
+            content = restore(message.content, message.attachments)
+            calls = [restore(each, message.attachments) for each in message.tool_calls]
+            message = message.model_copy(update={"content": content, "tool_calls": calls})
         return message
+
+
+_CARRIED = ("content", "tool_calls")
+"""What of a message goes by the bucket if it is too large for a request."""
+
+
+def _fields_of(message: ChatMessagePayload | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(message, ChatMessagePayload):
+        return message.model_dump(exclude_unset=True)
+    return dict(message)

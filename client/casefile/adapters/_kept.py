@@ -1,7 +1,8 @@
 """What frameworks keep, as messages: people read the text, the framework gets back what it gave.
 
 A message's `content` is what was said. The thing itself, any JSON, is the message's first tool
-call, less its text where that is the content anyway; its metadata names the format.
+call, less its texts where they are the content anyway; its metadata names the format, and where the
+texts belong.
 
 A conversation is a chat session that is named: the same name opens the same session, for the same
 user, wherever and whenever. It is created with a request that is always the same, so looking for it
@@ -50,6 +51,9 @@ _TYPES = {
 }
 
 
+Path = tuple[str | int, ...]
+"""The way to something in a thing, name by name or number by number."""
+
 Opening = tuple[dict[str, Any], Envelope]
 """What to ask for, and the request to ask it with."""
 
@@ -87,9 +91,9 @@ def message_of(
 ) -> ChatMessagePayload:
     """A thing as a message; `text` is what it says. Raises NotJson for what is no JSON."""
     metadata = {"format": of_format, **more}
-    if text and kept.get("content") == text:
-        kept = {name: value for name, value in kept.items() if name != "content"}
-        metadata["content"] = "apart"
+    kept, places = _apart(kept, text)
+    if places:
+        metadata["texts"] = [[list(path), start] for path, start in places]
     try:
         return ChatMessagePayload(
             content=text,
@@ -102,13 +106,74 @@ def message_of(
 
 
 def kept_in(message: ChatMessage, of_format: str) -> dict[str, Any] | None:
-    """The thing in a message, or None if it is of another format."""
-    if message.metadata.get("format") != of_format:
+    """The thing in a message, or None if it is of another format, or no such thing (any more)."""
+    if message.metadata.get("format") != of_format or not message.tool_calls:
         return None
-    kept = dict(message.tool_calls[0])
-    if message.metadata.get("content") == "apart":
+    kept: dict[str, Any] = _copied(message.tool_calls[0], DEPTH)
+    if message.metadata.get("content") == "apart":  # As it was told of the one that is so named.
         kept["content"] = message.content
+    text, end = message.content, None
+    try:
+        for path, start in reversed(message.metadata.get("texts", [])):
+            _put(kept, path, text[start:end])
+            end = start - 1
+    except (LookupError, TypeError, ValueError):  # Somebody has changed it by hand.
+        return None
     return kept
+
+
+TEXTS = {"content", "output", "text"}
+"""The names that things give their texts."""
+
+DEPTH = 5
+"""How deep in a thing its texts are."""
+
+
+def _apart(kept: dict[str, Any], text: str) -> tuple[dict[str, Any], list[tuple[Path, int]]]:
+    """A thing less the texts that the text consists of, a line each or more, and where those go.
+
+    They go where the path leads, each from its start in the text to the next one's.
+    """
+    places: list[tuple[Path, int]] = []
+    start = 0
+    for path, found in _strings(kept, ()):
+        end = start + len(found)
+        if found and text.startswith(found, start) and text[end : end + 1] in ("", "\n"):
+            places.append((path, start))
+            start = end + 1
+    if not text or start != len(text) + 1:
+        return kept, []
+    kept = _copied(kept, DEPTH)
+    for path, _ in places:
+        _put(kept, path, "")
+    return kept, places
+
+
+def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """The strings in a thing that may be its texts."""
+    if isinstance(value, str):
+        if TEXTS.intersection(path[-2:]):
+            yield path, value
+    elif len(path) < DEPTH and isinstance(value, dict):
+        for name, each in value.items():
+            yield from _strings(each, (*path, name))
+    elif len(path) < DEPTH and isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _strings(each, (*path, number))
+
+
+def _copied(value: Any, depth: int) -> Any:
+    if depth and isinstance(value, dict):
+        return {name: _copied(each, depth - 1) for name, each in value.items()}
+    if depth and isinstance(value, list):
+        return [_copied(each, depth - 1) for each in value]
+    return value
+
+
+def _put(kept: Any, path: Sequence[str | int], text: str) -> None:
+    for step in path[:-1]:
+        kept = kept[step]
+    kept[path[-1]] = text
 
 
 def text_in(content: Any) -> str:
