@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 from uuid import uuid4
 
@@ -459,6 +460,48 @@ class TestStrands:
         repository.update_multi_agent(name, crew)
         assert repository.read_multi_agent(name, "crew") == {"nodes": []}
 
+    def test_several_at_once_write_one_after_the_other(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        repositories = [adapter.CasefileSessionRepository(ann) for _ in range(4)]
+        at_once = threading.Barrier(len(repositories))
+
+        def together(do: Callable[[int, adapter.CasefileSessionRepository], Any]) -> list[Any]:
+            def one(number: int) -> Any:
+                at_once.wait(10)
+                try:
+                    return do(number, repositories[number])
+                except SessionException as error:
+                    return error
+
+            with ThreadPoolExecutor(len(repositories)) as threads:
+                return list(threads.map(one, range(len(repositories))))
+
+        created = together(lambda _, each: each.create_session(Session(name, SessionType.AGENT)))
+        assert len([each for each in created if isinstance(each, Session)]) == 1
+        assert (
+            together(lambda n, each: each.create_agent(name, SessionAgent("a", {"n": n}, {})))
+            == [None] * 4
+        )
+        said: Any = [{"role": "user", "content": [{"text": str(n)}]} for n in range(5)]
+        for n in range(5):
+            repositories[0].create_message(name, "a", SessionMessage(said[n], n))
+        listed = repositories[0].list_messages
+        assert [each.message_id for each in listed(name, "a")] == [0, 1, 2, 3, 4]
+        assert [each.message_id for each in listed(name, "a", limit=3)] == [0, 1, 2]
+        assert [each.message_id for each in listed(name, "a", limit=2, offset=1)] == [1, 2]
+
+        def write(number: int, repository: adapter.CasefileSessionRepository) -> None:
+            for count in range(3):
+                repository.update_agent(name, SessionAgent("a", {"n": [number, count]}, {}))
+                repository.update_message(name, "a", SessionMessage(said[number], 2))
+
+        assert together(write) == [None] * 4
+        agent, message = repositories[0].read_agent(name, "a"), listed(name, "a")[2]
+        assert agent is not None
+        assert agent.state["n"][1] == 2
+        assert message.message in said[:4]
+
     def test_an_agent_with_a_session_manager_remembers(
         self, ann: casefile.Client, name: str
     ) -> None:
@@ -740,6 +783,35 @@ class TestConversations:
             agents.chat_session.replace(message, {**redacted, "metadata": kept, **more})
         plain: Any = {"role": "user", "content": "My number is …"}
         assert asyncio.run(agents.get_items()) == [plain, plain | {"id": "1"}, plain]
+
+    @pytest.mark.parametrize("limit", [None, 120])
+    def test_what_is_read_stood_together_whoever_takes_back_meanwhile(
+        self, stack: Stack, sign_in: SignIn, ann: casefile.Client, name: str, limit: int | None
+    ) -> None:
+        other = openai_agents.CasefileSession(name, ann)
+        old: list[Any] = [{"role": "user", "content": str(n)} for n in range(150)]
+        asyncio.run(other.add_items(old))
+        done: list[str] = []
+
+        def compact(response: httpx.Response) -> None:
+            """Another worker, after the first page was read."""
+            if response.request.method == "GET" and not done:
+                done.append("compacted")
+                chat = other.chat_session
+                chat.rewind(keep=2)
+                first = next(chat.messages())
+                chat.replace(first, {"content": "redacted", "message_type": "user"})
+                chat.say("summary")
+
+        token = sign_in("ann@client.example")
+        with (
+            httpx.Client(event_hooks={"response": [compact]}) as http,
+            casefile.Client(stack.url, token, http=http) as client,
+        ):
+            mine = openai_agents.CasefileSession(name, client)
+            read: Any = asyncio.run(mine.get_items(limit))
+        assert done
+        assert [each["content"] for each in read] == ["redacted", "1", "summary"]
 
     def test_without_its_casefile_none_is_opened(self, ann: casefile.Client, name: str) -> None:
         history = langchain.CasefileChatMessageHistory(name, ann, casefile_id="cf_261121_nowhere")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 from pydantic_models.operations import (
+    ChatMessagePagePayload,
     ChatResultPayload,
     ChatRewoundPayload,
     ChatSessionClosedPayload,
@@ -143,6 +145,38 @@ class ChatSession:
         ):
             yield self._whole(message, whole)
 
+    def standing(self, *, newest: int | None = None) -> list[ChatMessage]:
+        """Its messages as they stood together, all or so many of the newest, in their order.
+
+        `messages` gives each page as it is read; what is taken back meanwhile is not in here.
+        """
+        if newest is not None:
+            found: deque[ChatMessage] = deque()
+            for message in self.messages(order="newest", limit=newest):
+                found.appendleft(message)
+            if newest <= contents.PAGE or not found:
+                return list(found)
+            since = self._page(found[-1].record)
+            if since.keep is None and not since.replaced:
+                return list(found)
+            return (self.standing())[-newest:]
+        whole: dict[int, bytes] = {}
+        standing: list[ChatMessage] = []
+        after, has_more = 0, True
+        while has_more:
+            page = self._page(after)
+            if page.keep is not None:
+                del standing[page.keep :]
+            for message in page.replaced:
+                standing[message.index] = self._whole(message, whole)
+            standing += [self._whole(message, whole) for message in page.messages]
+            after, has_more = page.next_after or after, page.has_more
+        return standing
+
+    def _page(self, after: int) -> ChatMessagePagePayload:
+        asked = {"after": after, "limit": contents.PAGE, "consistent": True}
+        return (self._connection.call(operations.LIST_CHAT_MESSAGES, self._fields(asked))).payload
+
     def rewind(
         self,
         count: int | None = None,
@@ -154,7 +188,7 @@ class ChatSession:
         """Withdraw the last `count` messages, or all but the first `keep`.
 
         It is a record of its own: readers of messages miss them, the log keeps them. The answer
-        tells what was withdrawn on demand, the newest hundred of it.
+        tells what was withdrawn on demand: the newest hundred of it, or as many as fit a page.
         """
         fields = {"count": count, "keep": keep, "include_messages": include_messages}
         asked = self._fields(fields)

@@ -58,7 +58,7 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
     @property
     def messages(self) -> list[BaseMessage]:
         """All messages, in their order. Set, they take the place of those that are there."""
-        return [_from_message(each) for each in self._opened().messages()]
+        return [_from_message(each) for each in self._opened().standing()]
 
     @messages.setter
     def messages(self, messages: list[BaseMessage]) -> None:
@@ -80,7 +80,7 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
         if self._async_client is None:
             return await super().aget_messages()
         chat = await self._opened_async(self._async_client)
-        return [_from_message(each) async for each in chat.messages()]
+        return [_from_message(each) for each in await chat.standing()]
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Add messages, up to a hundred of them together or not at all."""

@@ -84,11 +84,10 @@ class CasefileSession(SessionABC):
 
     def _read(self, limit: int | None) -> list[TResponseInputItem]:
         if limit is None:
-            return [_item(message) for message in self.chat_session.messages()]
+            return [_item(message) for message in self.chat_session.standing()]
         if limit <= 0:
             return []
-        newest = self.chat_session.messages(order="newest", limit=limit)
-        return [_item(message) for message in newest][::-1]
+        return [_item(message) for message in self.chat_session.standing(newest=limit)]
 
     def _add(self, messages: list[ChatMessagePayload]) -> None:
         with self._one_at_a_time:

@@ -40,7 +40,7 @@ class MessageHistory:
 
     def read(self) -> list[ModelMessage]:
         """All messages, in their order: the `message_history` of the next run."""
-        return _from_messages(list(self._opened().messages()))
+        return _from_messages(self._opened().standing())
 
     def add(self, messages: Sequence[ModelMessage]) -> None:
         """Add messages (`result.new_messages()`), up to a hundred together or not at all."""
@@ -67,7 +67,7 @@ class AsyncMessageHistory:
 
     async def read(self) -> list[ModelMessage]:
         """All messages, in their order: the `message_history` of the next run."""
-        return _from_messages([each async for each in (await self._opened()).messages()])
+        return _from_messages(await (await self._opened()).standing())
 
     async def add(self, messages: Sequence[ModelMessage]) -> None:
         """Add messages (`result.new_messages()`), up to a hundred together or not at all."""
