@@ -252,6 +252,7 @@ _ONLY: dict[type[errors.CasefileError], tuple[str, ...]] = {
     errors.MethodNotAllowed: (),  # API Gateway lets no other method through.
     errors.RequestIdReused: (*_CREATING, *_RECORDING, *_CLOSING, *_CHANGING),
     errors.SessionClosed: _RECORDING,
+    errors.SessionDeleted: ("create_chat_session", "create_session"),
     errors.AlreadyFiled: ("add_session_to_casefile",),
     errors.AlreadyCompleted: ("tool_result",),
     errors.PendingRequests: ("close_session",),
@@ -276,7 +277,7 @@ _OTHERS = {
 """The failures that are no error of ours."""
 
 _SHARED = (401, 403, 404, 413, 429, 500, 503, 504)
-"""The statuses that every operation may answer with, each with the same codes."""
+"""The statuses that every operation may answer with, with the same codes or with more."""
 
 
 def codes(operation: str) -> dict[int, dict[str, str]]:
@@ -339,7 +340,7 @@ def _failure(status: int, meanings: dict[str, str]) -> dict[str, Any]:
 def _refusals(operation: Operation[Any, Any]) -> dict[str, Any]:
     return {
         str(status): {"$ref": f"#/components/responses/{status}"}
-        if status in _SHARED
+        if status in _SHARED and meanings == _codes(status)
         else _failure(status, meanings)
         for status, meanings in codes(operation.name).items()
     }

@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import mimetypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -23,6 +23,7 @@ from pydantic_models.canonical import (
     RecordLink,
     ToolRequest,
 )
+from pydantic_models.operations import ToolResponsePayload
 
 from . import errors
 
@@ -56,17 +57,35 @@ def describe(source: Path | bytes, name: str | None, content_type: str | None) -
     )
 
 
-def too_large(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> list[tuple[int, str]]:
+class Place(NamedTuple):
+    """Where a value is in a request: in a field of a part, and where in that if it is a list."""
+
+    part: int
+    name: str
+    number: int | None
+
+    def read(self, parts: Sequence[dict[str, Any]]) -> Any:
+        """The value."""
+        field = parts[self.part][self.name]
+        return field if self.number is None else field[self.number]
+
+    def put(self, parts: Sequence[dict[str, Any]], value: Any) -> None:
+        """Put another in its place; a list is not changed, but copied."""
+        part = parts[self.part]
+        if self.number is None:
+            part[self.name] = value
+        else:
+            before, after = part[self.name][: self.number], part[self.name][self.number + 1 :]
+            part[self.name] = [*before, value, *after]
+
+
+def too_large(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Place]:
     """Which fields of which parts of a request are to be uploaded so that the rest can be carried.
 
-    The largest go first; none do if the request can be carried as it is.
+    Of a field that is a list, entries are. The largest go first; none do if the request can be
+    carried as it is.
     """
-    sizes = {
-        (position, name): _carried_bytes(part[name])
-        for position, part in enumerate(parts)
-        for name in names
-        if part.get(name) is not None
-    }
+    sizes = {place: _carried_bytes(place.read(parts)) for place in _places(parts, names)}
     total, chosen = sum(sizes.values()), []
     for place in sorted(sizes, key=lambda place: sizes[place], reverse=True):
         if total <= MAX_CARRIED_BYTES:
@@ -74,6 +93,16 @@ def too_large(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> list[tup
         total -= sizes[place]
         chosen.append(place)
     return chosen
+
+
+def _places(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[Place]:
+    for position, part in enumerate(parts):
+        for name in names:
+            value = part.get(name)
+            if isinstance(value, list):
+                yield from (Place(position, name, number) for number in range(len(value)))
+            elif value is not None:
+                yield Place(position, name, None)
 
 
 def _carried_bytes(value: Any) -> int:
@@ -97,11 +126,38 @@ def moved(value: Any, sha256: str) -> Any:
 
 def moved_to(value: Any, attachments: Iterable[Attachment]) -> Attachment | None:
     """The attachment that holds what a value stands for, if it stands for one."""
+    sha256 = _sha256_in(value)
+    return next((each for each in attachments if each.sha256 == sha256), None)
+
+
+def as_said(message: ChatMessage, said: Mapping[str, Any]) -> ChatMessage:
+    """A message as it was said just now, where what was uploaded stands for it."""
+    waiting = [name for name in ("content", "tool_calls") if _is_moved(getattr(message, name))]
+    return message.model_copy(update={name: said[name] for name in waiting})
+
+
+def as_given(told: ToolResponsePayload, result: Mapping[str, Any] | None) -> ToolResponsePayload:
+    """What is told of a tool execution, with the result that was given just now.
+
+    So it need not be fetched where it was too large to be carried, or told.
+    """
+    if result is None or not (told.left_out or _is_moved(told.result)):
+        return told
+    return told.model_copy(update={"result": dict(result), "left_out": []})
+
+
+def _is_moved(value: Any) -> bool:
+    """Whether a value stands for one that was uploaded, or an entry of it does."""
+    if isinstance(value, list):
+        return any(_sha256_in(each) is not None for each in value)
+    return _sha256_in(value) is not None
+
+
+def _sha256_in(value: Any) -> str | None:
     reference = value.get(_MOVED) if isinstance(value, dict) and len(value) == 1 else value
     if not isinstance(reference, str) or not reference.startswith(_MOVED):
         return None
-    sha256 = reference.removeprefix(_MOVED)
-    return next((each for each in attachments if each.sha256 == sha256), None)
+    return reference.removeprefix(_MOVED)
 
 
 _MOVED = "casefile:attachment:"

@@ -10,6 +10,7 @@
         ├── Unauthenticated        401  unauthenticated
         ├── Forbidden              403  forbidden
         ├── NotFound               404  not_found
+        │   └── SessionDeleted          session_deleted
         ├── Conflict               409
         │   ├── RequestIdReused         request_id_reused
         │   ├── SessionClosed           session_closed
@@ -116,6 +117,12 @@ class NotFound(RequestFailed):
     """It doesn't exist, or the caller may not see it."""
 
     code = "not_found"
+
+
+class SessionDeleted(NotFound):
+    """What the request created was deleted since."""
+
+    code = "session_deleted"
 
 
 class Conflict(RequestFailed):

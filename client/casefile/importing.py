@@ -98,10 +98,9 @@ def _import(
     casefile_id: str | None,
     progress: Progress | None,
 ) -> Imported:
-    asked, envelope = _kept.opening(conversation.name, casefile_id)
     session_id, already, recorded = None, 0, 0
     try:
-        session = client.chat_sessions.create(**asked, **envelope)
+        session = _kept.opened(client, conversation.name, casefile_id, anew=False)
         session_id = session.session_id
         # Dated before the look at what is there: what came since is recognised by the service.
         timestamp = now_text()

@@ -6,8 +6,11 @@ framework, and in the log for whoever asks what happened.
 
 import asyncio
 import gc
+import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 from uuid import uuid4
 
@@ -25,7 +28,13 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from pydantic_ai import Agent as PydanticAgent
-from pydantic_ai.messages import BinaryContent, ModelMessage, ModelMessagesTypeAdapter
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    UserPromptPart,
+)
 from pydantic_ai.models.test import TestModel
 from strands.session import SnapshotSessionManager
 from strands.storage import Storage
@@ -33,7 +42,7 @@ from strands.types.exceptions import SessionException, StorageError
 from strands.types.session import Session, SessionAgent, SessionMessage, SessionType
 
 import casefile
-from casefile.adapters import langchain, openai_agents, pydantic_ai
+from casefile.adapters import _kept, langchain, openai_agents, pydantic_ai
 from casefile.adapters import strands as adapter
 from dev.local_stack import Stack
 
@@ -254,6 +263,30 @@ class TestOpenAIAgents:
         asyncio.run(steps())
         assert told == []
 
+    def test_a_conversation_that_was_closed_has_ended(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        async def steps() -> None:
+            session = openai_agents.CasefileSession(name, ann)
+            await session.add_items(list(self.items))
+            session.chat_session.close()
+            again = openai_agents.CasefileSession(name, ann)
+            assert await again.get_items() == list(self.items)
+            with pytest.raises(casefile.SessionClosed):
+                await again.add_items(list(self.items))
+
+        asyncio.run(steps())
+
+    def test_a_session_from_before_conversations_stayed_open_goes_on(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        asked, envelope = next(iter(_kept.openings(name, None)))
+        before = ann.chat_sessions.create(asked["title"], **envelope)
+        session = openai_agents.CasefileSession(name, ann)
+        assert session.chat_session.session_id == before.session_id
+        before.delete()
+        assert openai_agents.CasefileSession(name, ann).chat_session.session_id != before.session_id
+
     def test_it_outlives_the_loops_that_use_it(self, ann: casefile.Client, name: str) -> None:
         session = openai_agents.CasefileSession(name, ann)
         for number in range(3):
@@ -427,6 +460,48 @@ class TestStrands:
         repository.update_multi_agent(name, crew)
         assert repository.read_multi_agent(name, "crew") == {"nodes": []}
 
+    def test_several_at_once_write_one_after_the_other(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        repositories = [adapter.CasefileSessionRepository(ann) for _ in range(4)]
+        at_once = threading.Barrier(len(repositories))
+
+        def together(do: Callable[[int, adapter.CasefileSessionRepository], Any]) -> list[Any]:
+            def one(number: int) -> Any:
+                at_once.wait(10)
+                try:
+                    return do(number, repositories[number])
+                except SessionException as error:
+                    return error
+
+            with ThreadPoolExecutor(len(repositories)) as threads:
+                return list(threads.map(one, range(len(repositories))))
+
+        created = together(lambda _, each: each.create_session(Session(name, SessionType.AGENT)))
+        assert len([each for each in created if isinstance(each, Session)]) == 1
+        assert (
+            together(lambda n, each: each.create_agent(name, SessionAgent("a", {"n": n}, {})))
+            == [None] * 4
+        )
+        said: Any = [{"role": "user", "content": [{"text": str(n)}]} for n in range(5)]
+        for n in range(5):
+            repositories[0].create_message(name, "a", SessionMessage(said[n], n))
+        listed = repositories[0].list_messages
+        assert [each.message_id for each in listed(name, "a")] == [0, 1, 2, 3, 4]
+        assert [each.message_id for each in listed(name, "a", limit=3)] == [0, 1, 2]
+        assert [each.message_id for each in listed(name, "a", limit=2, offset=1)] == [1, 2]
+
+        def write(number: int, repository: adapter.CasefileSessionRepository) -> None:
+            for count in range(3):
+                repository.update_agent(name, SessionAgent("a", {"n": [number, count]}, {}))
+                repository.update_message(name, "a", SessionMessage(said[number], 2))
+
+        assert together(write) == [None] * 4
+        agent, message = repositories[0].read_agent(name, "a"), listed(name, "a")[2]
+        assert agent is not None
+        assert agent.state["n"][1] == 2
+        assert message.message in said[:4]
+
     def test_an_agent_with_a_session_manager_remembers(
         self, ann: casefile.Client, name: str
     ) -> None:
@@ -572,6 +647,176 @@ class TestStrandsStorage:
         assert [each["content"] for each in again.messages] == [said[0]["content"]]
         asyncio.run(kept.delete_session())
         assert strands.Agent(agent_id="a", session_manager=manager()).messages == []
+
+
+class TestConversations:
+    """What all adapters do alike: a name opens a conversation, for good, until it is deleted."""
+
+    @staticmethod
+    def say(client: casefile.Client, name: str) -> list[casefile.ChatSession]:
+        """Go on with conversations of all kinds under a name; tell the sessions they are in."""
+        agents = openai_agents.CasefileSession(name, client, casefile_id=None)
+        asyncio.run(agents.add_items([{"role": "user", "content": "Hello"}]))
+        history = langchain.CasefileChatMessageHistory(f"{name} lc", client)
+        history.add_messages([HumanMessage("Hello")])
+        runs = pydantic_ai.MessageHistory(f"{name} pai", client)
+        runs.add([ModelRequest(parts=[UserPromptPart("Hello")])])
+        repository = adapter.CasefileSessionRepository(client)
+        if repository.read_session(name) is None:
+            repository.create_session(Session(name, SessionType.AGENT))
+            repository.create_agent(name, SessionAgent("a", {}, {}))
+        said: Any = {"role": "user", "content": [{"text": "Hello"}]}
+        repository.create_message(name, "a", SessionMessage(said, 0))
+        storage = adapter.CasefileStorage(client)
+        asyncio.run(storage.write(name, b"1"))
+        asyncio.run(storage.write(f"{name} {uuid4()}", b"1"))
+        opened = [agents.chat_session, history._opened(), runs._opened()]
+        return [*opened, *repository._chats.values(), *storage._chats.values()]
+
+    def test_they_are_not_closed_for_having_been_idle(
+        self, ann: casefile.Client, stack: Stack, name: str
+    ) -> None:
+        other = ann.chat_sessions.create("Talk")
+        begun = self.say(ann, name)
+        time.sleep(0.01)
+        ran = stack.client("lambda").invoke(
+            FunctionName=stack.function("close_idle_sessions"), Payload=b'{"idle_hours": 1e-9}'
+        )
+        assert json.loads(ran["Payload"].read())["is_complete"]
+        assert not other.read().active
+        gone_on = self.say(ann, name)
+        assert all(each.read().active for each in begun + gone_on)
+        same = {each.session_id for each in begun} & {each.session_id for each in gone_on}
+        assert len(same) == len(begun) - 1  # One key was new each time.
+
+    def test_one_that_was_deleted_begins_anew(
+        self, ann: casefile.Client, asynchronously: Do[Any], name: str
+    ) -> None:
+        gone: set[str] = set()
+        for _ in range(3):
+            begun = self.say(ann, name)
+            assert gone.isdisjoint(each.session_id for each in begun)
+            for each in begun:
+                each.delete()
+            gone |= {each.session_id for each in begun}
+
+        async def read(client: casefile.AsyncClient) -> None:
+            history = langchain.CasefileChatMessageHistory(f"{name} lc", async_client=client)
+            assert await history.aget_messages() == []
+            runs = pydantic_ai.AsyncMessageHistory(f"{name} pai", client)
+            assert await runs.read() == []
+
+        asynchronously(read)
+        stays, again = ({each.session_id for each in self.say(ann, name)} for _ in range(2))
+        assert gone.isdisjoint(stays)
+        assert len(stays & again) == len(stays) - 1
+
+    def test_however_large_it_is_what_is_kept_comes_back(
+        self, ann: casefile.Client, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("casefile.contents.MAX_CARRIED_BYTES", 50_000)
+        large = "Ü" + "x" * 60_000
+        image = {"type": "input_image", "image_url": large}
+        items: list[Any] = [
+            {"role": "user", "content": [{"type": "input_text", "text": "See"}, image]},
+            {"type": "function_call", "call_id": "1", "name": "f", "arguments": large},
+            {"type": "function_call_output", "call_id": "1", "output": large},
+            *({"role": "user", "content": "x" * 1000 + str(n)} for n in range(90)),
+        ]
+        agents = openai_agents.CasefileSession(name, ann)
+        asyncio.run(agents.add_items(items))
+        assert asyncio.run(agents.get_items()) == items
+        assert asyncio.run(agents.pop_item()) == items[-1]
+        history = langchain.CasefileChatMessageHistory(f"{name} lc", ann)
+        blocks: Any = [{"type": "text", "text": large}, {"type": "image_url", "image_url": large}]
+        history.add_messages([HumanMessage(blocks), HumanMessage([large, "!"])])
+        assert history.messages == [HumanMessage(blocks), HumanMessage([large, "!"])]
+        runs = pydantic_ai.MessageHistory(f"{name} pai", ann)
+        asked: list[ModelMessage] = [ModelRequest(parts=[UserPromptPart([large, "See"])])]
+        runs.add(asked)
+        assert runs.read() == asked
+        repository = adapter.CasefileSessionRepository(ann)
+        repository.create_session(Session(name, SessionType.AGENT))
+        repository.create_agent(name, SessionAgent("a", {"a": large}, {}))
+        repository.update_agent(name, SessionAgent("a", {"b": large}, {}))
+        agent = repository.read_agent(name, "a")
+        assert agent is not None
+        assert agent.state == {"b": large}
+
+    def test_a_text_is_kept_once(self, ann: casefile.Client, name: str) -> None:
+        """As the content, for people; the framework's own thing refers to it."""
+        items: list[Any] = [
+            {"role": "user", "content": "user"},
+            {"role": "user", "content": [{"type": "input_text", "text": t} for t in "aba"]},
+            {"type": "function_call_output", "call_id": "1", "output": "booked"},
+            {"role": "user", "content": [{"type": "input_text", "text": "a\nb"}, {"text": ""}]},
+        ]
+        agents = openai_agents.CasefileSession(name, ann)
+        asyncio.run(agents.add_items(items))
+        kept = [each.tool_calls for each in agents.chat_session.messages()]
+        block = {"type": "input_text", "text": ""}
+        assert kept == [
+            [{"role": "user", "content": ""}],
+            [{"role": "user", "content": [block, block, block]}],
+            [{"type": "function_call_output", "call_id": "1", "output": ""}],
+            [{"role": "user", "content": [block, {"text": ""}]}],
+        ]
+        assert asyncio.run(agents.get_items()) == items
+
+    def test_what_was_redacted_by_hand_is_read_as_it_is_now(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        agents = openai_agents.CasefileSession(name, ann)
+        items: list[Any] = [
+            {"role": "user", "content": f"My number is {n}", "id": str(n)} for n in range(3)
+        ]
+        asyncio.run(agents.add_items(items))
+        redacted = {"content": "My number is …", "message_type": "user"}
+        calls: tuple[dict[str, Any], ...] = (
+            {},
+            {"tool_calls": [{"role": "user", "content": "", "id": "1"}]},
+            {"tool_calls": [{"content": [], "texts": 1}]},
+        )
+        metadata = {"texts": [[["content", 7], 0]], "format": openai_agents.FORMAT}
+        for message, more in zip(list(agents.chat_session.messages()), calls, strict=True):
+            kept = metadata if "texts" in str(more) else message.metadata
+            agents.chat_session.replace(message, {**redacted, "metadata": kept, **more})
+        plain: Any = {"role": "user", "content": "My number is …"}
+        assert asyncio.run(agents.get_items()) == [plain, plain | {"id": "1"}, plain]
+
+    @pytest.mark.parametrize("limit", [None, 120])
+    def test_what_is_read_stood_together_whoever_takes_back_meanwhile(
+        self, stack: Stack, sign_in: SignIn, ann: casefile.Client, name: str, limit: int | None
+    ) -> None:
+        other = openai_agents.CasefileSession(name, ann)
+        old: list[Any] = [{"role": "user", "content": str(n)} for n in range(150)]
+        asyncio.run(other.add_items(old))
+        done: list[str] = []
+
+        def compact(response: httpx.Response) -> None:
+            """Another worker, after the first page was read."""
+            if response.request.method == "GET" and not done:
+                done.append("compacted")
+                chat = other.chat_session
+                chat.rewind(keep=2)
+                first = next(chat.messages())
+                chat.replace(first, {"content": "redacted", "message_type": "user"})
+                chat.say("summary")
+
+        token = sign_in("ann@client.example")
+        with (
+            httpx.Client(event_hooks={"response": [compact]}) as http,
+            casefile.Client(stack.url, token, http=http) as client,
+        ):
+            mine = openai_agents.CasefileSession(name, client)
+            read: Any = asyncio.run(mine.get_items(limit))
+        assert done
+        assert [each["content"] for each in read] == ["redacted", "1", "summary"]
+
+    def test_without_its_casefile_none_is_opened(self, ann: casefile.Client, name: str) -> None:
+        history = langchain.CasefileChatMessageHistory(name, ann, casefile_id="cf_261121_nowhere")
+        with pytest.raises(casefile.NotFound):
+            history.add_messages([HumanMessage("Hello")])
 
 
 def manager_of(agent: strands.Agent) -> SnapshotSessionManager:

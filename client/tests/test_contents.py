@@ -54,6 +54,58 @@ def test_what_is_too_large_for_a_request_comes_back_whole(
     assert asyncio.run(read()) == texts
 
 
+class Counted(httpx.BaseTransport):
+    """Tells what goes to the bucket and comes from there."""
+
+    def __init__(self) -> None:
+        self.methods: list[str] = []
+        self._way = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if "Authorization" not in request.headers:
+            self.methods.append(request.method)
+        return self._way.handle_request(request)
+
+    def close(self) -> None:
+        self._way.close()
+
+
+def test_what_was_said_is_answered_as_it_was_said_and_not_fetched_for_that(
+    stack: Stack, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casefile.contents.MAX_CARRIED_BYTES", 50_000)
+    large: dict[str, Any] = {"rows": [noise(70_000), 2**100]}
+    text, bucket = noise(60_000), Counted()
+    token = sign_in("ann@client.example")
+    with (
+        httpx.Client(transport=bucket) as http,
+        casefile.Client(stack.url, token, http=http) as client,
+    ):
+        chat, tool = client.chat_sessions.create(), client.tool_sessions.create()
+        said = chat.say(text)
+        assert (said.content, said.left_out) == (text, [])
+        calls: list[dict[str, Any]] = [{"n": 1}, large]
+        message = {"content": "x", "message_type": "tool", "tool_calls": calls}
+        told = chat.record([{"content": "y", "message_type": "user"}, message, message])
+        assert [each.tool_calls for each in told.related_messages] == [calls, calls]
+        replaced = chat.replace(said, message | {"content": text})
+        assert (replaced.content, replaced.tool_calls) == (text, calls)
+        assert tool.record("a", large, result=large, prompt=text).result == large
+        begun = tool.begin("b", prompt=text)
+        assert tool.complete(begun, result=large).result == large
+        # What is the same is uploaded once for each request.
+        assert bucket.methods == ["PUT"] * (1 + 1 + 2 + 2 + 1 + 1)
+        shown = chat.read(include_messages=True).messages
+        assert [each["content"] for each in shown] == [text, "y", "x", "x"]
+        assert [each["tool_calls"] for each in shown] == [calls, [], calls, calls]
+        for first, second in (tool.read(include_requests=True).requests, tool.requests()):
+            assert (first.parameters, first.prompt, first.result) == (large, text, large)
+            assert (second.parameters, second.prompt, second.result) == ({}, text, large)
+        (popped,) = chat.rewind(1, include_messages=True).messages
+        assert popped.tool_calls == calls
+    assert calls == [{"n": 1}, large]
+
+
 def test_what_an_answer_leaves_out_is_fetched(ann: casefile.Client) -> None:
     """Each fits a request, and together they are more than an answer carries."""
     texts = [noise(size) for size in range(2_000_000, 2_005_000, 1000)]

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import casefile
 from casefile import importing
+from casefile.adapters import _kept
 from casefile.importing import (
     Conversation,
     Imported,
@@ -138,7 +139,7 @@ def test_what_sqlite_holds_comes_in_order_with_its_times(
         f"2025-03-01T09:0{minute}:00.000+00:00" for minute in range(4)
     ]
     assert found[1].tool_calls == [ITEMS[1]]
-    assert found[3].tool_calls == [ITEMS[3]]
+    assert _kept.kept_in(found[3], "openai-agents") == ITEMS[3]
     assert ann.chat_session(str(told.session_id)).read().message_count == 4
 
 
@@ -320,7 +321,7 @@ def test_what_a_langchain_table_holds_comes_in_order_and_once(
     kept = found[1].tool_calls[0]
     assert kept["tool_calls"] == SAID[1]["data"]["tool_calls"]
     assert type(kept["tool_calls"][0]["args"]["days"]) is int
-    assert "content" not in found[0].tool_calls[0]  # It is the message's own.
+    assert found[0].tool_calls[0]["content"] == ""  # It is the message's own.
     # It grows, and LangChain's history_size makes it forget the first.
     table.put_item(Item={"SessionId": name, "History": [*SAID[1:], SAID[0]]})
     (grown,) = run(ann, read_langchain_table(table))

@@ -99,6 +99,29 @@ def test_what_is_idle_is_closed_of_both_kinds_filed_or_not(
     assert listed_as_open() == set()
 
 
+@pytest.mark.parametrize("kind", ["tool", "chat"])
+def test_what_was_created_to_stay_open_is_not_closed(invoke: Invoke, kind: str) -> None:
+    with at(LONG_AGO):
+        casefile_id = invoke("create_casefile", {"title": "Lisbon"})["payload"]["casefile_id"]
+        kept = [
+            create(invoke, kind, stays_open=True),
+            create(invoke, kind, stays_open=True, casefile_id=casefile_id),
+        ]
+        idle_one = create(invoke, kind)
+        say(invoke, kept[0])
+    assert run() == {"seen": 1, "done": 1, "failed": 0, "is_complete": True}
+    assert [read(invoke, each)["active"] for each in (*kept, idle_one)] == [True, True, False]
+    say(invoke, kept[0])
+    for session_id in kept:  # It is closed by who asks for that, and goes on as any other.
+        invoke(
+            "close_session" if kind == "tool" else "close_chat_session", {"session_id": session_id}
+        )
+        assert read(invoke, session_id)["active"] is False
+    staged = [each["stage_list"]["S"] for each in stored() if "stage_list" in each]
+    assert {each.partition("#")[0] for each in staged} == {"closed"}
+    assert len(staged) == 3
+
+
 def test_a_closing_tells_that_it_was_for_idleness(invoke: Invoke, idle_ones: list[str]) -> None:
     run()
     for session_id in idle_ones:

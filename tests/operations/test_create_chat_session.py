@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from casefile.errors import NotFound, RequestIdReused
+from casefile.errors import NotFound, RequestIdReused, SessionDeleted
 from pydantic_models.operations import CreateChatSessionResponse
 from tests.conftest import Invoke, stored
 
@@ -25,6 +25,15 @@ def test_a_retry_opens_no_second_session(invoke: Invoke) -> None:
     assert len(stored()) == 2
     with pytest.raises(RequestIdReused):
         invoke("create_chat_session", {"title": "Other"}, request_id=request_id)
+
+
+def test_a_late_retry_is_told_that_the_session_was_deleted(invoke: Invoke) -> None:
+    request_id = str(uuid4())
+    created = invoke("create_chat_session", {"title": "Trip"}, request_id=request_id)
+    session_id = created["payload"]["session_id"]
+    invoke("delete_chat_session", {"session_id": session_id, "confirm": True})
+    with pytest.raises(SessionDeleted):
+        invoke("create_chat_session", {"title": "Trip"}, request_id=request_id)
 
 
 def test_one_request_id_may_open_one_session_of_each_kind(invoke: Invoke) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from typing_extensions import Unpack
 
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 from pydantic_models.operations import (
+    ChatMessagePagePayload,
     ChatResultPayload,
     ChatRewoundPayload,
     ChatSessionClosedPayload,
@@ -37,10 +39,14 @@ class AsyncChatSessions:
         title: str | None = None,
         *,
         casefile_id: str | None = None,
+        stays_open: bool = False,
         **envelope: Unpack[operations.Envelope],
     ) -> AsyncChatSession:
-        """Open a chat session, and file it in a casefile if one is given."""
-        fields = {"title": title, "casefile_id": casefile_id}
+        """Open a chat session, and file it in a casefile if one is given.
+
+        If it `stays_open`, it isn't closed for having been idle.
+        """
+        fields = {"title": title, "casefile_id": casefile_id, "stays_open": stays_open or None}
         created = await self._connection.call(operations.CREATE_CHAT_SESSION, fields, envelope)
         return AsyncChatSession(self._connection, created.payload.session_id)
 
@@ -63,7 +69,12 @@ class AsyncChatSession:
     async def read(self, *, include_messages: bool = False) -> ChatSessionDataPayload:
         """Its state and totals; its messages on demand, if they fit an answer."""
         fields = self._fields({"include_messages": include_messages})
-        return (await self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
+        told = (await self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
+        whole: dict[int, bytes] = {}
+        for each in told.messages:
+            message = await self._whole(ChatMessage.model_validate(each), whole)
+            each.update(message.model_dump(mode="json", include=set(each)))
+        return told
 
     async def update(
         self,
@@ -101,19 +112,20 @@ class AsyncChatSession:
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
         """
-        said = [
-            message.model_dump(exclude_unset=True)
-            if isinstance(message, ChatMessagePayload)
-            else dict(message)
-            for message in messages
-        ]
+        said = [_fields_of(message) for message in messages]
         fields = {
-            "messages": await self._connection.carried(said, ("content",)),
+            "messages": await self._connection.carried(said, _CARRIED),
             "session_request_id": session_request_id,
             "casefile_id": casefile_id,
         }
         answer = await self._connection.call(operations.CHAT, self._fields(fields), envelope)
-        return answer.payload
+        told = answer.payload
+        whole: dict[int, bytes] = {}
+        first, *others = [
+            await self._whole(contents.as_said(each, said[each.position]), whole)
+            for each in (told.message, *told.related_messages)
+        ]
+        return told.model_copy(update={"message": first, "related_messages": others})
 
     async def messages(
         self,
@@ -136,6 +148,40 @@ class AsyncChatSession:
         ):
             yield await self._whole(message, whole)
 
+    async def standing(self, *, newest: int | None = None) -> list[ChatMessage]:
+        """Its messages as they stood together, all or so many of the newest, in their order.
+
+        `messages` gives each page as it is read; what is taken back meanwhile is not in here.
+        """
+        if newest is not None:
+            found: deque[ChatMessage] = deque()
+            async for message in self.messages(order="newest", limit=newest):
+                found.appendleft(message)
+            if newest <= contents.PAGE or not found:
+                return list(found)
+            since = await self._page(found[-1].record)
+            if since.keep is None and not since.replaced:
+                return list(found)
+            return (await self.standing())[-newest:]
+        whole: dict[int, bytes] = {}
+        standing: list[ChatMessage] = []
+        after, has_more = 0, True
+        while has_more:
+            page = await self._page(after)
+            if page.keep is not None:
+                del standing[page.keep :]
+            for message in page.replaced:
+                standing[message.index] = await self._whole(message, whole)
+            standing += [await self._whole(message, whole) for message in page.messages]
+            after, has_more = page.next_after or after, page.has_more
+        return standing
+
+    async def _page(self, after: int) -> ChatMessagePagePayload:
+        asked = {"after": after, "limit": contents.PAGE, "consistent": True}
+        return (
+            await self._connection.call(operations.LIST_CHAT_MESSAGES, self._fields(asked))
+        ).payload
+
     async def rewind(
         self,
         count: int | None = None,
@@ -147,10 +193,15 @@ class AsyncChatSession:
         """Withdraw the last `count` messages, or all but the first `keep`.
 
         It is a record of its own: readers of messages miss them, the log keeps them. The answer
-        tells what was withdrawn on demand, the newest hundred of it.
+        tells what was withdrawn on demand: the newest hundred of it, or as many as fit a page.
         """
         fields = {"count": count, "keep": keep, "include_messages": include_messages}
-        return await self._rewound(fields, envelope)
+        asked = self._fields(fields)
+        answer = await self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
+        told = answer.payload
+        whole: dict[int, bytes] = {}
+        messages = [await self._whole(each, whole) for each in told.messages]
+        return told.model_copy(update={"messages": messages})
 
     async def replace(
         self,
@@ -160,22 +211,12 @@ class AsyncChatSession:
     ) -> ChatMessage:
         """Put a message in the place of another, which must stand; the log keeps both."""
         named = {"record": message.record, "message_id": message.message_id}
-        rewound = await self._rewound({"replaces": named, "message": by}, envelope)
-        if rewound.message is None:
-            raise RuntimeError("the answer to a replacement has no message")
-        return rewound.message
-
-    async def _rewound(
-        self, fields: Mapping[str, Any], envelope: operations.Envelope
-    ) -> ChatRewoundPayload:
-        asked = self._fields(fields)
+        (said,) = await self._connection.carried([_fields_of(by)], _CARRIED)
+        asked = self._fields({"replaces": named, "message": said})
         answer = await self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
-        told = answer.payload
-        whole: dict[int, bytes] = {}
-        told.messages = [await self._whole(each, whole) for each in told.messages]
-        if told.message is not None:
-            told.message = await self._whole(told.message, whole)
-        return told
+        if answer.payload.message is None:
+            raise RuntimeError("the answer to a replacement has no message")
+        return await self._whole(contents.as_said(answer.payload.message, _fields_of(by)), {})
 
     def events(
         self,
@@ -259,6 +300,18 @@ class AsyncChatSession:
                 whole[link.record] = await self._connection.download(link)
             message = contents.restored_message(message, whole[link.record])
         if message.attachments:
-            content = await self._connection.restored(message.content, message.attachments)
-            message = message.model_copy(update={"content": content})
+            restore = self._connection.restored
+            content = await restore(message.content, message.attachments)
+            calls = [await restore(each, message.attachments) for each in message.tool_calls]
+            message = message.model_copy(update={"content": content, "tool_calls": calls})
         return message
+
+
+_CARRIED = ("content", "tool_calls")
+"""What of a message goes by the bucket if it is too large for a request."""
+
+
+def _fields_of(message: ChatMessagePayload | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(message, ChatMessagePayload):
+        return message.model_dump(exclude_unset=True)
+    return dict(message)

@@ -48,10 +48,14 @@ class AsyncToolSessions:
         title: str | None = None,
         *,
         casefile_id: str | None = None,
+        stays_open: bool = False,
         **envelope: Unpack[operations.Envelope],
     ) -> AsyncToolSession:
-        """Open a tool session, and file it in a casefile if one is given."""
-        fields = {"title": title, "casefile_id": casefile_id}
+        """Open a tool session, and file it in a casefile if one is given.
+
+        If it `stays_open`, it isn't closed for having been idle.
+        """
+        fields = {"title": title, "casefile_id": casefile_id, "stays_open": stays_open or None}
         created = await self._connection.call(operations.CREATE_SESSION, fields, envelope)
         return AsyncToolSession(self._connection, created.payload.session_id)
 
@@ -75,7 +79,9 @@ class AsyncToolSession:
         """Its state and totals; its requests and events on demand, if they fit an answer."""
         fields = {"include_requests": include_requests, "include_events": include_events}
         answer = await self._connection.call(operations.GET_SESSION, self._fields(fields))
-        return answer.payload
+        told = answer.payload
+        requests = [await self._whole(each) for each in told.requests]
+        return told.model_copy(update={"requests": requests})
 
     async def update(
         self,
@@ -123,7 +129,7 @@ class AsyncToolSession:
             }
         )
         answer = await self._connection.call(operations.TOOL_EXECUTION, fields, envelope)
-        return answer.payload
+        return contents.as_given(answer.payload, result)
 
     async def begin(
         self,
@@ -160,7 +166,8 @@ class AsyncToolSession:
                 "attachments": attachments,
             }
         )
-        return (await self._connection.call(operations.TOOL_RESULT, fields, envelope)).payload
+        answer = await self._connection.call(operations.TOOL_RESULT, fields, envelope)
+        return contents.as_given(answer.payload, result)
 
     @asynccontextmanager
     async def recording(
@@ -304,7 +311,7 @@ class AsyncToolSession:
         return {"session_id": self.session_id, **fields}
 
     async def _carried(self, fields: dict[str, Any]) -> dict[str, Any]:
-        (carried,) = await self._connection.carried([fields], ("parameters", "result"))
+        (carried,) = await self._connection.carried([fields], ("parameters", "prompt", "result"))
         return self._fields(carried)
 
     async def _whole(self, request: ToolRequest) -> ToolRequest:
@@ -313,10 +320,12 @@ class AsyncToolSession:
             request = contents.restored_request(request, link, content)
         attachments = [*request.attachments, *request.result_attachments]
         if attachments:
+            restore = self._connection.restored
             request = request.model_copy(
                 update={
-                    "parameters": await self._connection.restored(request.parameters, attachments),
-                    "result": await self._connection.restored(request.result, attachments),
+                    "parameters": await restore(request.parameters, attachments),
+                    "prompt": await restore(request.prompt, attachments),
+                    "result": await restore(request.result, attachments),
                 }
             )
         return request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from typing_extensions import Unpack
 
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 from pydantic_models.operations import (
+    ChatMessagePagePayload,
     ChatResultPayload,
     ChatRewoundPayload,
     ChatSessionClosedPayload,
@@ -37,10 +39,14 @@ class ChatSessions:
         title: str | None = None,
         *,
         casefile_id: str | None = None,
+        stays_open: bool = False,
         **envelope: Unpack[operations.Envelope],
     ) -> ChatSession:
-        """Open a chat session, and file it in a casefile if one is given."""
-        fields = {"title": title, "casefile_id": casefile_id}
+        """Open a chat session, and file it in a casefile if one is given.
+
+        If it `stays_open`, it isn't closed for having been idle.
+        """
+        fields = {"title": title, "casefile_id": casefile_id, "stays_open": stays_open or None}
         created = self._connection.call(operations.CREATE_CHAT_SESSION, fields, envelope)
         return ChatSession(self._connection, created.payload.session_id)
 
@@ -61,7 +67,12 @@ class ChatSession:
     def read(self, *, include_messages: bool = False) -> ChatSessionDataPayload:
         """Its state and totals; its messages on demand, if they fit an answer."""
         fields = self._fields({"include_messages": include_messages})
-        return (self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
+        told = (self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
+        whole: dict[int, bytes] = {}
+        for each in told.messages:
+            message = self._whole(ChatMessage.model_validate(each), whole)
+            each.update(message.model_dump(mode="json", include=set(each)))
+        return told
 
     def update(
         self,
@@ -97,19 +108,20 @@ class ChatSession:
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
         """
-        said = [
-            message.model_dump(exclude_unset=True)
-            if isinstance(message, ChatMessagePayload)
-            else dict(message)
-            for message in messages
-        ]
+        said = [_fields_of(message) for message in messages]
         fields = {
-            "messages": self._connection.carried(said, ("content",)),
+            "messages": self._connection.carried(said, _CARRIED),
             "session_request_id": session_request_id,
             "casefile_id": casefile_id,
         }
         answer = self._connection.call(operations.CHAT, self._fields(fields), envelope)
-        return answer.payload
+        told = answer.payload
+        whole: dict[int, bytes] = {}
+        first, *others = [
+            self._whole(contents.as_said(each, said[each.position]), whole)
+            for each in (told.message, *told.related_messages)
+        ]
+        return told.model_copy(update={"message": first, "related_messages": others})
 
     def messages(
         self,
@@ -132,6 +144,38 @@ class ChatSession:
         ):
             yield self._whole(message, whole)
 
+    def standing(self, *, newest: int | None = None) -> list[ChatMessage]:
+        """Its messages as they stood together, all or so many of the newest, in their order.
+
+        `messages` gives each page as it is read; what is taken back meanwhile is not in here.
+        """
+        if newest is not None:
+            found: deque[ChatMessage] = deque()
+            for message in self.messages(order="newest", limit=newest):
+                found.appendleft(message)
+            if newest <= contents.PAGE or not found:
+                return list(found)
+            since = self._page(found[-1].record)
+            if since.keep is None and not since.replaced:
+                return list(found)
+            return (self.standing())[-newest:]
+        whole: dict[int, bytes] = {}
+        standing: list[ChatMessage] = []
+        after, has_more = 0, True
+        while has_more:
+            page = self._page(after)
+            if page.keep is not None:
+                del standing[page.keep :]
+            for message in page.replaced:
+                standing[message.index] = self._whole(message, whole)
+            standing += [self._whole(message, whole) for message in page.messages]
+            after, has_more = page.next_after or after, page.has_more
+        return standing
+
+    def _page(self, after: int) -> ChatMessagePagePayload:
+        asked = {"after": after, "limit": contents.PAGE, "consistent": True}
+        return (self._connection.call(operations.LIST_CHAT_MESSAGES, self._fields(asked))).payload
+
     def rewind(
         self,
         count: int | None = None,
@@ -143,10 +187,15 @@ class ChatSession:
         """Withdraw the last `count` messages, or all but the first `keep`.
 
         It is a record of its own: readers of messages miss them, the log keeps them. The answer
-        tells what was withdrawn on demand, the newest hundred of it.
+        tells what was withdrawn on demand: the newest hundred of it, or as many as fit a page.
         """
         fields = {"count": count, "keep": keep, "include_messages": include_messages}
-        return self._rewound(fields, envelope)
+        asked = self._fields(fields)
+        answer = self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
+        told = answer.payload
+        whole: dict[int, bytes] = {}
+        messages = [self._whole(each, whole) for each in told.messages]
+        return told.model_copy(update={"messages": messages})
 
     def replace(
         self,
@@ -156,22 +205,12 @@ class ChatSession:
     ) -> ChatMessage:
         """Put a message in the place of another, which must stand; the log keeps both."""
         named = {"record": message.record, "message_id": message.message_id}
-        rewound = self._rewound({"replaces": named, "message": by}, envelope)
-        if rewound.message is None:
-            raise RuntimeError("the answer to a replacement has no message")
-        return rewound.message
-
-    def _rewound(
-        self, fields: Mapping[str, Any], envelope: operations.Envelope
-    ) -> ChatRewoundPayload:
-        asked = self._fields(fields)
+        (said,) = self._connection.carried([_fields_of(by)], _CARRIED)
+        asked = self._fields({"replaces": named, "message": said})
         answer = self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
-        told = answer.payload
-        whole: dict[int, bytes] = {}
-        told.messages = [self._whole(each, whole) for each in told.messages]
-        if told.message is not None:
-            told.message = self._whole(told.message, whole)
-        return told
+        if answer.payload.message is None:
+            raise RuntimeError("the answer to a replacement has no message")
+        return self._whole(contents.as_said(answer.payload.message, _fields_of(by)), {})
 
     def events(
         self,
@@ -253,6 +292,18 @@ class ChatSession:
                 whole[link.record] = self._connection.download(link)
             message = contents.restored_message(message, whole[link.record])
         if message.attachments:
-            content = self._connection.restored(message.content, message.attachments)
-            message = message.model_copy(update={"content": content})
+            restore = self._connection.restored
+            content = restore(message.content, message.attachments)
+            calls = [restore(each, message.attachments) for each in message.tool_calls]
+            message = message.model_copy(update={"content": content, "tool_calls": calls})
         return message
+
+
+_CARRIED = ("content", "tool_calls")
+"""What of a message goes by the bucket if it is too large for a request."""
+
+
+def _fields_of(message: ChatMessagePayload | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(message, ChatMessagePayload):
+        return message.model_dump(exclude_unset=True)
+    return dict(message)

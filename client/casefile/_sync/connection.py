@@ -197,11 +197,17 @@ class Connection:
             else dict(part)
             for part in parts
         ]
-        for position, name in contents.too_large(parts, names):
-            part = parts[position]
-            attachment = self.upload(to_json(part[name]).encode(), name=f"{name}.json")
-            part[name] = contents.moved(part[name], attachment.sha256)
-            part["attachments"] = [*(part.get("attachments") or ()), attachment]
+        uploaded: dict[bytes, AttachmentPayload] = {}
+        for place in contents.too_large(parts, names):
+            value = place.read(parts)
+            told = to_json(value).encode()
+            if told not in uploaded:
+                uploaded[told] = self.upload(told, name=f"{place.name}.json")
+            place.put(parts, contents.moved(value, uploaded[told].sha256))
+            part = parts[place.part]
+            attachments = part.get("attachments") or ()
+            if uploaded[told] not in attachments:
+                part["attachments"] = [*attachments, uploaded[told]]
         return parts
 
     def restored(self, value: T, attachments: Sequence[Attachment]) -> T:

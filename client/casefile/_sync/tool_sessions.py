@@ -48,10 +48,14 @@ class ToolSessions:
         title: str | None = None,
         *,
         casefile_id: str | None = None,
+        stays_open: bool = False,
         **envelope: Unpack[operations.Envelope],
     ) -> ToolSession:
-        """Open a tool session, and file it in a casefile if one is given."""
-        fields = {"title": title, "casefile_id": casefile_id}
+        """Open a tool session, and file it in a casefile if one is given.
+
+        If it `stays_open`, it isn't closed for having been idle.
+        """
+        fields = {"title": title, "casefile_id": casefile_id, "stays_open": stays_open or None}
         created = self._connection.call(operations.CREATE_SESSION, fields, envelope)
         return ToolSession(self._connection, created.payload.session_id)
 
@@ -75,7 +79,9 @@ class ToolSession:
         """Its state and totals; its requests and events on demand, if they fit an answer."""
         fields = {"include_requests": include_requests, "include_events": include_events}
         answer = self._connection.call(operations.GET_SESSION, self._fields(fields))
-        return answer.payload
+        told = answer.payload
+        requests = [self._whole(each) for each in told.requests]
+        return told.model_copy(update={"requests": requests})
 
     def update(
         self,
@@ -123,7 +129,7 @@ class ToolSession:
             }
         )
         answer = self._connection.call(operations.TOOL_EXECUTION, fields, envelope)
-        return answer.payload
+        return contents.as_given(answer.payload, result)
 
     def begin(
         self,
@@ -160,7 +166,8 @@ class ToolSession:
                 "attachments": attachments,
             }
         )
-        return (self._connection.call(operations.TOOL_RESULT, fields, envelope)).payload
+        answer = self._connection.call(operations.TOOL_RESULT, fields, envelope)
+        return contents.as_given(answer.payload, result)
 
     @contextmanager
     def recording(
@@ -302,7 +309,7 @@ class ToolSession:
         return {"session_id": self.session_id, **fields}
 
     def _carried(self, fields: dict[str, Any]) -> dict[str, Any]:
-        (carried,) = self._connection.carried([fields], ("parameters", "result"))
+        (carried,) = self._connection.carried([fields], ("parameters", "prompt", "result"))
         return self._fields(carried)
 
     def _whole(self, request: ToolRequest) -> ToolRequest:
@@ -311,10 +318,12 @@ class ToolSession:
             request = contents.restored_request(request, link, content)
         attachments = [*request.attachments, *request.result_attachments]
         if attachments:
+            restore = self._connection.restored
             request = request.model_copy(
                 update={
-                    "parameters": self._connection.restored(request.parameters, attachments),
-                    "result": self._connection.restored(request.result, attachments),
+                    "parameters": restore(request.parameters, attachments),
+                    "prompt": restore(request.prompt, attachments),
+                    "result": restore(request.result, attachments),
                 }
             )
         return request

@@ -1,11 +1,14 @@
 """What frameworks keep, as messages: people read the text, the framework gets back what it gave.
 
 A message's `content` is what was said. The thing itself, any JSON, is the message's first tool
-call, less its text where that is the content anyway; its metadata names the format.
+call, less its texts where they are the content anyway; its metadata names the format, and where the
+texts belong.
 
 A conversation is a chat session that is named: the same name opens the same session, for the same
 user, wherever and whenever. It is created with a request that is always the same, so looking for it
-and creating it are one step, which two processes can't take twice.
+and creating it are one step, which two processes can't take twice. It stays open, however long
+nothing is said. If it is deleted, the next request of the name opens the next session. If it is
+closed, the conversation has ended: it is read under its name, and takes no more.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
@@ -21,6 +25,10 @@ from pydantic import ValidationError
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
 from .. import errors
+from .._async.chat_sessions import AsyncChatSession
+from .._async.client import AsyncClient
+from .._sync.chat_sessions import ChatSession
+from .._sync.client import Client
 from ..operations import Envelope
 
 T = TypeVar("T")
@@ -43,11 +51,39 @@ _TYPES = {
 }
 
 
-def opening(name: str, casefile_id: str | None) -> tuple[dict[str, Any], Envelope]:
-    """How to open the session of a name: what to ask for, and the request to ask it with."""
-    request_id = uuid5(_NAMES, f"{casefile_id or ''}\n{name}")
-    asked = {"title": name[:200] or None, "casefile_id": casefile_id}
-    return asked, Envelope(request_id=request_id, timestamp=_DATE)
+Path = tuple[str | int, ...]
+"""The way to something in a thing, name by name or number by number."""
+
+Opening = tuple[dict[str, Any], Envelope]
+"""What to ask for, and the request to ask it with."""
+
+
+def openings(name: str, casefile_id: str | None) -> Iterator[Opening]:
+    """How to open the session of a name, and, if it was deleted, the one that came next."""
+    first = uuid5(_NAMES, f"{casefile_id or ''}\n{name}")
+    asked = {"title": name[:200] or None, "casefile_id": casefile_id, "stays_open": True}
+    yield asked, Envelope(request_id=first, timestamp=_DATE)
+    # It may have been opened when nothing stayed open.
+    yield asked | {"stays_open": False}, Envelope(request_id=first, timestamp=_DATE)
+    for generation in count(1):
+        yield asked, Envelope(request_id=uuid5(first, str(generation)), timestamp=_DATE)
+
+
+def opened(client: Client, name: str, casefile_id: str | None, *, anew: bool = True) -> ChatSession:
+    """The session of a name, as it is now or new; after a deletion, it may begin `anew`."""
+    passed_over = (errors.RequestIdReused, *([errors.SessionDeleted] if anew else []))
+    for asked, envelope in openings(name, casefile_id):
+        with suppress(*passed_over):
+            return client.chat_sessions.create(**asked, **envelope)
+    raise AssertionError("there is always a next opening")
+
+
+async def opened_async(client: AsyncClient, name: str, casefile_id: str | None) -> AsyncChatSession:
+    """The session of a name, as it is now or new."""
+    for asked, envelope in openings(name, casefile_id):
+        with suppress(errors.RequestIdReused, errors.SessionDeleted):
+            return await client.chat_sessions.create(**asked, **envelope)
+    raise AssertionError("there is always a next opening")
 
 
 def message_of(
@@ -55,9 +91,9 @@ def message_of(
 ) -> ChatMessagePayload:
     """A thing as a message; `text` is what it says. Raises NotJson for what is no JSON."""
     metadata = {"format": of_format, **more}
-    if text and kept.get("content") == text:
-        kept = {name: value for name, value in kept.items() if name != "content"}
-        metadata["content"] = "apart"
+    kept, places = _apart(kept, text)
+    if places:
+        metadata["texts"] = [[list(path), start] for path, start in places]
     try:
         return ChatMessagePayload(
             content=text,
@@ -70,13 +106,74 @@ def message_of(
 
 
 def kept_in(message: ChatMessage, of_format: str) -> dict[str, Any] | None:
-    """The thing in a message, or None if it is of another format."""
-    if message.metadata.get("format") != of_format:
+    """The thing in a message, or None if it is of another format, or no such thing (any more)."""
+    if message.metadata.get("format") != of_format or not message.tool_calls:
         return None
-    kept = dict(message.tool_calls[0])
-    if message.metadata.get("content") == "apart":
+    kept: dict[str, Any] = _copied(message.tool_calls[0], DEPTH)
+    if message.metadata.get("content") == "apart":  # As it was told of the one that is so named.
         kept["content"] = message.content
+    text, end = message.content, None
+    try:
+        for path, start in reversed(message.metadata.get("texts", [])):
+            _put(kept, path, text[start:end])
+            end = start - 1
+    except (LookupError, TypeError, ValueError):  # Somebody has changed it by hand.
+        return None
     return kept
+
+
+TEXTS = {"content", "output", "text"}
+"""The names that things give their texts."""
+
+DEPTH = 5
+"""How deep in a thing its texts are."""
+
+
+def _apart(kept: dict[str, Any], text: str) -> tuple[dict[str, Any], list[tuple[Path, int]]]:
+    """A thing less the texts that the text consists of, a line each or more, and where those go.
+
+    They go where the path leads, each from its start in the text to the next one's.
+    """
+    places: list[tuple[Path, int]] = []
+    start = 0
+    for path, found in _strings(kept, ()):
+        end = start + len(found)
+        if found and text.startswith(found, start) and text[end : end + 1] in ("", "\n"):
+            places.append((path, start))
+            start = end + 1
+    if not text or start != len(text) + 1:
+        return kept, []
+    kept = _copied(kept, DEPTH)
+    for path, _ in places:
+        _put(kept, path, "")
+    return kept, places
+
+
+def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """The strings in a thing that may be its texts."""
+    if isinstance(value, str):
+        if TEXTS.intersection(path[-2:]):
+            yield path, value
+    elif len(path) < DEPTH and isinstance(value, dict):
+        for name, each in value.items():
+            yield from _strings(each, (*path, name))
+    elif len(path) < DEPTH and isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _strings(each, (*path, number))
+
+
+def _copied(value: Any, depth: int) -> Any:
+    if depth and isinstance(value, dict):
+        return {name: _copied(each, depth - 1) for name, each in value.items()}
+    if depth and isinstance(value, list):
+        return [_copied(each, depth - 1) for each in value]
+    return value
+
+
+def _put(kept: Any, path: Sequence[str | int], text: str) -> None:
+    for step in path[:-1]:
+        kept = kept[step]
+    kept[path[-1]] = text
 
 
 def text_in(content: Any) -> str:

@@ -58,7 +58,7 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
     @property
     def messages(self) -> list[BaseMessage]:
         """All messages, in their order. Set, they take the place of those that are there."""
-        return [_from_message(each) for each in self._opened().messages()]
+        return [_from_message(each) for each in self._opened().standing()]
 
     @messages.setter
     def messages(self, messages: list[BaseMessage]) -> None:
@@ -80,7 +80,7 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
         if self._async_client is None:
             return await super().aget_messages()
         chat = await self._opened_async(self._async_client)
-        return [_from_message(each) async for each in chat.messages()]
+        return [_from_message(each) for each in await chat.standing()]
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Add messages, up to a hundred of them together or not at all."""
@@ -103,14 +103,13 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
         if self._client is None:
             raise TypeError("this history was given an asynchronous client alone")
         if self._chat is None:
-            asked, envelope = _kept.opening(self.session_id, self._casefile_id)
-            self._chat = self._client.chat_sessions.create(**asked, **envelope)
+            self._chat = _kept.opened(self._client, self.session_id, self._casefile_id)
         return self._chat
 
     async def _opened_async(self, client: AsyncClient) -> AsyncChatSession:
         if self._async_chat is None:
-            asked, envelope = _kept.opening(self.session_id, self._casefile_id)
-            self._async_chat = await client.chat_sessions.create(**asked, **envelope)
+            opening = _kept.opened_async(client, self.session_id, self._casefile_id)
+            self._async_chat = await opening
         return self._async_chat
 
 

@@ -58,8 +58,7 @@ class CasefileSession(SessionABC):
     def chat_session(self) -> ChatSession:
         """The chat session that it is kept in; opened when it is first asked for."""
         if self._chat is None:
-            asked, envelope = _kept.opening(self.session_id, self._casefile_id)
-            self._chat = self._client.chat_sessions.create(**asked, **envelope)
+            self._chat = _kept.opened(self._client, self.session_id, self._casefile_id)
         return self._chat
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
@@ -85,11 +84,10 @@ class CasefileSession(SessionABC):
 
     def _read(self, limit: int | None) -> list[TResponseInputItem]:
         if limit is None:
-            return [_item(message) for message in self.chat_session.messages()]
+            return [_item(message) for message in self.chat_session.standing()]
         if limit <= 0:
             return []
-        newest = self.chat_session.messages(order="newest", limit=limit)
-        return [_item(message) for message in newest][::-1]
+        return [_item(message) for message in self.chat_session.standing(newest=limit)]
 
     def _add(self, messages: list[ChatMessagePayload]) -> None:
         with self._one_at_a_time:

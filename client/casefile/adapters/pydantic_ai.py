@@ -40,7 +40,7 @@ class MessageHistory:
 
     def read(self) -> list[ModelMessage]:
         """All messages, in their order: the `message_history` of the next run."""
-        return _from_messages(list(self._opened().messages()))
+        return _from_messages(self._opened().standing())
 
     def add(self, messages: Sequence[ModelMessage]) -> None:
         """Add messages (`result.new_messages()`), up to a hundred together or not at all."""
@@ -53,8 +53,7 @@ class MessageHistory:
 
     def _opened(self) -> ChatSession:
         if self._chat is None:
-            asked, envelope = _kept.opening(self.name, self._casefile_id)
-            self._chat = self._client.chat_sessions.create(**asked, **envelope)
+            self._chat = _kept.opened(self._client, self.name, self._casefile_id)
         return self._chat
 
 
@@ -68,7 +67,7 @@ class AsyncMessageHistory:
 
     async def read(self) -> list[ModelMessage]:
         """All messages, in their order: the `message_history` of the next run."""
-        return _from_messages([each async for each in (await self._opened()).messages()])
+        return _from_messages(await (await self._opened()).standing())
 
     async def add(self, messages: Sequence[ModelMessage]) -> None:
         """Add messages (`result.new_messages()`), up to a hundred together or not at all."""
@@ -82,8 +81,7 @@ class AsyncMessageHistory:
 
     async def _opened(self) -> AsyncChatSession:
         if self._chat is None:
-            asked, envelope = _kept.opening(self.name, self._casefile_id)
-            self._chat = await self._client.chat_sessions.create(**asked, **envelope)
+            self._chat = await _kept.opened_async(self._client, self.name, self._casefile_id)
         return self._chat
 
 

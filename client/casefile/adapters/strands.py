@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import base64
 import builtins
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -55,8 +56,7 @@ class _Chats(dict[str, ChatSession]):
         self._client, self._casefile_id = client, casefile_id
 
     def __missing__(self, name: str) -> ChatSession:
-        asked, envelope = _kept.opening(name, self._casefile_id)
-        self[name] = self._client.chat_sessions.create(**asked, **envelope)
+        self[name] = _kept.opened(self._client, name, self._casefile_id)
         return self[name]
 
 
@@ -70,9 +70,8 @@ class CasefileSessionRepository(SessionRepository):
     def create_session(self, session: Session, **_: Any) -> Session:
         """Keep a session. Raises SessionException if there is one."""
         name = _session(session.session_id)
-        if self._state(name) is not None:
+        if self._state(name) is not None or not self._begin(name, session.to_dict()):
             raise SessionException(f"Session {session.session_id} already exists")
-        self._keep(name, session.to_dict())
         return session
 
     def read_session(self, session_id: str, **_: Any) -> Session | None:
@@ -119,13 +118,14 @@ class CasefileSessionRepository(SessionRepository):
     ) -> None:
         """Put a message in the place of that with its id. Raises SessionException without one."""
         message_id = session_message.message_id
-        found = self._find(session_id, agent_id, message_id)
-        if found is None:
-            raise SessionException(f"Message {message_id} does not exist")
-        session_message.created_at = _session_message(found).created_at
-        session_message.updated_at = _now()
         chat = self._chats[_agent(session_id, agent_id)]
-        chat.replace(found, _message(session_message))
+        while (found := self._find(session_id, agent_id, message_id)) is not None:
+            session_message.created_at = _session_message(found).created_at
+            session_message.updated_at = _now()
+            with suppress(errors.NotStanding):  # Somebody was faster: that is replaced in turn.
+                chat.replace(found, _message(session_message))
+                return
+        raise SessionException(f"Message {message_id} does not exist")
 
     def list_messages(
         self,
@@ -138,9 +138,9 @@ class CasefileSessionRepository(SessionRepository):
         """An agent's messages in their order. Raises SessionException if there is no such agent."""
         name = self._agent(session_id, agent_id)
         end = None if limit is None else offset + limit
-        # The first message is the agent's state.
-        chosen = self._chats[name].messages(limit=None if end is None else end + 1)
-        return [_session_message(each) for each in _messages(chosen)][offset:end]
+        # The first message is the agent's state, and so are others that were first at once.
+        messages = [each for each in self._chats[name].standing() if "message_id" in each.metadata]
+        return [_session_message(each) for each in messages[offset:end]]
 
     def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **_: Any) -> None:
         """Keep the state of a multi-agent. Raises SessionException if there is no such session."""
@@ -172,12 +172,19 @@ class CasefileSessionRepository(SessionRepository):
         return _kept.kept_in(first, FORMAT)
 
     def _keep(self, name: str, state: dict[str, Any]) -> None:
-        """Let a session's first message be this state."""
+        """Let a session's first message be this state, whoever else replaces it meanwhile."""
+        if self._state(name) is None and self._begin(name, state):
+            return
         message = _kept.message_of(state, "system", "", FORMAT)
-        if self._state(name) is None:
-            self._chats[name].record([message])
-        else:
-            self._chats[name].replace(self._states[name], message)
+        while self._state(name) is not None:
+            with suppress(errors.NotStanding):  # Somebody was faster: that is replaced in turn.
+                self._chats[name].replace(self._states[name], message)
+                return
+
+    def _begin(self, name: str, state: dict[str, Any]) -> bool:
+        """Record a state; tell whether it is the first message, or somebody was faster."""
+        message = _kept.message_of(state, "system", "", FORMAT)
+        return self._chats[name].record([message]).message.index == 0
 
     def _check_session(self, session_id: str) -> None:
         if self._state(_session(session_id)) is None:
@@ -318,10 +325,6 @@ def _message(message: SessionMessage) -> ChatMessagePayload:
     text, role = _kept.text_in(said["content"]), said["role"]
     told = {"message_id": message.message_id}
     return _kept.message_of(message.to_dict(), role, text, FORMAT, **told)
-
-
-def _messages(chosen: Iterator[ChatMessage]) -> Iterator[ChatMessage]:
-    return (each for each in chosen if "message_id" in each.metadata)
 
 
 def _session_message(message: ChatMessage) -> SessionMessage:

@@ -6,6 +6,7 @@
     ├── Unauthenticated       401  unauthenticated
     ├── Forbidden             403  forbidden
     ├── NotFound              404  not_found
+    │   └── SessionDeleted         session_deleted
     ├── MethodNotAllowed      405  method_not_allowed
     ├── Conflict              409
     │   ├── RequestIdReused        request_id_reused
@@ -77,6 +78,12 @@ class NotFound(CasefileError):
     """It doesn't exist, or the caller may not see it."""
 
     status, code = 404, "not_found"
+
+
+class SessionDeleted(NotFound):
+    """What the request created was deleted since."""
+
+    code = "session_deleted"
 
 
 class MethodNotAllowed(CasefileError):

@@ -9,10 +9,12 @@ What follows:
 - A closing names the record that it follows. If anything was recorded since the look, it is not
   put; so it needs no strong read, and nothing active is closed.
 - Its request id follows from the session and that record: two runs at once close it once.
+- A session that was created to stay open is in no list of open ones: no run comes to it.
 - A closing that no head shows yet is shown by whoever comes next.
 
 The guarantee: a run that comes to its end has closed every session that was idle when it began,
-save those that it logs as not closed, and none in which anything was recorded since.
+save those that stay open and those that it logs as not closed, and none in which anything was
+recorded since.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ query, however long the list; of both states, or both kinds, it is one query eac
 user may not see is in no list of theirs.
 
 A fifth index lists all sessions, whosever they are, by what is to be done with them next, for what
-looks after them: those that are open, those that are closed, those that lie in the archive as well,
-those that were deleted and are not yet gone. A session moves when it comes to the next, so being
-active moves nothing. It is in shards, for creations at any rate. Casefiles that are being deleted,
-and users who are being erased, have a stage each in it, too.
+looks after them: those that are open, unless they were created to stay so, those that are closed,
+those that lie in the archive as well, those that were deleted and are not yet gone. A session moves
+when it comes to the next, so being active moves nothing. It is in shards, for creations at any
+rate. Casefiles that are being deleted, and users who are being erased, have a stage each, too.
 
     owner_list     <kind>#<active or closed>#<user_id>
     casefile_list  <kind>#<active or closed>#<casefile_id>

@@ -27,7 +27,7 @@ from pydantic_models.canonical.record import Record, Totals
 from . import access, casefiles, creation, dynamodb, grants, lists, receipts
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
-from .errors import AlreadyFiled, Forbidden, NotFound, RequestIdReused
+from .errors import AlreadyFiled, Forbidden, NotFound, RequestIdReused, SessionDeleted
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -148,7 +148,7 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
     """Open a session, filed at once if the request names a casefile.
 
     Answers a retry with the head as it was created. Raises NotFound if there is no such casefile
-    of the caller's, and RequestIdReused.
+    of the caller's, SessionDeleted and RequestIdReused.
     """
     session_id = creation.new_id("ts" if request.operation == "create_session" else "cs", request)
     casefile_id = request.payload.casefile_id
@@ -167,7 +167,7 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
         "activity": lists.place(at, session_id),
         "creation": lists.place(at, session_id),
         "news": True,
-        **lists.at_stage("open", at, session_id),
+        **({} if request.payload.stays_open else lists.at_stage("open", at, session_id)),
         **creation.origin(request),
     }
     try:
@@ -210,7 +210,7 @@ def _create_filed(item: Item, user_id: str) -> None:
 
 def _check_origin(item: Item, request: CreateSessionRequest | CreateChatSessionRequest) -> None:
     if "deleted_at" in item:
-        raise NotFound("The session that this request created was deleted. It stays deleted.")
+        raise SessionDeleted("The session that this request created was deleted. It stays deleted.")
     creation.check_origin(item, request)
 
 

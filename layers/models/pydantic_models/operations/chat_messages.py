@@ -79,7 +79,9 @@ class RewindChatSessionPayload(RequestPayload):
     replaces: MessageReference | None = Field(None, description="The message to be replaced")
     message: ChatMessagePayload | None = Field(None, description="What stands in its place then")
     include_messages: bool = Field(
-        False, description="Give what was withdrawn, too: the newest hundred messages of it"
+        False,
+        description="Give what was withdrawn, too: the newest hundred messages of it, or fewer if "
+        "they are large",
     )
 
     @model_validator(mode="after")
