@@ -388,6 +388,40 @@ def test_what_was_recorded_is_known_when_it_is_sent_again(
     assert [answer["payload"] for answer in send()] == [answer["payload"] for answer in answers]
 
 
+@pytest.mark.parametrize("filed_last", [False, True])
+def test_what_comes_under_hold_while_it_leaves_stays_from_then_on(
+    invoke: Invoke, tool: str, monkeypatch: pytest.MonkeyPatch, filed_last: bool
+) -> None:
+    """It is in a casefile that is put under hold, or is filed in one that was."""
+    casefile_id = invoke("create_casefile", {"title": "Claim"})["payload"]["casefile_id"]
+    filing = {"casefile_id": casefile_id, "session_id": tool, "session_type": "tool"}
+    steps: list[Any] = [("set_legal_hold", {"casefile_id": casefile_id, "hold": True})]
+    steps.insert(filed_last, ("add_session_to_casefile", filing))
+    invoke(*steps[0])
+    run()
+    slots, rest = records.slots, iter(steps[1:])
+
+    def in_small_pages(session_id: str) -> Iterator[list[tuple[int, str]]]:
+        numbers = [each for page in slots(session_id) for each in page]
+        for begin in range(0, len(numbers), 5):
+            yield numbers[begin : begin + 5]
+            for step in rest:
+                invoke(*step)
+
+    def left() -> int:
+        return len([item for item in stored() if item["sk"]["S"].isdigit()])
+
+    before, read = left(), told(invoke, "list_tool_requests", {"session_id": tool})
+    monkeypatch.setattr(records, "slots", in_small_pages)
+    for _ in range(2):
+        assert run(1)["expired"] == {**DONE, "done": 0}
+        assert left() == before - 5
+    assert told(invoke, "list_tool_requests", {"session_id": tool}) == read
+    invoke("set_legal_hold", {"casefile_id": casefile_id, "hold": False})
+    assert run(1)["expired"] == DONE
+    assert left() == 1
+
+
 @pytest.mark.parametrize("keep", [0, 1], ids=["in the table", "left it"])
 def test_deleted_it_leaves_no_archive(invoke: Invoke, tool: str, keep: int) -> None:
     run(keep)

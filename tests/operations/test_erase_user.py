@@ -361,6 +361,25 @@ def test_who_asks_again_meanwhile_loses_what_was_made_until_then(invoke: Invoke)
     assert erase(request_id=first)["payload"] == erase(request_id=second)["payload"]
 
 
+def test_who_asks_just_when_another_erasure_ends_begins_one(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was seen to be under way, and is over when it is to be joined."""
+    first, second = str(uuid4()), str(uuid4())
+    begin(first)
+    transact, others = dynamodb.transact, iter([True])
+
+    def crossed(writes: Any) -> None:
+        if next(others, False):
+            assert finish()["users"]["done"] == 1
+            create(invoke)
+        transact(writes)
+
+    monkeypatch.setattr(dynamodb, "transact", crossed)
+    assert erase(request_id=second)["payload"]["sessions"] == 1
+    assert erase(request_id=first)["payload"]["sessions"] == 0
+
+
 @pytest.mark.parametrize("at", ["the beginning", "the end"])
 def test_requests_that_cross_are_one_erasure(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, at: str
@@ -387,18 +406,22 @@ def test_requests_that_cross_are_one_erasure(
 def test_two_at_once_count_each_upload_once(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One lists them all, then the other removes them."""
+    """One lists them all, then the other removes them, and is stopped before the end."""
     for number in range(5):
         upload(ANN, bytes([number]))
-    delete, others = contents.delete_upload, iter([True])
+    delete, others, request_id = contents.delete_upload, iter([True]), str(uuid4())
 
     def overtaken(key: str) -> None:
         if next(others, False):
-            assert finish()["users"]["done"] == 1
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(erasure, "_end", dawdle)
+                assert finish()["users"]["failed"] == 1
         delete(key)
 
     monkeypatch.setattr(contents, "delete_upload", overtaken)
-    told = erase()
+    assert erase(request_id=request_id)["payload"]["uploads"] == 5
+    finish()
+    told = erase(request_id=request_id)
     assert (told["status"], told["payload"]["uploads"]) == ("completed", 5)
 
 
@@ -420,29 +443,27 @@ def test_what_the_last_step_left_is_found_though_indexes_lag(
 ) -> None:
     """A casefile is handed over in a run long after the request; the grant shows a second later."""
     monkeypatch.setattr(erasure, "SETTLING_SECONDS", 5)
-    clock = SimpleNamespace(late=0.0)
+    clock, handed_over = SimpleNamespace(slept=0.0), iter([True])
 
     def sleep(seconds: float) -> None:
-        clock.late += seconds
+        clock.slept += seconds
 
     def shown(of: lists.Lists) -> Any:
-        until = to_milliseconds(now()) + (clock.late - 1) * 1000
+        until = to_milliseconds(now()) + (clock.slept - 1) * 1000
         for entry in everything_of(of):
             if int(entry["creation"].partition("#")[0]) < until or of.names != grants_of_ann:
                 yield entry
 
     def hand_over(casefile_id: str, *asked: Any, **more: Any) -> Any:
-        if clock.late < 100_000:
+        if next(handed_over, False):
             share(invoke, casefile_id, ANN, BOB, "owner")
-            clock.late += 100_000
         return delete(casefile_id, *asked, **more)
 
     everything_of, delete = lists.everything, deletion.delete_casefile
     grants_of_ann = [lists.name("grant", ANN)]
     request_id = str(uuid4())
     begin(request_id)
-    clock.late = 600
-    monkeypatch.setattr(erasure, "now", lambda: now() + timedelta(seconds=clock.late % 100_000))
+    monkeypatch.setattr(erasure, "now", lambda: now() + timedelta(seconds=600 + clock.slept))
     monkeypatch.setattr(erasure, "time", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(lists, "everything", shown)
     monkeypatch.setattr(deletion, "delete_casefile", hand_over)

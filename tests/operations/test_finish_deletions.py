@@ -1,13 +1,15 @@
 """What was interrupted and is asked for no more comes to its end all the same."""
 
 import json
+import time
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from casefile import contents, deletion, dynamodb, erasure, records
+from casefile import attempts, contents, deletion, dynamodb, erasure, records
 from casefile.errors import NotFound, Unavailable
 from pydantic_models.base.times import now
 from tests.conftest import BUCKET, Context, Invoke, account, load, objects, stored
@@ -38,9 +40,6 @@ def session_id(invoke: Invoke) -> str:
 def test_a_deletion_that_was_interrupted_is_finished(
     invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch, step: tuple[Any, str]
 ) -> None:
-    def interrupt(*_: Any) -> Any:
-        raise Unavailable("the function was stopped")
-
     with monkeypatch.context() as patched:
         patched.setattr(*step, interrupt)
         with pytest.raises(Unavailable):
@@ -61,9 +60,6 @@ def test_a_casefile_that_is_half_deleted_goes_as_it_was_asked_for(
     casefile_id = invoke("create_casefile", {"title": "Secret"})["payload"]["casefile_id"]
     session_id = invoke("create_session", {"casefile_id": casefile_id})["payload"]["session_id"]
     asked = {"casefile_id": casefile_id, "confirm": True, "delete_sessions": with_sessions}
-
-    def interrupt(*_: Any, **__: Any) -> Any:
-        raise Unavailable("the function was stopped")
 
     with monkeypatch.context() as patched:
         patched.setattr(deletion, "_let_go", interrupt)
@@ -112,6 +108,93 @@ def test_where_all_is_done_there_is_nothing_to_do(invoke: Invoke, session_id: st
     assert stored() == before
     invoke("delete_chat_session", {"session_id": session_id, "confirm": True})
     assert stored() == before
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """How many seconds have gone by beside those that did."""
+    clock = SimpleNamespace(seconds=0.0)
+    monotonic = SimpleNamespace(
+        monotonic=lambda: time.monotonic() + clock.seconds, sleep=time.sleep
+    )
+    monkeypatch.setattr(attempts, "time", monotonic)
+    return clock
+
+
+def interrupt(*_: Any, **__: Any) -> Any:
+    raise Unavailable("the function was stopped")
+
+
+def begin_erasure(user: str) -> None:
+    envelope = {"user_id": user, "payload": {"user_id": user, "confirm": True}}
+    handler: Any = load("erase_user")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(erasure, "_go_on", interrupt)
+        assert handler(envelope, Context())["status"] == "processing"
+
+
+def owners() -> set[str]:
+    """Whose sessions there are."""
+    heads = [each for each in stored() if each["pk"]["S"].startswith("SESSION#")]
+    return {each["user_id"]["S"] for each in heads if "user_id" in each}
+
+
+def test_a_casefile_that_takes_whole_runs_holds_up_nothing_else(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, late: SimpleNamespace
+) -> None:
+    casefile_id = invoke("create_casefile", {"title": "Large"})["payload"]["casefile_id"]
+    for _ in range(9):
+        invoke("create_session", {"casefile_id": casefile_id})
+    session_id = invoke("create_session", user="bob@example.com")["payload"]["session_id"]
+    invoke("create_session", user="carl@example.com")
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, "_let_go", interrupt)
+        patched.setattr(deletion, "_clear", interrupt)
+        with pytest.raises(Unavailable):
+            invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})
+        asked = {"session_id": session_id, "confirm": True}
+        with pytest.raises(Unavailable):
+            invoke("delete_session", asked, user="bob@example.com")
+    begin_erasure("carl@example.com")
+    let_go = deletion._let_go
+
+    def slowly(*asked: Any, **more: Any) -> None:
+        let_go(*asked, **more)
+        late.seconds += 98
+
+    monkeypatch.setattr(deletion, "_let_go", slowly)
+    done = run()
+    assert (done["casefiles"]["done"], done["casefiles"]["failed"]) == (0, 1)
+    assert (done["sessions"], done["users"]) == (DONE, DONE)
+    assert owners() == {"ann@example.com"}
+    runs = [run()["casefiles"]["done"] for _ in range(5)]
+    assert sum(runs) == 1
+
+
+def test_a_user_who_takes_whole_runs_holds_up_no_other_on_the_same_page(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, late: SimpleNamespace
+) -> None:
+    monkeypatch.setattr("casefile.lists.STAGE_SHARDS", 1)
+    invoke("create_session", user="ann@example.com")
+    for _ in range(8):
+        invoke("create_session", user="bob@example.com")
+    begin_erasure("ann@example.com")
+    time.sleep(0.002)
+    begin_erasure("bob@example.com")
+    delete = deletion.delete
+
+    def slowly(*asked: Any) -> int:
+        late.seconds += 297.5
+        return delete(*asked)
+
+    monkeypatch.setattr(deletion, "delete", slowly)
+    run(after=timedelta())
+    assert owners() == {"ann@example.com", "bob@example.com"}
+    run(after=timedelta())
+    assert owners() == {"bob@example.com"}
+    for _ in range(4):
+        run(after=timedelta())
+    assert owners() == set()
 
 
 def test_a_title_is_told_to_who_repeats_and_to_nobody_later(invoke: Invoke) -> None:

@@ -44,6 +44,19 @@ def sparing(seconds: float) -> Iterator[None]:
         _deadline.reset(token)
 
 
+@contextlib.contextmanager
+def sharing(among: int) -> Iterator[None]:
+    """Let attempts inside end when one of so many equal parts of the time left is over."""
+    deadline = _deadline.get()
+    if deadline is not None:
+        deadline -= (deadline - time.monotonic()) * (among - 1) / among
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
 def check_time(seconds: float = 0) -> None:
     """Raise Unavailable if there is no time left for another call that may take `seconds`."""
     deadline = _deadline.get()

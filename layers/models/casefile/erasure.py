@@ -49,7 +49,7 @@ from . import (
     records,
     sessions,
 )
-from .attempts import attempts, check_time, sparing
+from .attempts import attempts, check_time, sharing, sparing
 from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
 from .errors import Forbidden, LegalHold, NotFound, Unavailable
 from .rounds import Round, go_round
@@ -129,13 +129,17 @@ def erase(request: EraseUserRequest) -> Receipt:
 
 
 def finish_deletions() -> Finished:
-    """Do the rest of deletions, when nothing can come after it; go on with erasures under way."""
+    """Do the rest of deletions, when nothing can come after it; go on with erasures under way.
+
+    Each has its share of the time, whatever there is to do for those before it.
+    """
     settled = to_milliseconds(now() - deletion.LONGEST_RUN)
-    return Finished(
-        go_round("deleting", settled, deletion.finish_casefile),
-        go_round("deleted", settled, deletion.finish),
-        go_round("erasing", to_milliseconds(now()) + 1, go_on),
-    )
+    with sharing(3):
+        of_casefiles = go_round("deleting", settled, deletion.finish_casefile)
+    with sharing(2):
+        of_sessions = go_round("deleted", settled, deletion.finish)
+    of_users = go_round("erasing", to_milliseconds(now()) + 1, go_on)
+    return Finished(of_casefiles, of_sessions, of_users)
 
 
 def go_on(digest: str) -> bool:

@@ -272,10 +272,11 @@ class StagePlace(NamedTuple):
 
 def in_stage(
     stage: Stage, before: int, place: StagePlace
-) -> Iterator[tuple[list[str], StagePlace]]:
+) -> Iterator[tuple[dict[str, StagePlace], StagePlace]]:
     """The ids of all that is in a stage since before a time, in milliseconds since 1970.
 
-    They come from a place on and round to it again, in pages, each with the place after it.
+    They come from a place on and round to it again, in pages, each id and each page with the place
+    after it.
     """
     top = f"{before:013}"
     stretches = [(place.shard, _BELOW_ALL, min(place.below, top))]
@@ -288,7 +289,11 @@ def in_stage(
         for entries, is_last in _pages("stage", "since", shard, low, high, STAGE_AT_ONCE):
             after = following if is_last else StagePlace(number, entries[-1]["since"])
             yield (
-                [dynamodb.identifier(entry) for entry in entries if entry["since"] < high],
+                {
+                    dynamodb.identifier(entry): StagePlace(number, entry["since"])
+                    for entry in entries
+                    if entry["since"] < high
+                },
                 after,
             )
 

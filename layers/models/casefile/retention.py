@@ -76,16 +76,23 @@ def _archive(session_id: str) -> bool:
 
 
 def _expire(session_id: str) -> bool:
-    head, closing = _closed(session_id)
-    if head.casefile_id is not None:
-        casefiles.check_hold(head.casefile_id)
+    closing = _not_held(session_id)
     if not archives.is_whole(session_id, closing):
         raise archives.Broken(f"The archive of session {session_id} is not what it was.")
     for page in records.slots(session_id):
+        _not_held(session_id)  # It may be now.
         leaving = [number for number, kind in page if kind not in STAYING]
         dynamodb.delete_many([records.slot_key(session_id, number) for number in leaving])
     sessions.mark_settled(session_id, "archived")
     return True
+
+
+def _not_held(session_id: str) -> Record:
+    """The closing of a session under no legal hold. Raises NotFound, and LegalHold."""
+    head, closing = _closed(session_id)
+    if head.casefile_id is not None:
+        casefiles.check_hold(head.casefile_id)
+    return closing
 
 
 def _closed(session_id: str) -> tuple[SessionHead, Record]:

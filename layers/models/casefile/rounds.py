@@ -4,25 +4,30 @@ Sessions are at one from their creation to their end, casefiles and users while 
 
 A run goes once round the stage's list, from the place that it finds noted, and does something about
 each. What is done moves on to the next stage and has left the list; a run that is stopped anywhere
-leaves the rest in it. The place is noted before its page is worked on, so what can't be done,
-however long that takes, holds up no other; the round comes back to it. The note is a hint, and may
-be any place.
+leaves the rest in it. When its time is up, it notes the place behind what it tried last, so what
+can't be done, however long that takes, holds up no other; the round comes back to it. The place
+behind a page is noted before that is worked on, in case the run breaks off. The note is a hint, and
+may be any place.
 
     pk PLACE#<stage>   sk HEAD   where the next run goes on
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from . import dynamodb, lists
-from .attempts import check_time
+from .attempts import check_time, sparing
 from .dynamodb import Item, to_attributes
 from .errors import LegalHold, NotFound, Overtaken, Unavailable
 from .lists import Stage, StagePlace
 from .log import logger
 from .parallel import in_parallel
+
+NOTING_SECONDS = 10
+"""Kept back to note the place, also after a call that took as long as one may."""
 
 
 @dataclass
@@ -51,23 +56,31 @@ def go_round(
     whether it did anything. What it can't do is logged, and left to the next run. Times are in
     milliseconds since 1970.
     """
-    found = Round()
+    found, place = Round(), None
     try:
-        for identifiers, place_after in lists.in_stage(stage, before, _noted(stage)):
-            if not identifiers:
+        place = _noted(stage)
+        for page, place_after in lists.in_stage(stage, before, place):
+            if not page:
                 continue
             _note(stage, place_after)
-            found.seen += len(identifiers)
-            chosen = [*sift(identifiers)]
-            for begin in range(0, len(chosen), at_once):
-                check_time()
-                tries = chosen[begin : begin + at_once]
-                results = in_parallel(lambda each: _try(stage, do, each), tries)
-                found.done += results.count(True)
-                found.failed += results.count(None)
+            found.seen += len(page)
+            sifted = {*sift([*page])}
+            chosen = [each for each in page if each in sifted]
+            with sparing(NOTING_SECONDS):
+                for begin in range(0, len(chosen), at_once):
+                    check_time()
+                    tries = chosen[begin : begin + at_once]
+                    place = page[tries[-1]]
+                    results = in_parallel(lambda each: _try(stage, do, each), tries)
+                    found.done += results.count(True)
+                    found.failed += results.count(None)
+            place = place_after
         found.is_complete = True
     except Unavailable as error:  # The time is up, or the table doesn't answer.
         logger.info("stopped", stage=stage, reason=str(error))
+        if place is not None:
+            with contextlib.suppress(Unavailable):
+                _note(stage, place)
     return found
 
 
