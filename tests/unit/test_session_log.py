@@ -137,7 +137,7 @@ class Log(RuleBasedStateMachine):
             mock.patch.dict("os.environ", self.environment),
             self.aws(),
             mock.patch.object(session_log, "PAGE", 3),
-            mock.patch.object(session_log, "LOOK_BACK_PAGE", 3),
+            mock.patch.object(session_log, "LOOK_BACK_PAGE", 12),
             mock.patch.object(session_log, "FIRST_PAGE", 3),
             mock.patch.object(session_log, "MEMORY_RECORDS", 2),
             mock.patch.object(records, "MAX_TEXT_BYTES", 200),

@@ -26,7 +26,7 @@ class CreateSessionPayload(RequestPayload):
 
     casefile_id: CasefileId | None = Field(None, description="File it there in the same step")
     title: Title | None = None
-    stays_open: bool = Field(False, description="It isn't closed for having been idle")
+    stays_open: bool = Field(False, strict=True, description="It isn't closed for having been idle")
 
 
 class CreateSessionRequest(BaseRequest[CreateSessionPayload]):
