@@ -42,7 +42,7 @@ from strands.types.exceptions import SessionException, StorageError
 from strands.types.session import Session, SessionAgent, SessionMessage, SessionType
 
 import casefile
-from casefile.adapters import _kept, langchain, openai_agents, pydantic_ai
+from casefile.adapters import langchain, openai_agents, pydantic_ai
 from casefile.adapters import strands as adapter
 from dev.local_stack import Stack
 
@@ -276,16 +276,6 @@ class TestOpenAIAgents:
                 await again.add_items(list(self.items))
 
         asyncio.run(steps())
-
-    def test_a_session_from_before_conversations_stayed_open_goes_on(
-        self, ann: casefile.Client, name: str
-    ) -> None:
-        asked, envelope = next(iter(_kept.openings(name, None)))
-        before = ann.chat_sessions.create(asked["title"], **envelope)
-        session = openai_agents.CasefileSession(name, ann)
-        assert session.chat_session.session_id == before.session_id
-        before.delete()
-        assert openai_agents.CasefileSession(name, ann).chat_session.session_id != before.session_id
 
     def test_it_outlives_the_loops_that_use_it(self, ann: casefile.Client, name: str) -> None:
         session = openai_agents.CasefileSession(name, ann)

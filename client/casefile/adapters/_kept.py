@@ -63,17 +63,14 @@ def openings(name: str, casefile_id: str | None) -> Iterator[Opening]:
     first = uuid5(_NAMES, f"{casefile_id or ''}\n{name}")
     asked = {"title": name[:200] or None, "casefile_id": casefile_id, "stays_open": True}
     yield asked, Envelope(request_id=first, timestamp=_DATE)
-    # It may have been opened when nothing stayed open.
-    yield asked | {"stays_open": False}, Envelope(request_id=first, timestamp=_DATE)
     for generation in count(1):
         yield asked, Envelope(request_id=uuid5(first, str(generation)), timestamp=_DATE)
 
 
 def opened(client: Client, name: str, casefile_id: str | None, *, anew: bool = True) -> ChatSession:
     """The session of a name, as it is now or new; after a deletion, it may begin `anew`."""
-    passed_over = (errors.RequestIdReused, *([errors.SessionDeleted] if anew else []))
     for asked, envelope in openings(name, casefile_id):
-        with suppress(*passed_over):
+        with suppress(*([errors.SessionDeleted] if anew else [])):
             return client.chat_sessions.create(**asked, **envelope)
     raise AssertionError("there is always a next opening")
 
@@ -81,7 +78,7 @@ def opened(client: Client, name: str, casefile_id: str | None, *, anew: bool = T
 async def opened_async(client: AsyncClient, name: str, casefile_id: str | None) -> AsyncChatSession:
     """The session of a name, as it is now or new."""
     for asked, envelope in openings(name, casefile_id):
-        with suppress(errors.RequestIdReused, errors.SessionDeleted):
+        with suppress(errors.SessionDeleted):
             return await client.chat_sessions.create(**asked, **envelope)
     raise AssertionError("there is always a next opening")
 
@@ -110,8 +107,6 @@ def kept_in(message: ChatMessage, of_format: str) -> dict[str, Any] | None:
     if message.metadata.get("format") != of_format or not message.tool_calls:
         return None
     kept: dict[str, Any] = _copied(message.tool_calls[0], DEPTH)
-    if message.metadata.get("content") == "apart":  # As it was told of the one that is so named.
-        kept["content"] = message.content
     text, end = message.content, None
     try:
         for path, start in reversed(message.metadata.get("texts", [])):
