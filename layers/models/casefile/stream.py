@@ -76,9 +76,7 @@ class Batch:
                 told += [(number, event) for event in of_change(old, new)]
             ready = len(told) - (len(told) % bus.MAX_EVENTS if place < len(self.changes) else 0)
             if ready and not self._send(told[:ready]):
-                self.failed.update(number for number, _ in told[ready:])
-                self.failed.update(change.number for change in self.changes[place:])
-                break
+                break  # What comes after these comes again with them.
             told = told[ready:]
 
     def _send(self, told: list[tuple[str, DomainEvent]]) -> bool:
