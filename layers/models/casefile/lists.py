@@ -116,7 +116,10 @@ def of_sessions(
     kinds: Sequence[SessionKind],
     active_only: bool,
 ) -> Lists:
-    """The lists of a user's or a casefile's sessions of some kinds."""
+    """The lists of a user's or a casefile's sessions of some kinds.
+
+    Open ones are read first: what is closed meanwhile is seen twice then, and not missed.
+    """
     states = (True,) if active_only else (True, False)
     names = [name(kind, identifier, active=state) for kind in kinds for state in states]
     return Lists(whose, names)
