@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 from unittest import mock
 from uuid import uuid4
 
-from hypothesis import settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from casefile import dynamodb, reading, session_log, standing
+from casefile import dynamodb, reading, records, session_log, standing
 from casefile.errors import NotStanding
+from pydantic_models.canonical.record import Record, RecordKind, Totals
 from tests.conftest import BUCKET, Context, empty_aws, forget, load
 
 Messages = list[dict[str, Any]]
@@ -241,3 +242,115 @@ class Chat(RuleBasedStateMachine):
 
 Chat.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
 TestChat = Chat.TestCase
+
+
+class Log:
+    """A chat's records in memory, and what stands, each as its record, position and replacement."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.marks: dict[int, bytes] = {}
+        self.stands: list[tuple[int, int, int]] = []
+        self.stood: list[list[tuple[int, int, int]]] = [[]]  # After each record.
+
+    @property
+    def tail(self) -> Record | None:
+        return self.records[-1] if self.records else None
+
+    def _add(self, kind: RecordKind, events: int) -> None:
+        number = len(self.records) + 1
+        before = self.tail.totals.events if self.tail else 0
+        totals = Totals(events=before + events, messages=len(self.stands))
+        self.records.append(Record(number, kind, uuid4(), number, "", totals))
+        self.stood.append([*self.stands])
+
+    def say(self, count: int) -> None:
+        number = len(self.records) + 1
+        self.stands += [(number, position, 0) for position in range(count)]
+        self._add("chat", count)
+
+    def rewind(self, asked: standing.Rewind) -> None:
+        number = len(self.records) + 1
+        marks = standing.marks_after("cs", self.tail, {}, asked)
+        self.marks[number] = marks.packed()["marks"]
+        if asked.swap is None:
+            del self.stands[asked.left(len(self.stands)) :]
+        else:
+            self.stands[asked.swap.place] = (asked.swap.record, asked.swap.position, number)
+        self._add("rewind", 1)
+
+    def replace(self, place: int) -> None:
+        if self.stands:
+            place %= len(self.stands)
+            record, position, by = self.stands[place]
+            self.rewind(standing.Rewind(swap=standing.Swap(record, position, place, by)))
+
+    def read(self) -> list[tuple[int, int, int]]:
+        """What a reader of all pages finds."""
+        if not self.records:
+            return []
+        seen = standing.Standing("cs", self.tail)
+        by = {swap[:2]: swap.by for swap in seen.marks(1).swaps}
+        return [
+            (record.number, position, by.get((record.number, position), 0))
+            for record in self.records
+            if record.kind == "chat"
+            for position in range(seen.count(record, self._said(record)))
+        ]
+
+    def followed(self, above: int) -> list[tuple[int, int, int]]:
+        """What one has who had read up to a record and reads on to the end."""
+        if not self.records:
+            return []
+        seen, mine = standing.Standing("cs", self.tail), [*self.stood[above]]
+        if (left := seen.left_of(above, len(self.records))) is not None:
+            del mine[left:]
+        for swap in seen.marks(above + 1).swaps:
+            if swap.record <= above < swap.by:
+                assert mine[swap.place][:2] == swap[:2]
+                mine[swap.place] = (swap.record, swap.position, swap.by)
+        return mine + [each for each in self.read() if each[0] > above]
+
+    def _said(self, record: Record) -> int:
+        before = self.records[record.number - 2].totals.events if record.number > 1 else 0
+        return record.totals.events - before
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["say", "replace", "withdraw", "keep"]), st.integers(1, 6)),
+    max_size=40,
+)
+
+
+CUT_BELOW_A_SWAP = [("say", 5), ("withdraw", 2), ("replace", 6), ("withdraw", 1)]
+
+
+@settings(max_examples=400, deadline=None)
+@example(CUT_BELOW_A_SWAP, 1)
+@given(STEPS, st.integers(1, 4))
+def test_marks_tell_what_stands_however_they_are_chained(
+    steps: list[tuple[str, int]], max_marks: int
+) -> None:
+    log = Log()
+
+    def get(session_id: str, number: int, *, with_content: bool) -> Record:
+        return log.records[number - 1]
+
+    with (
+        mock.patch.object(standing, "MAX_MARKS", max_marks),
+        mock.patch.object(records, "get", get),
+        mock.patch.object(records, "marks", lambda _, number: log.marks[number]),
+    ):
+        for step, number in steps:
+            match step:
+                case "say":
+                    log.say(number)
+                case "replace":
+                    log.replace(number)
+                case "withdraw":
+                    log.rewind(standing.Rewind(count=number))
+                case "keep":
+                    log.rewind(standing.Rewind(keep=number))
+        assert log.read() == log.stands
+        for above in range(len(log.records) + 1):
+            assert log.followed(above) == log.stands

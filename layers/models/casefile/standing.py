@@ -119,10 +119,15 @@ def marks_of(session_id: str, number: int) -> Marks:
 
 
 def _joined(session_id: str, marks: Marks) -> Marks:
-    """The marks together with those before them."""
+    """The marks together with those before them, less what was swapped again or cut since."""
     earlier = marks_of(session_id, marks.earlier)
-    swapped = {(swap.record, swap.position) for swap in marks.swaps}
-    kept = (swap for swap in earlier.swaps if (swap.record, swap.position) not in swapped)
+    swapped = {swap[:2] for swap in marks.swaps}
+    kept = (
+        swap
+        for swap in earlier.swaps
+        if swap[:2] not in swapped
+        and all(swap.place < end for number, end in marks.cuts if number > swap.by)
+    )
     return marks._replace(
         stretches=earlier.stretches + marks.stretches,
         swaps=(*kept, *marks.swaps),
@@ -193,7 +198,8 @@ def marks_after(
         stretches=tuple(whole), swaps=tuple(each for each in marks.swaps if each.place < left)
     )
     own = Marks(made.stretches[-1:], (), made.open, seen.end, newest)
-    return _rolled(made, own) if made.stretches[:-1] == seen.stretches else made
+    is_added = made.earlier == seen.earlier and made.stretches[:-1] == seen.stretches
+    return _rolled(made, own) if is_added else made
 
 
 def _check_stands(marks: Marks, swap: Swap) -> None:
