@@ -506,6 +506,28 @@ def test_a_catching_up_that_jumps_ahead_skips_no_record(
     assert len(read(session_id)) == 10
 
 
+@pytest.mark.parametrize("memory_records", [2, 1000])
+def test_an_id_that_was_used_again_is_answered_with_its_newest_record(
+    session_id: str, monkeypatch: pytest.MonkeyPatch, memory_records: int
+) -> None:
+    """It tells no time: after some minutes nobody looks as far back as its first record."""
+    clock = now()
+    for module in (session_log, creation):
+        monkeypatch.setattr(module, "now", lambda: clock)
+    monkeypatch.setattr(session_log, "MEMORY_RECORDS", memory_records)
+    sent = entry(clock)
+    append(session_id, OWNER, sent)
+    for _ in range(session_log.FIRST_PAGE):
+        append(session_id, OWNER, entry(clock))
+    clock += timedelta(minutes=11)
+    again, looking = entry(clock, "another", request_id=sent.request_id), Memories()
+    recorded = append(session_id, OWNER, again, memories=Memories())
+    for _ in range(session_log.FIRST_PAGE):
+        append(session_id, OWNER, entry(clock), memories=looking)
+    for memories in (Memories(), looking):
+        assert append(session_id, OWNER, again, memories=memories) == recorded
+
+
 def test_a_result_is_known_after_its_request_was_forgotten_and_found_again(
     session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

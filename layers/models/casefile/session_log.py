@@ -102,7 +102,8 @@ class Closing(NamedTuple):
 class Memory:
     """What is known of a session: its head and a run of consecutive records up to a tail.
 
-    It is a hint. It may lag behind the log, but it has no hole.
+    It is a hint. It may lag behind the log, but it has no hole. An id that tells no time may have
+    been used again when nobody knew it any more: `numbers` has the newest record of each.
     """
 
     head: SessionHead
@@ -151,7 +152,8 @@ class Memory:
 
     def _index(self, records: list[Record]) -> None:
         for record in records:
-            self.numbers[record.request_id] = record.number
+            known = self.numbers.get(record.request_id, 0)
+            self.numbers[record.request_id] = max(known, record.number)
             self.completed_by.update(dict.fromkeys(record.completes, record.number))
 
     def trim(self) -> None:
@@ -161,7 +163,8 @@ class Memory:
         recent = to_milliseconds(now() - 2 * CLOCK_ALLOWANCE)
         while len(self.records) > MEMORY_RECORDS and self.records[0].at < recent:
             oldest = self.records.popleft()
-            self.numbers.pop(oldest.request_id, None)
+            if self.numbers[oldest.request_id] == oldest.number:
+                del self.numbers[oldest.request_id]
             for number in oldest.completes:  # While a result is known, so is what it completed.
                 self.completed_by.pop(number, None)
 
