@@ -6,8 +6,9 @@ import importlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import boto3
 import pytest
@@ -31,6 +32,7 @@ from casefile.errors import CasefileError
 from casefile.pages import Pages
 from dev import openapi
 from dev.template import create_table
+from pydantic_models.base.times import to_milliseconds
 from tests import rights
 from tests.loopback import wired_to_moto
 from tests.origins import Allow
@@ -239,3 +241,8 @@ def restore(items: list[dict[str, Any]], kept: dict[str, bytes] | None = None) -
     for key, body in (kept or {}).items():
         bucket.put_object(Bucket=BUCKET, Key=key, Body=body)
     forget()
+
+
+def uuid7(at: datetime, more: int) -> UUID:
+    """The UUIDv7 of a time; of two of the same time, the one with `more` is higher."""
+    return UUID(int=to_milliseconds(at) << 80 | 7 << 76 | 2 << 62 | more)

@@ -3,13 +3,13 @@
 import contextlib
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,7 +28,6 @@ from casefile import (
 )
 from casefile.errors import CasefileError, LegalHold, NotFound, SessionClosed
 from casefile.parallel import AT_ONCE
-from pydantic_models.base import uuid7
 from pydantic_models.base.times import now, to_text
 from pydantic_models.export import verify
 from tests.conftest import (
@@ -42,6 +41,7 @@ from tests.conftest import (
     objects,
     restore,
     stored,
+    uuid7,
 )
 from tests.unit.test_faults import OF_ITS_TIME, Faults, Killed
 
@@ -364,19 +364,20 @@ def test_a_hold_keeps_it_in_the_table_until_it_is_lifted(invoke: Invoke, tool: s
     assert len(stored()) < count - 12
 
 
-@pytest.mark.parametrize("new_id", [uuid4, uuid7])
+@pytest.mark.parametrize("version", [4, 7])
 def test_what_was_recorded_is_known_when_it_is_sent_again(
-    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, new_id: Callable[[], UUID]
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
     monkeypatch.setattr(session_log, "LOOK_BACK_PAGE", 5)
     with long_ago():
         session_id = invoke("create_chat_session")["payload"]["session_id"]
-    made_at = to_text(now() - LONG_AGO)
-    asked = {str(new_id()): {"session_id": session_id, "message": str(n)} for n in range(20)}
+    made_at = now() - LONG_AGO
+    ids = [str(uuid4() if version == 4 else uuid7(made_at, number)) for number in range(20)]
+    asked = {each: {"session_id": session_id, "message": each} for each in ids}
 
     def send() -> list[dict[str, Any]]:
         return [
-            invoke("chat", each, request_id=request_id, timestamp=made_at)
+            invoke("chat", each, request_id=request_id, timestamp=to_text(made_at))
             for request_id, each in asked.items()
         ]
 

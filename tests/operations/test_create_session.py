@@ -1,13 +1,15 @@
 """Opening a tool session: once per request, and filed with it or not at all."""
 
-from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid1, uuid4, uuid5
 
 import pytest
 
+from casefile import creation
 from casefile.errors import BadRequest, NotFound, RequestIdReused
+from pydantic_models.base import times
 from pydantic_models.operations import CreateSessionResponse
-from tests.conftest import Invoke, forget, stored
+from tests.conftest import Invoke, forget, stored, uuid7
 
 
 def test_it_answers_as_the_contract_says(invoke: Invoke) -> None:
@@ -78,14 +80,40 @@ def test_without_that_casefile_nothing_is_opened(invoke: Invoke, owner: str | No
     assert stored() == before
 
 
-def test_a_request_from_the_future_is_refused(invoke: Invoke) -> None:
+AHEAD = [
+    {"timestamp": "2999-01-01T00:00:00Z"},
+    {"request_id": "ffffffff-ffff-7fff-8fff-ffffffffffff"},
+    {"request_id": "11111111-1111-7111-8111-111111111111", "timestamp": "2026-11-22T00:00:00Z"},
+]
+
+
+@pytest.mark.parametrize("dated", AHEAD)
+def test_a_request_from_the_future_is_refused(invoke: Invoke, dated: dict[str, str]) -> None:
     with pytest.raises(BadRequest, match="in the future"):
-        invoke("create_session", timestamp="2999-01-01T00:00:00Z")
+        invoke("create_session", **dated)
+    assert stored() == []
 
 
-@pytest.mark.parametrize("request_id", ["ffffffff-ffff-7fff-8fff-ffffffffffff", str(UUID(int=0))])
-def test_any_uuid_is_a_request_id(invoke: Invoke, request_id: str) -> None:
-    assert invoke("create_session", request_id=request_id)["request_id"] == request_id
+@pytest.mark.parametrize(
+    "request_id", [UUID(int=0), UUID(int=2**128 - 1), uuid1(), uuid5(UUID(int=0), "step 1")]
+)
+def test_an_id_that_tells_no_time_may_be_any(invoke: Invoke, request_id: UUID) -> None:
+    assert invoke("create_session", request_id=str(request_id))["request_id"] == str(request_id)
+
+
+def test_a_uuid7_dates_the_session_whenever_it_arrives(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its maker's clock is a second ahead of ours, where a day ends just now."""
+    midnight = datetime(2026, 11, 22, tzinfo=UTC)
+    made = {"request_id": str(uuid7(midnight, 0))}
+    answers = []
+    for at in (midnight - timedelta(seconds=1), midnight + timedelta(seconds=4)):
+        for module in (times, creation):
+            monkeypatch.setattr(module, "now", lambda at=at: at)
+        answers.append(invoke("create_session", **made))
+    assert answers[0]["payload"]["session_id"].startswith("ts_261122_")
+    assert answers[0] == answers[1]
 
 
 def test_metadata_is_of_modest_size(invoke: Invoke) -> None:

@@ -53,10 +53,10 @@ from casefile.errors import (
 )
 from casefile.session_log import Entry, Memories, append
 from casefile.sessions import HEAD
-from pydantic_models.base.times import to_milliseconds, to_text
+from pydantic_models.base.times import to_text
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
-from tests.conftest import BOTH_CLIENTS, BUCKET, empty_aws, forget
+from tests.conftest import BOTH_CLIENTS, BUCKET, empty_aws, forget, uuid7
 from tests.loopback import wired_to_moto
 from tests.replicas import lagging
 
@@ -68,11 +68,6 @@ OWNER = "ann@example.com"
 def open_session(made_at: datetime | None = None) -> str:
     asked = {"user_id": OWNER, "payload": {}, "timestamp": to_text(made_at or datetime.now(UTC))}
     return sessions.create(CreateChatSessionRequest.model_validate(asked)).session_id
-
-
-def uuid7(at: datetime, more: int) -> UUID:
-    """The UUIDv7 of a time; of two of the same time, the one with `more` is higher."""
-    return UUID(int=to_milliseconds(at) << 80 | 7 << 76 | 2 << 62 | more)
 
 
 def entry(made_at: datetime, text: str = "hello", request_id: UUID | None = None) -> Entry:

@@ -39,7 +39,8 @@ def check_not_in_future(made_at: datetime) -> None:
     if made_at > now() + CLOCK_ALLOWANCE:
         raise BadRequest(
             f"The request is dated {to_text(made_at)}, more than "
-            f"{CLOCK_ALLOWANCE.seconds // 60} minutes in the future. Check the sender's clock."
+            f"{CLOCK_ALLOWANCE.seconds // 60} minutes in the future: by its request_id if that is "
+            "a UUIDv7, else by its timestamp. Check the sender's clock."
         )
 
 

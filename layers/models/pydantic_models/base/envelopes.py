@@ -88,7 +88,8 @@ class BaseRequest(Model, Generic[RequestPayloadT]):
     payload: RequestPayloadT = Field(description="What is asked for")
     timestamp: Timestamp = Field(
         default_factory=now_text,
-        description="When the request was first made (ISO 8601); a retry repeats it",
+        description="When the request was first made (ISO 8601); a retry repeats it. A UUIDv7 as "
+        "`request_id` tells the time itself, and counts in its place",
     )
     metadata: Metadata = Field(
         default_factory=dict, description="Anything the caller wants kept with what it records"
@@ -119,10 +120,11 @@ class BaseRequest(Model, Generic[RequestPayloadT]):
         return {**data, "payload": payload}
 
     def made_at(self) -> datetime:
-        """When the request was first made: its timestamp, or its UUIDv7's time if earlier."""
-        stamped = from_text(self.timestamp)
-        carried = uuid7_time(self.request_id)
-        return min(stamped, carried) if carried else stamped
+        """When the request was first made: the time of its id, a UUIDv7, or else its timestamp.
+
+        Whoever sends it again repeats the id at least, so it is made at the same time again.
+        """
+        return uuid7_time(self.request_id) or from_text(self.timestamp)
 
     def digest(self) -> bytes:
         """32 bytes that tell a retry from another request with the same id.

@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, StringConstraints
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_LAST = datetime.max.replace(tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -69,12 +70,14 @@ def now_text() -> str:
 def uuid7_time(identifier: UUID) -> datetime | None:
     """The time that a version 7 UUID carries in its first 48 bits (RFC 9562, 5.7), else None.
 
-    Some of those bits name years past 9999, which no calendar here holds: None, too.
+    Some of those bits name years past 9999, which no calendar here holds: its last moment, then.
     """
-    try:
-        return from_milliseconds(identifier.int >> 80) if identifier.version == 7 else None
-    except OverflowError:
+    if identifier.version != 7:
         return None
+    try:
+        return from_milliseconds(identifier.int >> 80)
+    except OverflowError:
+        return _LAST
 
 
 MAX_LENGTH = 64
