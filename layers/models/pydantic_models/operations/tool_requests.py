@@ -17,6 +17,7 @@ from ..base.envelopes import (
 from ..base.identifiers import CasefileId, ToolSessionId
 from ..base.json_values import JsonObject, Text
 from ..canonical.content import AttachmentPayload, RecordLink
+from ..canonical.lifecycle import COMPLETED, FAILED, SENT
 from ..canonical.tool_session import (
     ErrorMessage,
     ToolEventPayload,
@@ -80,11 +81,11 @@ class ToolRequestPayload(RequestPayload):
 
 def _check_events(payload: ToolRequestPayload | ToolResultPayload) -> None:
     """Raise ValueError for an event that can't have happened with this outcome, or without one."""
-    impossible = {"tool_execution_failed", "tool_execution_completed", "tool_response_sent"}
+    impossible = {COMPLETED, FAILED, SENT}
     if payload.result is not None:
-        impossible = {"tool_execution_failed"}
+        impossible = {FAILED}
     elif payload.error_message is not None:
-        impossible = {"tool_execution_completed"}
+        impossible = {COMPLETED}
     for event in payload.events:
         if event.event_type in impossible:
             raise ValueError(f"an event {event.event_type} contradicts the outcome given")
