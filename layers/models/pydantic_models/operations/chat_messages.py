@@ -12,7 +12,7 @@ from ..base.envelopes import (
     RequestPayload,
     ResponsePayload,
 )
-from ..base.identifiers import CasefileId, ChatSessionId
+from ..base.identifiers import CasefileId, ChatSessionId, SessionRequestId
 from ..base.json_values import Text
 from ..canonical.chat_session import ChatMessage, ChatMessagePayload
 
@@ -27,8 +27,8 @@ class ChatRequestPayload(RequestPayload):
     messages: list[ChatMessagePayload] | None = Field(None, min_length=1, max_length=100)
     session_id: ChatSessionId
     casefile_id: CasefileId | None = Field(None, description="A label; it gives nobody access")
-    session_request_id: str | None = Field(
-        None, min_length=1, max_length=200, description="Your own name for it; else its request id"
+    session_request_id: SessionRequestId | None = Field(
+        None, description="Your own name for it; else its request id"
     )
 
     @model_validator(mode="after")

@@ -14,9 +14,9 @@ from ..base.envelopes import (
     RequestStatus,
     ResponsePayload,
 )
-from ..base.identifiers import CasefileId, ToolSessionId
+from ..base.identifiers import CasefileId, SessionRequestId, ToolSessionId
 from ..base.json_values import JsonObject, Text
-from ..canonical.content import AttachmentPayload, RecordLink
+from ..canonical.content import Attachments, RecordLink
 from ..canonical.lifecycle import COMPLETED, FAILED, SENT
 from ..canonical.tool_session import (
     ErrorMessage,
@@ -58,8 +58,8 @@ class ToolRequestPayload(RequestPayload):
     parameters: JsonObject = Field(default_factory=dict)
     prompt: Text | None = None
     casefile_id: CasefileId | None = Field(None, description="A label; it gives nobody access")
-    session_request_id: str | None = Field(
-        None, min_length=1, max_length=200, description="Your own name for it; else its request id"
+    session_request_id: SessionRequestId | None = Field(
+        None, description="Your own name for it; else its request id"
     )
     result: JsonObject | None = None
     error_message: ErrorMessage | None = None
@@ -67,9 +67,7 @@ class ToolRequestPayload(RequestPayload):
     events: list[ToolEventPayload] = Field(
         default_factory=list, max_length=100, description="What happened inside the execution"
     )
-    attachments: list[AttachmentPayload] = Field(
-        default_factory=list, max_length=20, description="What was uploaded for it"
-    )
+    attachments: Attachments = Field(default_factory=list, description="What was uploaded for it")
 
     @model_validator(mode="after")
     def _ends_one_way(self) -> ToolRequestPayload:
@@ -102,7 +100,7 @@ class ToolResponsePayload(ResponsePayload):
 
     result: dict[str, Any]
     events: list[dict[str, Any]] = Field(default_factory=list)
-    session_request_id: str | None = Field(None, min_length=1, max_length=200)
+    session_request_id: SessionRequestId | None = None
     session_id: str
     status: RequestStatus = Field(description="Pending until there is a result or an error")
     error_message: str | None = None
@@ -129,9 +127,7 @@ class ToolResultPayload(RequestPayload):
     events: list[ToolEventPayload] = Field(
         default_factory=list, max_length=100, description="What happened since the request"
     )
-    attachments: list[AttachmentPayload] = Field(
-        default_factory=list, max_length=20, description="What was uploaded for it"
-    )
+    attachments: Attachments = Field(default_factory=list, description="What was uploaded for it")
 
     @model_validator(mode="after")
     def _ends_one_way(self) -> ToolResultPayload:
