@@ -292,15 +292,9 @@ class AsyncToolSession:
         fields = self._fields({"force": force})
         return (await self._connection.call(operations.CLOSE_SESSION, fields, envelope)).payload
 
-    async def export(self) -> AsyncIterator[str]:
+    def export(self) -> AsyncIterator[str]:
         """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
-        after: int | None = 0
-        while after is not None:
-            asked = self._fields({"after": after})
-            part = (await self._connection.call(operations.EXPORT_SESSION, asked)).payload
-            for line in part.lines.splitlines():
-                yield line
-            after = part.next_after
+        return self._connection.exported(operations.EXPORT_SESSION, self.session_id)
 
     async def delete(self) -> SessionDeletedPayload:
         """Delete it for good, all its records with it."""

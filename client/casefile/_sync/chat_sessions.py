@@ -268,13 +268,7 @@ class ChatSession:
 
     def export(self) -> Iterator[str]:
         """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
-        after: int | None = 0
-        while after is not None:
-            asked = self._fields({"after": after})
-            part = (self._connection.call(operations.EXPORT_CHAT_SESSION, asked)).payload
-            for line in part.lines.splitlines():
-                yield line
-            after = part.next_after
+        return self._connection.exported(operations.EXPORT_CHAT_SESSION, self.session_id)
 
     def delete(self) -> SessionDeletedPayload:
         """Delete it for good, all its records with it."""
