@@ -22,10 +22,7 @@ from pydantic_models.views import ChatSessionSummary
 
 from .. import contents, operations
 from ..withdrawals import Withdrawal
-from .connection import AsyncConnection, Order
-
-FOLLOW_SECONDS = 20
-"""How long the service waits for something to come, at most."""
+from .connection import FOLLOW_SECONDS, AsyncConnection, Order
 
 
 class AsyncChatSessions:

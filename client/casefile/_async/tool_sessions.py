@@ -26,13 +26,10 @@ from pydantic_models.views import SessionSummary
 from .. import contents, operations
 from ..executions import Execution, of_call
 from . import waiting
-from .connection import AsyncConnection, Order
+from .connection import FOLLOW_SECONDS, AsyncConnection, Order
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-FOLLOW_SECONDS = 20
-"""How long the service waits for something to come, at most."""
 
 log = logging.getLogger(__name__)
 

@@ -29,6 +29,9 @@ ListT = TypeVar("ListT", bound=ListPagePayload)
 
 Order = Literal["oldest", "newest"]
 
+FOLLOW_SECONDS = 20
+"""How long the service waits for something to come, at most."""
+
 LATE_SECONDS = 10.0
 """How much later an answer may come that waits for something."""
 
