@@ -702,7 +702,7 @@ class BufferedChatSession(_BufferedSession):
         told = {"made_at": now_text()}
         stamped = [
             {**message, "metadata": told | dict(message.get("metadata") or metadata or {})}
-            for message in map(_as_mapping, messages)
+            for message in map(operations.fields_of, messages)
         ]
         fields = {"messages": stamped, "session_request_id": session_request_id}
         self._buffer.put(self._session, operations.CHAT, self._fields("chat", fields), {})
@@ -747,11 +747,3 @@ def _apart_from_messages(entry: _Entry) -> dict[str, Any]:
     said: dict[str, Any] = json.loads(entry.payload)
     del said["messages"]
     return said
-
-
-def _as_mapping(message: ChatMessagePayload | Mapping[str, Any]) -> Mapping[str, Any]:
-    return (
-        message.model_dump(exclude_unset=True)
-        if isinstance(message, ChatMessagePayload)
-        else message
-    )

@@ -109,7 +109,7 @@ class AsyncChatSession:
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
         """
-        said = [_fields_of(message) for message in messages]
+        said = [operations.fields_of(message) for message in messages]
         fields = {
             "messages": await self._connection.carried(said, _CARRIED),
             "session_request_id": session_request_id,
@@ -208,12 +208,14 @@ class AsyncChatSession:
     ) -> ChatMessage:
         """Put a message in the place of another, which must stand; the log keeps both."""
         named = {"record": message.record, "message_id": message.message_id}
-        (said,) = await self._connection.carried([_fields_of(by)], _CARRIED)
+        (said,) = await self._connection.carried([operations.fields_of(by)], _CARRIED)
         asked = self._fields({"replaces": named, "message": said})
         answer = await self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
         if answer.payload.message is None:
             raise RuntimeError("the answer to a replacement has no message")
-        return await self._whole(contents.as_said(answer.payload.message, _fields_of(by)), {})
+        return await self._whole(
+            contents.as_said(answer.payload.message, operations.fields_of(by)), {}
+        )
 
     def events(
         self,
@@ -300,9 +302,3 @@ class AsyncChatSession:
 
 _CARRIED = ("content", "tool_calls")
 """What of a message goes by the bucket if it is too large for a request."""
-
-
-def _fields_of(message: ChatMessagePayload | Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(message, ChatMessagePayload):
-        return message.model_dump(exclude_unset=True)
-    return dict(message)
