@@ -45,6 +45,7 @@ from pydantic_models.base import ResponsePayload
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import from_text, now, now_text
 from pydantic_models.canonical import AttachmentPayload, ChatMessagePayload, MessageType
+from pydantic_models.operations.chat_messages import MAX_MESSAGES
 
 from . import errors, operations
 from ._sync.client import Client
@@ -56,7 +57,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 WhenFull = Literal["wait", "raise", "drop"]
 
-MAX_MESSAGES = 100
 MAX_BATCH_BYTES = 1024 * 1024
 """Of one request that several calls are put into."""
 
