@@ -264,7 +264,7 @@ _are_linked: ContextVar[bool] = ContextVar("are_linked", default=False)
 
 @contextlib.contextmanager
 def linked() -> Iterator[None]:
-    """Let whatever is told inside tell of large contents by links."""
+    """Let answers that are made inside give links in place of large contents."""
     token = _are_linked.set(True)
     try:
         yield
