@@ -28,7 +28,7 @@ from casefile import (
 )
 from casefile.entry import Operation
 from casefile.errors import CasefileError
-from casefile.pages import Pages
+from casefile.web_pages import Pages
 from dev import openapi
 from dev.template import create_table
 from tests import rights
