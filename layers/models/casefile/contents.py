@@ -220,7 +220,7 @@ def discard(session_id: str, digests: Iterable[str]) -> None:
 
 
 def uploads(user_id: str, until: int) -> Iterator[str]:
-    """The keys of what a user had uploaded by a time, in milliseconds, and has not expired.
+    """The keys of a user's uploads that are still there, up to a time in milliseconds since 1970.
 
     S3 tells whole seconds: what came later in the same one is among them.
     """
