@@ -29,7 +29,7 @@ from casefile import (
 )
 from casefile.entry import Operation
 from casefile.errors import CasefileError
-from casefile.pages import Pages
+from casefile.web_pages import Pages
 from dev import openapi
 from dev.template import create_table
 from pydantic_models.base.times import to_milliseconds

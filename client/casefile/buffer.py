@@ -45,6 +45,7 @@ from pydantic_models.base import ResponsePayload
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import from_text, now, now_text
 from pydantic_models.canonical import AttachmentPayload, ChatMessagePayload, MessageType
+from pydantic_models.operations.chat_messages import MAX_MESSAGES
 
 from . import errors, operations
 from ._sync.client import Client
@@ -56,7 +57,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 WhenFull = Literal["wait", "raise", "drop"]
 
-MAX_MESSAGES = 100
 MAX_BATCH_BYTES = 1024 * 1024
 """Of one request that several calls are put into."""
 
@@ -702,7 +702,7 @@ class BufferedChatSession(_BufferedSession):
         told = {"made_at": now_text()}
         stamped = [
             {**message, "metadata": told | dict(message.get("metadata") or metadata or {})}
-            for message in map(_as_mapping, messages)
+            for message in map(operations.fields_of, messages)
         ]
         fields = {"messages": stamped, "session_request_id": session_request_id}
         self._buffer.put(self._session, operations.CHAT, self._fields("chat", fields), {})
@@ -747,11 +747,3 @@ def _apart_from_messages(entry: _Entry) -> dict[str, Any]:
     said: dict[str, Any] = json.loads(entry.payload)
     del said["messages"]
     return said
-
-
-def _as_mapping(message: ChatMessagePayload | Mapping[str, Any]) -> Mapping[str, Any]:
-    return (
-        message.model_dump(exclude_unset=True)
-        if isinstance(message, ChatMessagePayload)
-        else message
-    )

@@ -20,8 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from pydantic_models.base.json_values import MAX_DEPTH
-
-MAX_ERROR_MESSAGE = 2000
+from pydantic_models.canonical.tool_session import MAX_ERROR_MESSAGE
 
 TOO_DEEP = "<nested too deep>"
 

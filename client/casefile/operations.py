@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_models import operations as of
 from pydantic_models.base import BaseRequest, BaseResponse, RequestPayload, ResponsePayload, uuid7
 from pydantic_models.base.times import now_text
+from pydantic_models.canonical import ChatMessagePayload
 
 from . import errors
 
@@ -75,6 +76,13 @@ def call(
         envelope.get("timestamp") or now_text(),
         envelope.get("metadata") or {},
     )
+
+
+def fields_of(message: ChatMessagePayload | Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a message to be recorded, and nothing else."""
+    if isinstance(message, ChatMessagePayload):
+        return message.model_dump(exclude_unset=True)
+    return dict(message)
 
 
 def _operation(

@@ -18,7 +18,10 @@ from pydantic_models.operations import (
     status=201,
 )
 def handle(request: AddSessionToCasefileRequest) -> Answer[SessionAddedPayload]:
-    """A session is filed once: filing it again in the same casefile gets the first answer."""
+    """Only its owner files a session, once: to name the same casefile again gets the first answer.
+
+    So it does for the casefile's editors, too.
+    """
     asked = request.payload
     filing = sessions.file(request)
     added = SessionAddedPayload(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from casefile.pages import VIEWER, Pages
+from casefile.web_pages import VIEWER, Pages
 
 HERE = Path(__file__).parent
 

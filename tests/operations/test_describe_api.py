@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from casefile.pages import Pages
+from casefile.web_pages import Pages
 from dev import openapi
 from tests.conftest import Context
 from tests.events import event

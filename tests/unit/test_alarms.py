@@ -119,6 +119,11 @@ def test_pages_tell_how_many_alarms_there_are_and_what_they_cost() -> None:
         assert words in " ".join((ROOT / page).read_text().split()), page
 
 
+def test_the_runbook_tells_of_every_metric_of_ours() -> None:
+    told = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/runbook.md").read_text(), re.M)
+    assert sorted(told) == sorted(FILTERED | set(metrics.UNITS))
+
+
 def test_links_in_the_runbook_lead_somewhere() -> None:
     text = (ROOT / "docs/runbook.md").read_text()
     anchors = {anchor(heading) for heading in re.findall(r"^##+ (.+)$", text, re.M)}

@@ -22,10 +22,7 @@ from pydantic_models.views import ChatSessionSummary
 
 from .. import contents, operations
 from ..withdrawals import Withdrawal
-from .connection import AsyncConnection, Order
-
-FOLLOW_SECONDS = 20
-"""How long the service waits for something to come, at most."""
+from .connection import FOLLOW_SECONDS, AsyncConnection, Order
 
 
 class AsyncChatSessions:
@@ -112,7 +109,7 @@ class AsyncChatSession:
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
         """
-        said = [_fields_of(message) for message in messages]
+        said = [operations.fields_of(message) for message in messages]
         fields = {
             "messages": await self._connection.carried(said, _CARRIED),
             "session_request_id": session_request_id,
@@ -211,12 +208,14 @@ class AsyncChatSession:
     ) -> ChatMessage:
         """Put a message in the place of another, which must stand; the log keeps both."""
         named = {"record": message.record, "message_id": message.message_id}
-        (said,) = await self._connection.carried([_fields_of(by)], _CARRIED)
+        (said,) = await self._connection.carried([operations.fields_of(by)], _CARRIED)
         asked = self._fields({"replaces": named, "message": said})
         answer = await self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
         if answer.payload.message is None:
             raise RuntimeError("the answer to a replacement has no message")
-        return await self._whole(contents.as_said(answer.payload.message, _fields_of(by)), {})
+        return await self._whole(
+            contents.as_said(answer.payload.message, operations.fields_of(by)), {}
+        )
 
     def events(
         self,
@@ -274,15 +273,9 @@ class AsyncChatSession:
             await self._connection.call(operations.CLOSE_CHAT_SESSION, fields, envelope)
         ).payload
 
-    async def export(self) -> AsyncIterator[str]:
+    def export(self) -> AsyncIterator[str]:
         """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
-        after: int | None = 0
-        while after is not None:
-            asked = self._fields({"after": after})
-            part = (await self._connection.call(operations.EXPORT_CHAT_SESSION, asked)).payload
-            for line in part.lines.splitlines():
-                yield line
-            after = part.next_after
+        return self._connection.exported(operations.EXPORT_CHAT_SESSION, self.session_id)
 
     async def delete(self) -> SessionDeletedPayload:
         """Delete it for good, all its records with it."""
@@ -309,9 +302,3 @@ class AsyncChatSession:
 
 _CARRIED = ("content", "tool_calls")
 """What of a message goes by the bucket if it is too large for a request."""
-
-
-def _fields_of(message: ChatMessagePayload | Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(message, ChatMessagePayload):
-        return message.model_dump(exclude_unset=True)
-    return dict(message)

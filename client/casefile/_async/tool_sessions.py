@@ -26,13 +26,10 @@ from pydantic_models.views import SessionSummary
 from .. import contents, operations
 from ..executions import Execution, of_call
 from . import waiting
-from .connection import AsyncConnection, Order
+from .connection import FOLLOW_SECONDS, AsyncConnection, Order
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-FOLLOW_SECONDS = 20
-"""How long the service waits for something to come, at most."""
 
 log = logging.getLogger(__name__)
 
@@ -292,15 +289,9 @@ class AsyncToolSession:
         fields = self._fields({"force": force})
         return (await self._connection.call(operations.CLOSE_SESSION, fields, envelope)).payload
 
-    async def export(self) -> AsyncIterator[str]:
+    def export(self) -> AsyncIterator[str]:
         """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
-        after: int | None = 0
-        while after is not None:
-            asked = self._fields({"after": after})
-            part = (await self._connection.call(operations.EXPORT_SESSION, asked)).payload
-            for line in part.lines.splitlines():
-                yield line
-            after = part.next_after
+        return self._connection.exported(operations.EXPORT_SESSION, self.session_id)
 
     async def delete(self) -> SessionDeletedPayload:
         """Delete it for good, all its records with it."""

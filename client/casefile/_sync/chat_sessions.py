@@ -22,10 +22,7 @@ from pydantic_models.views import ChatSessionSummary
 
 from .. import contents, operations
 from ..withdrawals import Withdrawal
-from .connection import Connection, Order
-
-FOLLOW_SECONDS = 20
-"""How long the service waits for something to come, at most."""
+from .connection import FOLLOW_SECONDS, Connection, Order
 
 
 class ChatSessions:
@@ -108,7 +105,7 @@ class ChatSession:
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
         """
-        said = [_fields_of(message) for message in messages]
+        said = [operations.fields_of(message) for message in messages]
         fields = {
             "messages": self._connection.carried(said, _CARRIED),
             "session_request_id": session_request_id,
@@ -205,12 +202,12 @@ class ChatSession:
     ) -> ChatMessage:
         """Put a message in the place of another, which must stand; the log keeps both."""
         named = {"record": message.record, "message_id": message.message_id}
-        (said,) = self._connection.carried([_fields_of(by)], _CARRIED)
+        (said,) = self._connection.carried([operations.fields_of(by)], _CARRIED)
         asked = self._fields({"replaces": named, "message": said})
         answer = self._connection.call(operations.REWIND_CHAT_SESSION, asked, envelope)
         if answer.payload.message is None:
             raise RuntimeError("the answer to a replacement has no message")
-        return self._whole(contents.as_said(answer.payload.message, _fields_of(by)), {})
+        return self._whole(contents.as_said(answer.payload.message, operations.fields_of(by)), {})
 
     def events(
         self,
@@ -268,13 +265,7 @@ class ChatSession:
 
     def export(self) -> Iterator[str]:
         """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
-        after: int | None = 0
-        while after is not None:
-            asked = self._fields({"after": after})
-            part = (self._connection.call(operations.EXPORT_CHAT_SESSION, asked)).payload
-            for line in part.lines.splitlines():
-                yield line
-            after = part.next_after
+        return self._connection.exported(operations.EXPORT_CHAT_SESSION, self.session_id)
 
     def delete(self) -> SessionDeletedPayload:
         """Delete it for good, all its records with it."""
@@ -301,9 +292,3 @@ class ChatSession:
 
 _CARRIED = ("content", "tool_calls")
 """What of a message goes by the bucket if it is too large for a request."""
-
-
-def _fields_of(message: ChatMessagePayload | Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(message, ChatMessagePayload):
-        return message.model_dump(exclude_unset=True)
-    return dict(message)

@@ -15,7 +15,7 @@ from typing_extensions import Self
 from pydantic_models.base import BaseResponse
 from pydantic_models.base.json_values import to_json
 from pydantic_models.canonical import Attachment, AttachmentPayload, ContentLink
-from pydantic_models.operations import PageOfRecordsPayload
+from pydantic_models.operations import ExportPayload, PageOfRecordsPayload
 from pydantic_models.operations.lists import ListPagePayload
 
 from .. import contents, doors, errors, operations
@@ -28,6 +28,9 @@ RecordsT = TypeVar("RecordsT", bound=PageOfRecordsPayload)
 ListT = TypeVar("ListT", bound=ListPagePayload)
 
 Order = Literal["oldest", "newest"]
+
+FOLLOW_SECONDS = 20
+"""How long the service waits for something to come, at most."""
 
 LATE_SECONDS = 10.0
 """How much later an answer may come that waits for something."""
@@ -161,6 +164,15 @@ class Connection:
             if page.cursor is None:
                 return
             asked |= {"cursor": page.cursor, "offset": None}
+
+    def exported(self, operation: Operation[ExportPayload], session_id: str) -> Iterator[str]:
+        """The lines of a session, part by part."""
+        after: int | None = 0
+        while after is not None:
+            part = (self.call(operation, {"session_id": session_id, "after": after})).payload
+            for line in part.lines.splitlines():
+                yield line
+            after = part.next_after
 
     def upload(
         self, source: Path | bytes, *, name: str | None = None, content_type: str | None = None

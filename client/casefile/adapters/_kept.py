@@ -23,6 +23,7 @@ from uuid import UUID, uuid5
 from pydantic import ValidationError
 
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
+from pydantic_models.operations.chat_messages import MAX_MESSAGES
 
 from .. import errors
 from .._async.chat_sessions import AsyncChatSession
@@ -32,9 +33,6 @@ from .._sync.client import Client
 from ..operations import Envelope
 
 T = TypeVar("T")
-
-BATCH = 100
-"""Messages of one record."""
 
 _NAMES = UUID("6c0c4a5e-7a3f-4c8e-9d55-0f6f2f8f2d1b")
 _DATE = "2025-01-01T00:00:00+00:00"
@@ -188,8 +186,8 @@ def _text_of(block: Any) -> str:
 
 def batches(things: Sequence[T]) -> Iterator[Sequence[T]]:
     """As many at a time as one record holds."""
-    for start in range(0, len(things), BATCH):
-        yield things[start : start + BATCH]
+    for start in range(0, len(things), MAX_MESSAGES):
+        yield things[start : start + MAX_MESSAGES]
 
 
 async def to_the_end(do: Callable[..., T], *given: Any) -> T:

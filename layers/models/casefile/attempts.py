@@ -35,7 +35,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def sparing(seconds: float) -> Iterator[None]:
-    """Let attempts inside end so much earlier than those that come after."""
+    """Keep back so many seconds of the time left: attempts inside end that much earlier."""
     deadline = _deadline.get()
     token = _deadline.set(None if deadline is None else deadline - seconds)
     try:
@@ -46,7 +46,7 @@ def sparing(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def sharing(among: int) -> Iterator[None]:
-    """Let attempts inside end when one of so many equal parts of the time left is over."""
+    """Divide the time left in so many equal parts: attempts inside end with the first of them."""
     deadline = _deadline.get()
     if deadline is not None:
         deadline -= (deadline - time.monotonic()) * (among - 1) / among

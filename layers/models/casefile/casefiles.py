@@ -189,7 +189,7 @@ def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | 
             public_access=who.public_access,
             cursor=who.cursor,
         ),
-        session_ids=[_identifier(entry) for entry in page.items],
+        session_ids=[dynamodb.identifier(entry) for entry in page.items],
         session_count=head.session_count,
         notes=head.notes,
         legal_hold=head.hold,
@@ -203,11 +203,7 @@ def _filed(casefile_id: str) -> lists.Lists:
 
 def session_ids(casefile_id: str) -> Iterator[str]:
     """Ids of all sessions filed here, as the indexes show them."""
-    return map(_identifier, lists.everything(_filed(casefile_id)))
-
-
-def _identifier(entry: Item) -> str:
-    return dynamodb.identifier(entry)
+    return map(dynamodb.identifier, lists.everything(_filed(casefile_id)))
 
 
 def release_session(
@@ -396,7 +392,7 @@ def _opened(entries: list[Item], granted: str) -> tuple[list[Item], int]:
         if at < entry.get("expires_at", at + 1)
     }
     found = list(dynamodb.get_many([casefile_heads.key(each) for each in places]))
-    heads = {_identifier(head): head for head in found if casefile_heads.is_alive(head)}
+    heads = {dynamodb.identifier(head): head for head in found if casefile_heads.is_alive(head)}
     doubted = {
         casefile_id
         for casefile_id, head in heads.items()
@@ -438,7 +434,7 @@ def _words(text: str) -> list[str]:
 def summary(entry: Item) -> CasefileSummary:
     """A casefile as a list shows it."""
     return views.CasefileSummary(
-        casefile_id=_identifier(entry),
+        casefile_id=dynamodb.identifier(entry),
         owner_id=entry["user_id"],
         title=entry["title"],
         description=entry["description"],

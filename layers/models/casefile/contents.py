@@ -220,7 +220,7 @@ def discard(session_id: str, digests: Iterable[str]) -> None:
 
 
 def uploads(user_id: str, until: int) -> Iterator[str]:
-    """The keys of what a user had uploaded by a time, in milliseconds, and has not expired.
+    """The keys of a user's uploads that are still there, up to a time in milliseconds since 1970.
 
     S3 tells whole seconds: what came later in the same one is among them.
     """
@@ -264,7 +264,7 @@ _are_linked: ContextVar[bool] = ContextVar("are_linked", default=False)
 
 @contextlib.contextmanager
 def linked() -> Iterator[None]:
-    """Let whatever is told inside tell of large contents by links."""
+    """Let answers that are made inside give links in place of large contents."""
     token = _are_linked.set(True)
     try:
         yield

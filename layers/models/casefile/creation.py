@@ -45,7 +45,7 @@ def check_not_in_future(made_at: datetime) -> None:
 
 
 def check_not_too_old(made_at: datetime) -> None:
-    """Raise BadRequest for a request so old that it might have been done and forgotten."""
+    """Raise BadRequest for a request older than what was done is remembered."""
     if made_at < now() - MAX_AGE:
         raise BadRequest(
             f"The request is dated {to_text(made_at)}. One older than {MAX_AGE.days} days is not "

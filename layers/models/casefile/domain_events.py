@@ -26,7 +26,7 @@ from pydantic_models.domain_events import (
     ToolFailed,
 )
 
-from . import records
+from . import casefile_heads, records, sessions
 from .config import configuration
 from .dynamodb import Item
 from .errors import NotFound
@@ -40,9 +40,11 @@ def of_change(old: Item | None, new: Item) -> Iterator[DomainEvent]:
     what, _, identifier = new["pk"].partition("#")
     slot = new["sk"]
     if what == "SESSION":
-        yield from _of_head(identifier, old, new) if slot == "HEAD" else _of_record(identifier, new)
+        yield from (
+            _of_head(identifier, old, new) if slot == sessions.HEAD else _of_record(identifier, new)
+        )
     elif what == "CASEFILE":
-        if slot == "HEAD":
+        if slot == casefile_heads.HEAD:
             yield from _of_casefile(identifier, old, new)
         elif new.get("at") != (old or {}).get("at"):
             yield from _of_grant(identifier, new)

@@ -19,14 +19,14 @@ told by links (`contents`).
 
 from __future__ import annotations
 
-import re
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pydantic_models.base import (
     BaseRequest,
@@ -34,6 +34,8 @@ from pydantic_models.base import (
     FailedResponse,
     RequestStatus,
     ResponsePayload,
+    SessionId,
+    UserId,
     uuid7,
 )
 from pydantic_models.base.times import now_text, text_of
@@ -50,11 +52,8 @@ from .starting import start
 RequestT = TypeVar("RequestT", bound="BaseRequest[Any]")
 PayloadT = TypeVar("PayloadT", bound=ResponsePayload)
 
-_NAMES = {
-    "user_id": r"[^\s\x00-\x1f\x7f]{3,254}",
-    "session_id": r"[tT][sS]_[0-9]{6}_[A-Za-z0-9]{1,64}|[cC][sS]_[A-Za-z0-9_]{1,64}",
-}
-"""What is logged of a request that was not yet checked."""
+_NAMES: dict[str, Any] = {"user_id": UserId, "session_id": SessionId}
+"""What is logged of a request that was not yet checked, if it has the form of such a name."""
 
 MAX_FAULTS = 20
 """How many faults of one request are listed."""
@@ -194,11 +193,10 @@ class Operation(Generic[RequestT, PayloadT]):
             "user_id": envelope.get("user_id"),
             "session_id": payload.get("session_id") if isinstance(payload, dict) else None,
         }
-        told = {
-            name: value
-            for name, value in names.items()
-            if isinstance(value, str) and re.fullmatch(_NAMES[name], value)
-        }
+        told: dict[str, Any] = {}
+        for name, value in names.items():
+            with contextlib.suppress(ValidationError):
+                told[name] = TypeAdapter(_NAMES[name]).validate_python(value, strict=True)
         request_id = named(envelope.get("request_id"), invocation)
         return {"operation": self.name, "request_id": request_id} | told | metrics.told()
 

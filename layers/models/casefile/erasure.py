@@ -10,7 +10,7 @@ What follows:
   a thing is taken in hand only in one's own turn, and each taking ends the turn of all others.
 - What can't be removed just now stays in hand, and holds up nothing else.
 - What the user made after the request stays: things tell when they were made. Another request
-  meanwhile joins the erasure, which then takes what was made until that.
+  meanwhile joins the erasure, which then removes what was made before that request, too.
 - Each request is noted, so it is known for as long as there is a receipt: sent again, it is told
   the same, and erases nothing anew.
 
@@ -242,9 +242,10 @@ def _changing(
 
 @dataclass
 class _Look:
-    """What came of a look at all that is the user's: so much was removed, held, can't be removed.
+    """What came of a look at all that is the user's.
 
-    It is good as long as nobody else takes a turn.
+    How many things were removed, how many of each kind a legal hold keeps, and what failed for now.
+    It counts as long as nobody else takes a turn.
     """
 
     turn: int

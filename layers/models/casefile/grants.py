@@ -220,7 +220,7 @@ def _change(
     for _ in attempts(f"Casefile {casefile_id}"):
         done = receipts.find(request)
         if done is not None:
-            return _told(request, after, expires_at, done)
+            return _log_change(request, after, expires_at, done)
         permissions = permitted(casefile_id, user, target)
         own = permissions.level(user)
         if expires_at is not None and expires_at <= permissions.at:
@@ -254,7 +254,7 @@ def _change(
         done = {"at": at, "before": before.value}
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact([*writes, receipts.leaving(request, **done)])
-            return _told(request, after, expires_at, done)
+            return _log_change(request, after, expires_at, done)
     raise AssertionError("attempts() ends by raising")
 
 
@@ -268,7 +268,7 @@ def _time_after(permissions: Permissions, user: str) -> int:
     return max(permissions.at, int(narrowed_at), int(seen["at"]) + 1 if seen else 0)
 
 
-def _told(
+def _log_change(
     request: GrantPermissionRequest | RevokePermissionRequest,
     after: PermissionLevel,
     expires_at: int | None,
@@ -281,13 +281,13 @@ def _told(
     casefile_id, user = request.payload.casefile_id, request.user_id
     why = {"user_id": user, "request_id": str(request.request_id)}
     before = PermissionLevel(done["before"])
-    _tell(casefile_id, request.payload.target_user_id, before, after, why, expires_at)
+    _log(casefile_id, request.payload.target_user_id, before, after, why, expires_at)
     if after is OWNER:
-        _tell(casefile_id, user, OWNER, ADMIN, why)
+        _log(casefile_id, user, OWNER, ADMIN, why)
     return int(done["at"])
 
 
-def _tell(
+def _log(
     casefile_id: str,
     target: str,
     before: PermissionLevel,
@@ -326,7 +326,7 @@ def forget(casefile_id: str, user: str) -> None:
         end = (casefile.get("deleting_at", end[0]), DELETED)
     for granted, item in everyone(casefile_id):
         if granted == user:
-            _tell_end(casefile_id, user, item, *end)
+            _log_end(casefile_id, user, item, *end)
         elif item["granted_by"] == user:
             _replace_name(item, "granted_by", user)
     for name in ("created_by", "held_by"):
@@ -345,18 +345,18 @@ def forget_all(casefile: Item) -> None:
     Its owner's access and theirs is logged to have ended first: whoever goes on logs it again.
     """
     casefile_id = dynamodb.identifier(casefile)
-    _tell(casefile_id, casefile["user_id"], OWNER, NONE, {"why": DELETED})
+    _log(casefile_id, casefile["user_id"], OWNER, NONE, {"why": DELETED})
     found = dict(everyone(casefile_id))
     for user, item in found.items():
-        _tell_end(casefile_id, user, item, casefile["deleting_at"], DELETED)
+        _log_end(casefile_id, user, item, casefile["deleting_at"], DELETED)
     dynamodb.delete_many([_key(casefile_id, user) for user in found])
 
 
-def _tell_end(casefile_id: str, user: str, item: Item, at: int, why: str) -> None:
+def _log_end(casefile_id: str, user: str, item: Item, at: int, why: str) -> None:
     """Log that a grant ended at a time, if it was worth something until then."""
     level = access.level_granted(_grant(item), at)
     if level not in (NONE, OWNER):  # Whose it is has no need of a grant.
-        _tell(casefile_id, user, level, NONE, {"why": why})
+        _log(casefile_id, user, level, NONE, {"why": why})
 
 
 def granted_now(casefile_ids: Iterable[str], user: str) -> set[str]:

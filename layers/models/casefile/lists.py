@@ -147,11 +147,14 @@ def read(
 ) -> Page:
     """A page of some lists merged, newest first, for a user.
 
-    With `sift`, a page takes `at_most` read units or so, and looks into each list once: it may then
-    be short, or empty, and has a cursor all the same. Entries are read `at_once` by so many, or as
-    many as a page has if that is more, but never more than `at_most`. They are sifted as they are
-    read, or by `sifted_at_once`, or as many as the page lacks. Raises BadRequest for a cursor of
-    another list.
+    One query reads `at_once` entries of a list, or as many as the page has if that is more. Of
+    these, `sift` leaves what is to be shown. Unless all are to be counted, reading then stops once
+    it has taken about `at_most` read units, but not before each list was read once. So the page may
+    be short or empty; its cursor goes on all the same. No query reads more entries than `at_most`,
+    if that is given. `sift` gets all entries of a query together or, with `sifted_at_once`, that
+    many at a time, or as many as the page still lacks if that is more.
+
+    Raises BadRequest for a cursor of another list.
     """
     of = _described(user_id, asked)
     below, skip, passed, total, is_exact = None, asked.offset, 0, 0, False

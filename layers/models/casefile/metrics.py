@@ -45,9 +45,10 @@ def count(metric: Metric, by: int = 1) -> None:
 
 
 def told() -> dict[str, Any]:
-    """What a log line with a member `operation` must have to tell what was counted; it ends that.
+    """What was counted, as members of a log line that also has a member `operation`.
 
-    So what is done once more, to answer by links, is not counted twice.
+    Nothing is counted after that until `begin`, so what is done once more, to answer by links, is
+    not counted twice.
     """
     counts = _counts.get()
     _counts.set(None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import api
 from .config import configuration
 from .starting import start
 
@@ -41,12 +42,7 @@ def _opened(event: dict[str, Any], answer: Answer, told: dict[str, str]) -> Answ
     if not origins:
         return answer
     opened = {"Vary": "Origin"}
-    origin = _origin(event)
+    origin = api.headers(event).get("origin")
     if origin in origins:
         opened |= {"Access-Control-Allow-Origin": origin, **told}
     return {**answer, "headers": {**answer["headers"], **opened}}
-
-
-def _origin(event: dict[str, Any]) -> str:
-    headers = event.get("headers") or {}
-    return next((str(value) for name, value in headers.items() if name.lower() == "origin"), "")

@@ -92,8 +92,8 @@ class Log:
 class Page:
     """Some records of a session in ascending order, and where to go on from them.
 
-    `passed` is the number up to which records were passed over that have nothing to show, and
-    `standing` what stands of a chat, if that was asked for.
+    `passed` is the number of the last record that was passed over because its messages were taken
+    back, 0 for none; `standing` tells what stands of a chat, if that was asked for.
     """
 
     session_id: str

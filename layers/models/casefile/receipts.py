@@ -56,8 +56,9 @@ def kept(
 ) -> TransactWriteItemTypeDef:
     """The write of the receipt of a request of which only this is known.
 
-    Ids are one request's `among` changes, or among the filings of a session, which leave receipts
-    late, when nobody can be refused any more who used the id for something else.
+    An id stands for one request `among` all changes, or among the filings of one session. A filing
+    leaves its receipt only when the next one takes its place in the head: too late to refuse a
+    change that used the same id.
     """
     expires = int((now() + KEPT).timestamp())
     item = {**_key(user_id, request_id, among), **told, "digest": digest, "ttl": expires}

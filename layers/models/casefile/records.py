@@ -248,7 +248,7 @@ def request_ids(session_id: str, numbers: Sequence[int]) -> list[UUID]:
     return [UUID(bytes=found[number]["request"]) for number in numbers if number in found]
 
 
-class Stretch(NamedTuple):
+class Run(NamedTuple):
     """Records that follow on each other, and the head, which lies above them all.
 
     Newest first, it comes if the range begins with it; oldest first, if they have come to it.
@@ -282,7 +282,7 @@ def query(
     strong: bool,
     with_content: bool = False,
     newest_first: bool = True,
-) -> Stretch:
+) -> Run:
     """Up to `limit` items between two slots, in either direction; the head is above them all.
 
     Content is left empty unless asked for; with it, fewer come if they are large. Unless `strong`,
@@ -303,10 +303,10 @@ def query(
     elif len(run) < len(items):  # It is going to the archive just now.
         head, items = head if newest_first else None, run
     if not with_content:
-        return Stretch(head, [from_item(item) for item in items])
+        return Run(head, [from_item(item) for item in items])
     kept = _as_many_as_fit(items)
     is_all = newest_first or len(kept) == len(items)
-    return Stretch(head if is_all else None, _with_contents(session_id, kept))
+    return Run(head if is_all else None, _with_contents(session_id, kept))
 
 
 def _in_table(
@@ -337,7 +337,7 @@ def _in_table(
     return None, items
 
 
-def _in_archive(session_id: str, asked: _Range, head: SessionHead | None) -> Stretch | None:
+def _in_archive(session_id: str, asked: _Range, head: SessionHead | None) -> Run | None:
     """What the archive has of a range, None if the session is not in it."""
     head = head or sessions.from_item(top(session_id)[0] or {})
     if head is None or head.archived_at is None:
@@ -351,7 +351,7 @@ def _in_archive(session_id: str, asked: _Range, head: SessionHead | None) -> Str
         with_content=asked.with_content,
     )
     is_end = not page or page[-1].number == count
-    return Stretch(head if is_end and not asked.newest_first and asked.high is None else None, page)
+    return Run(head if is_end and not asked.newest_first and asked.high is None else None, page)
 
 
 def _run(items: list[Item], asked: _Range) -> list[Item]:

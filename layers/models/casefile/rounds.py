@@ -52,9 +52,9 @@ def go_round(
 ) -> Round:
     """Do something about all that is at a stage since before a time, as far as its own time goes.
 
-    `do` is given ids, those that `sift` leaves, `at_once` so many at the same time, and tells
-    whether it did anything. What it can't do is logged, and left to the next run. Times are in
-    milliseconds since 1970.
+    `sift` is given a page of ids and leaves those to be dealt with. `do` is called with each of
+    them, up to `at_once` at the same time, and tells whether it did anything. What it can't do is
+    logged, and left to the next run. Times are in milliseconds since 1970.
     """
     found, place = Round(), None
     try:

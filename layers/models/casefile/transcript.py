@@ -19,7 +19,7 @@ from pydantic_models.base import RequestStatus
 from pydantic_models.base.json_values import to_json
 from pydantic_models.base.times import text_of
 from pydantic_models.canonical.content import Attachment, AttachmentPayload, RecordLink
-from pydantic_models.canonical.lifecycle import LIFECYCLE_EVENT_TYPES
+from pydantic_models.canonical.lifecycle import COMPLETED, FAILED, RECEIVED, SENT, STARTED
 from pydantic_models.canonical.record import Record, RecordKind, Totals
 
 from . import contents, reading, records
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
         ToolResponsePayload,
         ToolResultRequest,
     )
-
-RECEIVED, STARTED, COMPLETED, FAILED, SENT = LIFECYCLE_EVENT_TYPES
 
 BEGINNINGS: tuple[RecordKind, ...] = ("tool", "request")
 """The kinds of records with which a tool request begins."""

@@ -49,6 +49,9 @@ UserId = Annotated[
 ]
 """An e-mail address or a service name (`svc_…`)."""
 
+SessionRequestId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""The caller's own name for what it asks for; if none is given, the request id stands in."""
+
 SessionKind = Literal["tool", "chat"]
 
 

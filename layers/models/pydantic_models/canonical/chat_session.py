@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from ..base.identifiers import CasefileId
+from ..base.identifiers import CasefileId, SessionRequestId
 from ..base.json_values import JsonObject, Metadata, Text
 from ..base.model import Model
 from ..base.times import now_text
-from .content import Attachment, AttachmentPayload, RecordLink
+from .content import Attachment, Attachments, RecordLink
 
 
 class MessageType(str, Enum):
@@ -30,7 +30,7 @@ class Message(Model):
     content: Text
     message_type: MessageType
     tool_calls: list[JsonObject] = Field(default_factory=list, max_length=1000)
-    session_request_id: str | None = Field(None, min_length=1, max_length=200)
+    session_request_id: SessionRequestId | None = None
     casefile_id: CasefileId | None = Field(None, description="A label; it gives nobody access")
     metadata: Metadata = Field(default_factory=dict)
 
@@ -40,9 +40,7 @@ class ChatMessagePayload(Message):
 
     model_config = ConfigDict(extra="forbid")
 
-    attachments: list[AttachmentPayload] = Field(
-        default_factory=list, max_length=20, description="What was uploaded for it"
-    )
+    attachments: Attachments = Field(default_factory=list, description="What was uploaded for it")
 
 
 class ChatMessage(Message):

@@ -39,6 +39,10 @@ class AttachmentPayload(Model):
     content_type: ContentType = "application/octet-stream"
 
 
+Attachments = Annotated[list[AttachmentPayload], Field(max_length=20)]
+"""What was uploaded for a message, a tool execution or its result."""
+
+
 class ContentLink(Model):
     """Where to fetch content, for a while. The link needs no other credentials: keep it so."""
 

@@ -16,7 +16,8 @@ from .lifecycle import LIFECYCLE_EVENT_TYPES
 
 EventType = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 ToolName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-ErrorMessage = Annotated[str, StringConstraints(max_length=2000)]
+MAX_ERROR_MESSAGE = 2000
+ErrorMessage = Annotated[str, StringConstraints(max_length=MAX_ERROR_MESSAGE)]
 
 
 class ToolEvent(Model):

@@ -12,9 +12,12 @@ from ..base.envelopes import (
     RequestPayload,
     ResponsePayload,
 )
-from ..base.identifiers import CasefileId, ChatSessionId
+from ..base.identifiers import CasefileId, ChatSessionId, SessionRequestId
 from ..base.json_values import Text
 from ..canonical.chat_session import ChatMessage, ChatMessagePayload
+
+MAX_MESSAGES = 100
+"""Of one request."""
 
 MAX_ATTACHMENTS = 100
 """Of all messages of one request."""
@@ -24,17 +27,19 @@ class ChatRequestPayload(RequestPayload):
     """Messages to record: `message` for one of the user's, or `messages` for any, all or none."""
 
     message: Text | None = Field(None, description="Short form: one message of the user")
-    messages: list[ChatMessagePayload] | None = Field(None, min_length=1, max_length=100)
+    messages: list[ChatMessagePayload] | None = Field(None, min_length=1, max_length=MAX_MESSAGES)
     session_id: ChatSessionId
     casefile_id: CasefileId | None = Field(None, description="A label; it gives nobody access")
-    session_request_id: str | None = Field(
-        None, min_length=1, max_length=200, description="Your own name for it; else its request id"
+    session_request_id: SessionRequestId | None = Field(
+        None, description="Your own name for it; else its request id"
     )
 
     @model_validator(mode="after")
     def _has_one_form(self) -> ChatRequestPayload:
         if (self.message is None) == (self.messages is None):
-            raise ValueError("give either message (one of the user's) or messages (1 to 100)")
+            raise ValueError(
+                f"give either message (one of the user's) or messages (1 to {MAX_MESSAGES})"
+            )
         if sum(len(message.attachments) for message in self.messages or []) > MAX_ATTACHMENTS:
             raise ValueError(f"one request refers to at most {MAX_ATTACHMENTS} attachments")
         return self

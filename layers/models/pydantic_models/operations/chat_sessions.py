@@ -71,7 +71,7 @@ class ChatSessionDataPayload(ChatSession, ResponsePayload):
     tags: list[str] = Field(default_factory=list)
     message_count: int = Field(0, ge=0)
     event_count: int = Field(0, ge=0)
-    title: str | None = Field(None, min_length=1, max_length=200)
+    title: Title | None = None
     closed_at: str | None = None
     seal: str | None = Field(None, description="Of a closed session: stands for all its records")
     archived_at: str | None = Field(

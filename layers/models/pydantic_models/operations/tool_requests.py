@@ -14,9 +14,10 @@ from ..base.envelopes import (
     RequestStatus,
     ResponsePayload,
 )
-from ..base.identifiers import CasefileId, ToolSessionId
+from ..base.identifiers import CasefileId, SessionRequestId, ToolSessionId
 from ..base.json_values import JsonObject, Text
-from ..canonical.content import AttachmentPayload, RecordLink
+from ..canonical.content import Attachments, RecordLink
+from ..canonical.lifecycle import COMPLETED, FAILED, SENT
 from ..canonical.tool_session import (
     ErrorMessage,
     ToolEventPayload,
@@ -57,8 +58,8 @@ class ToolRequestPayload(RequestPayload):
     parameters: JsonObject = Field(default_factory=dict)
     prompt: Text | None = None
     casefile_id: CasefileId | None = Field(None, description="A label; it gives nobody access")
-    session_request_id: str | None = Field(
-        None, min_length=1, max_length=200, description="Your own name for it; else its request id"
+    session_request_id: SessionRequestId | None = Field(
+        None, description="Your own name for it; else its request id"
     )
     result: JsonObject | None = None
     error_message: ErrorMessage | None = None
@@ -66,9 +67,7 @@ class ToolRequestPayload(RequestPayload):
     events: list[ToolEventPayload] = Field(
         default_factory=list, max_length=100, description="What happened inside the execution"
     )
-    attachments: list[AttachmentPayload] = Field(
-        default_factory=list, max_length=20, description="What was uploaded for it"
-    )
+    attachments: Attachments = Field(default_factory=list, description="What was uploaded for it")
 
     @model_validator(mode="after")
     def _ends_one_way(self) -> ToolRequestPayload:
@@ -80,11 +79,11 @@ class ToolRequestPayload(RequestPayload):
 
 def _check_events(payload: ToolRequestPayload | ToolResultPayload) -> None:
     """Raise ValueError for an event that can't have happened with this outcome, or without one."""
-    impossible = {"tool_execution_failed", "tool_execution_completed", "tool_response_sent"}
+    impossible = {COMPLETED, FAILED, SENT}
     if payload.result is not None:
-        impossible = {"tool_execution_failed"}
+        impossible = {FAILED}
     elif payload.error_message is not None:
-        impossible = {"tool_execution_completed"}
+        impossible = {COMPLETED}
     for event in payload.events:
         if event.event_type in impossible:
             raise ValueError(f"an event {event.event_type} contradicts the outcome given")
@@ -101,7 +100,7 @@ class ToolResponsePayload(ResponsePayload):
 
     result: dict[str, Any]
     events: list[dict[str, Any]] = Field(default_factory=list)
-    session_request_id: str | None = Field(None, min_length=1, max_length=200)
+    session_request_id: SessionRequestId | None = None
     session_id: str
     status: RequestStatus = Field(description="Pending until there is a result or an error")
     error_message: str | None = None
@@ -128,9 +127,7 @@ class ToolResultPayload(RequestPayload):
     events: list[ToolEventPayload] = Field(
         default_factory=list, max_length=100, description="What happened since the request"
     )
-    attachments: list[AttachmentPayload] = Field(
-        default_factory=list, max_length=20, description="What was uploaded for it"
-    )
+    attachments: Attachments = Field(default_factory=list, description="What was uploaded for it")
 
     @model_validator(mode="after")
     def _ends_one_way(self) -> ToolResultPayload:

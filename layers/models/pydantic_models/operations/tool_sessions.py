@@ -15,9 +15,7 @@ from ..base.envelopes import (
 )
 from ..base.identifiers import CasefileId, ToolSessionId
 from ..canonical.casefile import Title
-from ..canonical.tool_session import (
-    ToolRequest,
-)
+from ..canonical.tool_session import ToolRequest
 from .answers import SessionDeletedPayload
 
 
@@ -70,7 +68,7 @@ class SessionDataPayload(ResponsePayload):
     created_at: str
     updated_at: str
     active: bool
-    title: str | None = Field(None, min_length=1, max_length=200)
+    title: Title | None = None
     request_count: int = Field(0, ge=0)
     event_count: int = Field(0, ge=0)
     pending_count: int = Field(0, ge=0, description="Requests that have no result yet")
