@@ -2,13 +2,15 @@
 
 import copy
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from casefile.errors import BadRequest
-from tests.conftest import Context, Invoke, load
+from pydantic_models.base.times import to_milliseconds
+from tests.conftest import Context, Invoke, load, uuid7
 from tests.events import event
 
 
@@ -97,6 +99,24 @@ def test_the_queue_dates_a_message_that_has_no_date(invoke: Invoke, session_id: 
     answer = load("chat")(long_ago, Context())
     assert len(answer["batchItemFailures"]) == 1
     assert contents(invoke, session_id) == []
+
+
+def test_an_id_that_tells_its_time_dates_a_message_whenever_it_was_sent(invoke: Invoke) -> None:
+    """Sent twice, around midnight, by one whose clock is a second ahead of the queue's."""
+    midnight = datetime(2026, 11, 22, tzinfo=UTC)
+    asked = {
+        "request_id": str(uuid7(midnight, 0)),
+        "user_id": "ann@example.com",
+        "operation": "create_session",
+        "payload": {"title": "Trip"},
+    }
+    for late in (-1, 4):
+        sent = str(to_milliseconds(midnight + timedelta(seconds=late)))
+        assert load("create_session")(batch([asked], sent=sent), Context()) == {
+            "batchItemFailures": []
+        }
+    (session,) = invoke("list_sessions")["payload"]["sessions"]
+    assert session["session_id"].startswith("ts_261122_")
 
 
 @pytest.mark.parametrize("envelope", [None, [], "chat", 7])

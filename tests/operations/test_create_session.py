@@ -114,6 +114,8 @@ def test_a_uuid7_dates_the_session_whenever_it_arrives(
         answers.append(invoke("create_session", **made))
     assert answers[0]["payload"]["session_id"].startswith("ts_261122_")
     assert answers[0] == answers[1]
+    made = {"request_id": str(uuid7(midnight, 1)), "timestamp": "2026-11-20T12:00:00Z"}
+    assert invoke("create_session", **made)["payload"]["session_id"].startswith("ts_261120_")
 
 
 def test_metadata_is_of_modest_size(invoke: Invoke) -> None:

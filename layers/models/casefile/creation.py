@@ -11,9 +11,10 @@ from base64 import b32encode
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from pydantic_models.base.envelopes import BaseRequest
-from pydantic_models.base.times import now, to_text
+from pydantic_models.base.times import now, to_text, uuid7_time
 
 from .dynamodb import Item
 from .errors import BadRequest, RequestIdReused
@@ -29,18 +30,19 @@ MAX_AGE = timedelta(days=15)
 
 def new_id(prefix: str, request: AnyRequest) -> str:
     """`<prefix>_yymmdd_<16 characters>`, the same for each retry of the request."""
-    check_not_in_future(request.made_at())
+    check_not_in_future(request.made_at(), request.request_id)
     origin = sha256(f"{request.user_id}\n{request.request_id}".encode()).digest()
     return f"{prefix}_{request.made_at():%y%m%d}_{b32encode(origin[:10]).decode().lower()}"
 
 
-def check_not_in_future(made_at: datetime) -> None:
-    """Raise BadRequest for a request dated later than clocks may differ."""
-    if made_at > now() + CLOCK_ALLOWANCE:
+def check_not_in_future(made_at: datetime, request_id: UUID) -> None:
+    """Raise BadRequest for a request dated later than clocks may differ, by a UUIDv7 or else."""
+    dated = max(made_at, uuid7_time(request_id) or made_at)
+    if dated > now() + CLOCK_ALLOWANCE:
         raise BadRequest(
-            f"The request is dated {to_text(made_at)}, more than "
-            f"{CLOCK_ALLOWANCE.seconds // 60} minutes in the future: by its request_id if that is "
-            "a UUIDv7, else by its timestamp. Check the sender's clock."
+            f"The request is dated {to_text(dated)}, more than "
+            f"{CLOCK_ALLOWANCE.seconds // 60} minutes in the future, by its timestamp or by its "
+            "request_id, a UUIDv7. Check the sender's clock."
         )
 
 
@@ -53,10 +55,10 @@ def check_not_too_old(made_at: datetime) -> None:
         )
 
 
-def check_age(made_at: datetime) -> None:
+def check_age(request: AnyRequest) -> None:
     """Raise BadRequest for a request that is dated too early or too late."""
-    check_not_too_old(made_at)
-    check_not_in_future(made_at)
+    check_not_too_old(request.made_at())
+    check_not_in_future(request.made_at(), request.request_id)
 
 
 def origin(request: AnyRequest) -> Item:

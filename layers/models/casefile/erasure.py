@@ -181,7 +181,7 @@ def _begun(user_id: str, request: EraseUserRequest) -> Item:
             found = dynamodb.get(to_attributes(_key(user_id, found["joined"]))) or {}
         if found:
             return found
-        creation.check_age(request.made_at())
+        creation.check_age(request)
         head = dynamodb.get(to_attributes(_head_key(user_id))) or {}
         at = to_milliseconds(now())
         with contextlib.suppress(TransactionFailed):  # Another one began, or ended, just now.

@@ -52,7 +52,9 @@ def completed(envelope: Any, *, request_id: Any, timestamp: Any = None) -> dict[
         raise BadRequest(
             'The event must be a request envelope: {"user_id": …, "operation": …, "payload": {…}}.'
         )
-    given = {"request_id": _as_uuid(request_id)} | ({"timestamp": timestamp} if timestamp else {})
+    given = {"request_id": _as_uuid(request_id)}
+    if timestamp and not _tells_time(envelope.get("request_id")):
+        given["timestamp"] = timestamp
     return given | envelope
 
 
@@ -105,6 +107,14 @@ def _of_message(message: dict[str, Any]) -> dict[str, Any]:
     return completed(
         body, request_id=message["messageId"], timestamp=text_of(int(sent)) if sent else None
     )
+
+
+def _tells_time(identifier: Any) -> bool:
+    """Whether a request id is a UUIDv7, so that what carries it has nothing to add."""
+    try:
+        return UUID(identifier).version == 7
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 def _as_uuid(identifier: Any) -> str:

@@ -39,7 +39,7 @@ def find(request: AnyRequest, among: str = "changes") -> Item | None:
     Raises BadRequest for one dated too early or too late, and RequestIdReused if its id was used
     for something else.
     """
-    creation.check_age(request.made_at())
+    creation.check_age(request)
     item = dynamodb.get(to_attributes(_key(request.user_id, request.request_id.bytes, among)))
     if item is not None:
         creation.check_origin(item, request)

@@ -356,7 +356,7 @@ def _obstacle(memory: Memory, entry: Entry) -> Record | CasefileError | None:
             "close with force, which marks them failed."
         )
     try:
-        check_not_in_future(entry.made_at)
+        check_not_in_future(entry.made_at, entry.request_id)
     except BadRequest as error:
         return error
     return None

@@ -222,7 +222,7 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
     """
     session_id, casefile_id = request.payload.session_id, request.payload.casefile_id
     user_id, filed_by = request.user_id, [request.request_id.bytes, request.digest()]
-    creation.check_age(request.made_at())
+    creation.check_age(request)
     for _ in attempts(f"Session {session_id}"):
         item = dynamodb.get(_key(session_id)) or {}
         done = _filed_before(item, request)

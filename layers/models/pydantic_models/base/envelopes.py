@@ -88,8 +88,7 @@ class BaseRequest(Model, Generic[RequestPayloadT]):
     payload: RequestPayloadT = Field(description="What is asked for")
     timestamp: Timestamp = Field(
         default_factory=now_text,
-        description="When the request was first made (ISO 8601); a retry repeats it. A UUIDv7 as "
-        "`request_id` tells the time itself, and counts in its place",
+        description="When the request was first made (ISO 8601); a retry repeats it",
     )
     metadata: Metadata = Field(
         default_factory=dict, description="Anything the caller wants kept with what it records"
@@ -120,11 +119,14 @@ class BaseRequest(Model, Generic[RequestPayloadT]):
         return {**data, "payload": payload}
 
     def made_at(self) -> datetime:
-        """When the request was first made: the time of its id, a UUIDv7, or else its timestamp.
+        """When the request was first made: its timestamp, or its UUIDv7's time if earlier.
 
-        Whoever sends it again repeats the id at least, so it is made at the same time again.
+        Without a timestamp of its own it is the UUIDv7's time: a retry has that, too.
         """
-        return uuid7_time(self.request_id) or from_text(self.timestamp)
+        stamped, carried = from_text(self.timestamp), uuid7_time(self.request_id)
+        if carried is None:
+            return stamped
+        return min(stamped, carried) if "timestamp" in self.model_fields_set else carried
 
     def digest(self) -> bytes:
         """32 bytes that tell a retry from another request with the same id.
