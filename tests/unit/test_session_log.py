@@ -459,7 +459,32 @@ def test_an_id_above_all_others_needs_no_look_back(session_id: str, calls: list[
     calls.clear()
     overtaken = entry(now(), request_id=uuid7(later, 2 * session_log.PAGE + 1))
     append(session_id, OWNER, overtaken, memories=Memories())
-    assert calls == ["Query", "PutItem"]
+    assert calls == ["Query", "Query", "PutItem"]  # The newest record, and then a few more.
+
+
+def test_a_first_look_reads_as_much_as_it_takes(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contents are paid for, though they aren't read: large ones would make seven records dear."""
+    query, rows = records.query, []
+
+    def counted(session_id: str, limit: int, **asked: Any) -> records.Run:
+        rows.append(limit)
+        return query(session_id, limit, **asked)
+
+    for number in range(20):
+        append(session_id, OWNER, entry(now(), request_id=uuid7(now(), number)))
+    begun = beginning(now())
+    append(session_id, OWNER, begun)
+    monkeypatch.setattr(records, "query", counted)
+    for sent, expected in (
+        (entry(now(), request_id=uuid7(now() + timedelta(seconds=1), 0)), 2),
+        (outcome(now(), begun, "a")._replace(request_id=uuid7(now() + timedelta(seconds=2), 0)), 8),
+        (entry(now()), 8),
+    ):
+        rows.clear()
+        append(session_id, OWNER, sent, memories=Memories())
+        assert rows[0] == expected
 
 
 def test_a_retry_that_is_seen_at_once_is_not_looked_for(session_id: str, calls: list[str]) -> None:

@@ -58,7 +58,7 @@ from .errors import (
 from .sessions import SessionHead
 
 FIRST_PAGE = 8
-"""Rows of the first look at a session: its head and the newest records."""
+"""Rows of a first look for what may be among the newest records, and of one further down."""
 
 PAGE = 100
 LOOK_BACK_PAGE = 1000
@@ -220,7 +220,7 @@ def glance(session_id: str) -> tuple[SessionHead, Record | None]:
 
     An entry that `follows` what it shows finds out whether it did. Raises NotFound.
     """
-    memory = _memories.keep(session_id, _look(session_id, rows=2))
+    memory = _memories.keep(session_id, _look(session_id))
     return memory.head, memory.tail
 
 
@@ -241,7 +241,7 @@ def _record(
     session_id: str, user_id: str, entry: Entry, packed: Item, memories: Memories
 ) -> tuple[SessionHead, Record]:
     since = to_milliseconds(entry.made_at - CLOCK_ALLOWANCE)
-    memory = memories.recall(session_id) or memories.keep(session_id, _look(session_id))
+    memory = memories.recall(session_id) or memories.keep(session_id, _look(session_id, entry))
     if memory.head.user_id != user_id:  # What others may do can change at any time.
         sessions.authorize(session_id, sessions.find(session_id), user_id)
     is_placed = not _points_elsewhere(entry, packed)
@@ -326,6 +326,12 @@ def _is_above(record: Record | None, entry: Entry) -> bool:
     """
     highest = record.highest if record else None
     return entry.request_id.version == 7 and (highest is None or entry.request_id > highest)
+
+
+def _is_about_others(entry: Entry) -> bool:
+    """Whether what it may be, or is about, is likely to be among the newest few records."""
+    is_timed = entry.request_id.version == 7
+    return not is_timed or bool(entry.completes or entry.forces or entry.rewinds)
 
 
 def _obstacle(memory: Memory, entry: Entry) -> Record | CasefileError | None:
@@ -435,8 +441,13 @@ def _following(memory: Memory, entry: Entry) -> Record:
     )
 
 
-def _look(session_id: str, rows: int = FIRST_PAGE) -> Memory:
-    """A first look at a session. A session that isn't seen is looked for strongly, once."""
+def _look(session_id: str, entry: Entry | None = None) -> Memory:
+    """A first look at a session: its head and newest record or, for some entries, a few of them.
+
+    A record's content is paid for, though it isn't read, and the newest is enough for an id that is
+    above all others. A session that isn't seen is looked for strongly, once.
+    """
+    rows = FIRST_PAGE if entry is not None and _is_about_others(entry) else 2
     for strong in (False, True):
         head, page = records.query(session_id, rows, strong=strong)
         if head:
@@ -457,7 +468,7 @@ def _page_below(session_id: str, memory: Memory, since: int) -> list[Record]:
     is paid for, though it isn't read. Beyond that, each page is as long as all before it.
     """
     low, oldest, newest = memory.low, memory.records[0].at, memory.records[-1].at
-    expected = (oldest - since) * len(memory.records) // max(1, newest - oldest)
+    expected = (oldest - since) * (len(memory.records) - 1) // max(1, newest - oldest)
     limit = min(max(len(memory.records), FIRST_PAGE, expected + expected // 4), LOOK_BACK_PAGE)
     _, page = records.query(session_id, limit, below=low, strong=False)
     if page and page[0].number == low - 1:
