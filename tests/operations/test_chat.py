@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casefile.errors import BadRequest, NotFound, RequestIdReused, SessionClosed
+from pydantic_models.canonical import ChatEvent
 from pydantic_models.operations import ChatResponse
 from tests.conftest import Invoke, forget, stored
 from tests.json_strategies import OBJECTS
@@ -31,7 +32,9 @@ def test_the_short_form_is_one_message_of_the_user(invoke: Invoke, session_id: s
     assert (answer.message.content, answer.message.message_type) == ("Hello", "user")
     assert answer.related_messages == []
     assert answer.message.session_request_id == asked["request_id"]
-    assert len(answer.events) == 1
+    (event,) = answer.events
+    assert ChatEvent.model_validate(event).model_dump(mode="json") == event
+    assert event["message_id"] == answer.message.message_id
 
 
 def test_the_full_form_takes_every_type_in_one_record(invoke: Invoke, session_id: str) -> None:

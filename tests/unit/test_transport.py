@@ -275,7 +275,7 @@ def outcome(
         clock.setattr(time, "sleep", pauses.append)
         random.seed(1)
         try:
-            with dynamodb.translated_errors():
+            with dynamodb.Calling():
                 told: Any = made.put_item(TableName="tab", Item=KEY).get("Attributes")
         except (ConditionFailed, TransactionFailed) as failed:
             told = (type(failed), vars(failed))
@@ -324,7 +324,7 @@ def test_nobody_there_is_tried_as_often_as_by_botocore(lambda_: pytest.MonkeyPat
             made = client()
             clock.setattr(time, "sleep", pauses.append)
             random.seed(1)
-            with pytest.raises(Unavailable), dynamodb.translated_errors():
+            with pytest.raises(Unavailable), dynamodb.Calling():
                 made.get_item(TableName="tab", Key=KEY)
         told.append(pauses)
     assert told[0] == told[1]
@@ -345,7 +345,7 @@ def test_an_outage_uses_up_the_quota_of_retries_as_with_botocore(
                 before = len(server.requests)
                 if number == 40:
                     server.script[:] = [answer()] * 20 + [busy] * 20
-                with contextlib.suppress(Unavailable), dynamodb.translated_errors():
+                with contextlib.suppress(Unavailable), dynamodb.Calling():
                     made.get_item(TableName="tab", Key=KEY)
                 requests.append(len(server.requests) - before)
             counted.append(requests)
@@ -581,7 +581,7 @@ def test_without_any_credentials_the_caller_is_told_to_come_back(
 ) -> None:
     lambda_.delenv("AWS_ACCESS_KEY_ID")
     lambda_.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(Unavailable), dynamodb.translated_errors():
+    with pytest.raises(Unavailable), dynamodb.Calling():
         lean().get_item(TableName="tab", Key=KEY)
 
 

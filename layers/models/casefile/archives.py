@@ -110,7 +110,7 @@ def write(head: SessionHead, stored: Iterable[Stored]) -> Manifest:
             contents=sorted(set(verified.linked.values())),
         )
         file.seek(0)
-        with aws.calling():
+        with aws.Calling():
             # In parts, and several at once, if it is large.
             contents.client().upload_fileobj(
                 Fileobj=file,
@@ -118,7 +118,7 @@ def write(head: SessionHead, stored: Iterable[Stored]) -> Manifest:
                 Key=_session_key(session_id),
                 ExtraArgs={"ChecksumAlgorithm": "SHA256"},
             )
-    with aws.calling():
+    with aws.Calling():
         contents.client().put_object(
             Bucket=_bucket(),
             Key=_manifest_key(session_id),
@@ -288,7 +288,7 @@ def delete(session_id: str) -> None:
     """Delete the archive of a session, if there is one."""
     _manifest.cache_clear()
     for key in (_manifest_key(session_id), _session_key(session_id)):
-        with aws.calling():
+        with aws.Calling():
             contents.client().delete_object(Bucket=_bucket(), Key=key)
 
 

@@ -8,9 +8,7 @@ boto3 takes a quarter of a second to import, so it is imported here, when a clie
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from .attempts import check_time
@@ -85,22 +83,30 @@ def client(
     return make(service, config=config)
 
 
-@contextlib.contextmanager
-def calling(seconds: float = 0) -> Iterator[None]:
-    """Make a call if there is time, for one that may take `seconds` as well.
+class Calling:
+    """A call to AWS that is made if there is time for it, and for the `seconds` it may take.
 
-    Raises Unavailable, and Refused for a definite refusal.
+    `with` it around the call: it raises Unavailable, and Refused for a definite refusal.
     """
-    check_time(seconds)
-    try:
-        yield
-    except Exception as error:
+
+    def __init__(self, seconds: float = 0) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        check_time(self._seconds)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception):
+            told = self._told(error)
+            if told is not error:
+                raise told from error
+
+    def _told(self, error: Exception) -> Exception:
+        """What a failure means."""
         told = _told_by_boto3(error)
         if isinstance(told, NoAnswer) or (isinstance(told, Refused) and is_passing(told)):
-            raise come_back() from error
-        if told is error:
-            raise
-        raise told from error
+            return come_back()
+        return told
 
 
 def _told_by_boto3(error: Exception) -> Exception:

@@ -43,7 +43,7 @@ def publish(events: Sequence[DomainEvent]) -> list[int]:
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(PAUSE * 2 ** (attempt - 1))
-            with aws.calling():
+            with aws.Calling():
                 answer = client().put_events(Entries=[_entry(events[place]) for place in waiting])
             waiting = [
                 place

@@ -87,7 +87,8 @@ def log_level() -> int:
 
 def trace_id() -> str:
     """The id of the X-Ray trace that this invocation belongs to, if any; a caller can name it."""
-    said = re.match(_TRACE, os.environ.get("_X_AMZN_TRACE_ID", ""))
+    told = os.environ.get("_X_AMZN_TRACE_ID")
+    said = re.match(_TRACE, told) if told else None
     return said[1] if said else ""
 
 

@@ -66,7 +66,7 @@ def put(session_id: str, content: str) -> None:
     """Put the content of a record where the record will point. Doing it again changes nothing."""
     body = content.encode()
     digest = sha256(body)
-    with aws.calling():
+    with aws.Calling():
         client().put_object(
             Bucket=_bucket(),
             Key=content_key(session_id, digest.hexdigest()),
@@ -90,7 +90,7 @@ def fetch(key: str, begin: int = 0, end: int | None = None) -> bytes:
     """An object, or its bytes from one up to another. Raises NotFound."""
     last = "" if end is None else end - 1
     try:
-        with aws.calling():
+        with aws.Calling():
             found = client().get_object(Bucket=_bucket(), Key=key, Range=f"bytes={begin}-{last}")
             return found["Body"].read()
     except Refused as refused:
@@ -102,7 +102,7 @@ def fetch(key: str, begin: int = 0, end: int | None = None) -> bytes:
 def size_of(key: str) -> int | None:
     """How many bytes an object has; None if there is none."""
     try:
-        with aws.calling():
+        with aws.Calling():
             return client().head_object(Bucket=_bucket(), Key=key)["ContentLength"]
     except Refused as refused:
         if refused.code not in _NOT_THERE:
@@ -133,7 +133,7 @@ def _take_over(session_id: str, user_id: str, attachment: AttachmentPayload) -> 
                 f"{attachment.size} bytes. Upload it (POST /uploads), then send this again."
             )
         try:
-            with aws.calling(COPY_SECONDS):
+            with aws.Calling(COPY_SECONDS):
                 client().copy_object(
                     Bucket=_bucket(),
                     Key=kept,
@@ -154,7 +154,7 @@ def _tag(key: str, attachment: AttachmentPayload) -> str | None:
     S3 itself has checked the digest, when the object was put.
     """
     try:
-        with aws.calling():
+        with aws.Calling():
             found = client().head_object(Bucket=_bucket(), Key=key, ChecksumMode="ENABLED")
     except Refused as refused:
         if refused.code not in _NOT_THERE:
@@ -215,7 +215,7 @@ def link(
 def discard(session_id: str, digests: Iterable[str]) -> None:
     """Delete some contents of a session that is gone."""
     for digest in digests:
-        with aws.calling():
+        with aws.Calling():
             client().delete_object(Bucket=_bucket(), Key=content_key(session_id, digest))
 
 
@@ -234,13 +234,13 @@ def uploads(user_id: str, until: int) -> Iterator[str]:
 
 def delete_upload(key: str) -> None:
     """Delete what was uploaded."""
-    with aws.calling():
+    with aws.Calling():
         client().delete_object(Bucket=_bucket(), Key=key)
 
 
 def _listed(prefix: str, after: str | None = None) -> list[ObjectTypeDef]:
     """Some objects whose keys begin so, the first after a key; none if there is none."""
-    with aws.calling():
+    with aws.Calling():
         found = client().list_objects_v2(
             Bucket=_bucket(), Prefix=prefix, StartAfter=after or prefix, MaxKeys=MAX_DELETED
         )
@@ -251,7 +251,7 @@ def delete_all(session_id: str) -> None:
     """Delete all content of a session. Interrupted, it goes on when it is done again."""
     while found := _listed(content_key(session_id, "")):
         keys: list[Any] = [{"Key": each["Key"]} for each in found]
-        with aws.calling():
+        with aws.Calling():
             answer = client().delete_objects(
                 Bucket=_bucket(), Delete={"Objects": keys, "Quiet": True}
             )

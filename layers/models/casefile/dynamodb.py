@@ -6,7 +6,6 @@ failing call means to a caller, stands here alone.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -161,17 +160,16 @@ class TransactionFailed(Exception):
         self.found = found
 
 
-@contextlib.contextmanager
-def translated_errors() -> Iterator[None]:
-    """Make a call if there is time, and tell in our words what DynamoDB says of it.
+class Calling(aws.Calling):
+    """A call to DynamoDB, which tells in our words what DynamoDB says of it.
 
-    Raises ConditionFailed, TransactionFailed, TooLarge and Unavailable.
+    `with` it around the call: it raises ConditionFailed, TransactionFailed, TooLarge and
+    Unavailable.
     """
-    try:
-        with aws.calling():
-            yield
-    except aws.Refused as refused:
-        raise _translated(refused.response) or refused from refused
+
+    def _told(self, error: Exception) -> Exception:
+        told = super()._told(error)
+        return _translated(told.response) or told if isinstance(told, aws.Refused) else told
 
 
 def _translated(response: dict[str, Any]) -> Exception | None:
@@ -202,7 +200,7 @@ def _translated(response: dict[str, Any]) -> Exception | None:
 
 def get(key: dict[str, Any]) -> Item | None:
     """The item as it is now (a strongly consistent read), or None."""
-    with translated_errors():
+    with Calling():
         found = client().get_item(TableName=table(), Key=key, ConsistentRead=True).get("Item")
     return from_attributes(found) if found else None
 
@@ -213,7 +211,7 @@ def get_many(keys: Sequence[dict[str, Any]], *, strong: bool = True) -> Iterator
     while waiting:
         chosen, waiting = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
         for _ in attempts("The table"):
-            with translated_errors():
+            with Calling():
                 answer = client().batch_get_item(
                     RequestItems={table(): {"Keys": chosen, "ConsistentRead": strong}}
                 )
@@ -269,8 +267,11 @@ def update(
 def _undisturbed(write: Callable[[], Answer]) -> Answer:
     """Write, again if a transaction was under way with the item."""
     for _ in attempts("An item"):
-        with contextlib.suppress(TransactionFailed), translated_errors():
-            return write()
+        try:
+            with Calling():
+                return write()
+        except TransactionFailed:
+            continue
     raise AssertionError("attempts() ends by raising")
 
 
@@ -293,7 +294,7 @@ def _write_many(waiting: list[Any]) -> None:
     while waiting:
         chosen, waiting = waiting[:MAX_WRITES], waiting[MAX_WRITES:]
         for _ in attempts("The table"):
-            with translated_errors():
+            with Calling():
                 answer = client().batch_write_item(RequestItems={table(): chosen})
             chosen = list(answer["UnprocessedItems"].get(table(), []))
             if not chosen:
@@ -302,14 +303,14 @@ def _write_many(waiting: list[Any]) -> None:
 
 def transact(writes: Sequence[TransactWriteItemTypeDef]) -> None:
     """Do all writes or none. Raises TransactionFailed."""
-    with translated_errors():
+    with Calling():
         client().transact_write_items(TransactItems=writes)
 
 
 def query_pages(**arguments: Any) -> Iterator[tuple[list[Item], bool]]:
     """The pages of a Query, each a list of items, and whether it is the last."""
     while True:
-        with translated_errors():
+        with Calling():
             found = client().query(TableName=table(), **arguments)
         is_last = "LastEvaluatedKey" not in found
         yield [from_attributes(item) for item in found["Items"]], is_last

@@ -77,7 +77,7 @@ def invoke(envelope: dict[str, Any], invocation: str) -> None:
     except ValueError as error:
         raise BadRequest(f"The message is not JSON: {error}.") from None
     try:
-        with aws.calling(LONGEST_CALL):
+        with aws.Calling(LONGEST_CALL):
             answer = client().invoke(FunctionName=name(operation), Payload=asked)
             returned = answer["Payload"].read()
     except CasefileError:

@@ -69,7 +69,7 @@ def slot_key(session_id: str, number: int) -> Item:
 
 def top(session_id: str) -> tuple[Item | None, Item | None]:
     """The items of the head and of the newest record as they are now, dead or alive."""
-    with dynamodb.translated_errors():
+    with dynamodb.Calling():
         found = dynamodb.client().query(
             TableName=dynamodb.table(),
             KeyConditionExpression="pk = :session",
@@ -318,7 +318,7 @@ def _in_table(
         names = {f"#{place}": name for place, name in enumerate(_LEAN + sessions.ATTRIBUTES)}
         lean = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
     highest = HEAD if asked.high is None else _slot(asked.high)
-    with dynamodb.translated_errors():
+    with dynamodb.Calling():
         found = dynamodb.client().query(
             TableName=dynamodb.table(),
             KeyConditionExpression="pk = :session AND sk BETWEEN :low AND :top",

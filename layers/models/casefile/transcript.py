@@ -431,15 +431,16 @@ def _rewind_event(session_id: str, record: Record) -> dict[str, Any]:
 
 
 def message_events(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
-    """That messages were recorded: one event each."""
+    """That messages were recorded: one ChatEvent each, as it is told."""
     return [
-        canonical.ChatEvent(
-            event_id=message.message_id.replace("msg_", "evt_"),
-            timestamp=message.timestamp,
-            message_id=message.message_id,
-            message_type=message.message_type,
-            session_request_id=message.session_request_id,
-        ).model_dump(mode="json")
+        {
+            "event_id": message.message_id.replace("msg_", "evt_"),
+            "event_type": "chat_message_recorded",
+            "timestamp": message.timestamp,
+            "message_id": message.message_id,
+            "message_type": message.message_type.value,
+            "session_request_id": message.session_request_id,
+        }
         for message in messages
     ]
 
