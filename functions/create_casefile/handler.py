@@ -1,7 +1,7 @@
 """Open a casefile."""
 
 from casefile import casefiles
-from casefile.access import Needs
+from casefile.access import ONES_OWN
 from casefile.entry import Answer, operation
 from pydantic_models.base.times import text_of
 from pydantic_models.operations import (
@@ -15,7 +15,7 @@ from pydantic_models.operations import (
     CreateCasefileRequest,
     CreateCasefileResponse,
     "POST /casefiles",
-    needs=Needs(),
+    needs=ONES_OWN,
     status=201,
 )
 def handle(request: CreateCasefileRequest) -> Answer[CasefileCreatedPayload]:

@@ -1,7 +1,7 @@
 """Let content be uploaded that is too large to be sent with a request."""
 
 from casefile import contents
-from casefile.access import Needs
+from casefile.access import ONES_OWN
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     CreateUploadRequest,
@@ -14,7 +14,7 @@ from pydantic_models.operations import (
     CreateUploadRequest,
     CreateUploadResponse,
     "POST /uploads",
-    needs=Needs(),
+    needs=ONES_OWN,
     status=201,
 )
 def handle(request: CreateUploadRequest) -> Answer[UploadCreatedPayload]:

@@ -1,7 +1,7 @@
 """List one's own casefiles, or those that others share."""
 
 from casefile import casefiles
-from casefile.access import Needs
+from casefile.access import ONES_OWN
 from casefile.entry import Answer, operation
 from pydantic_models.operations import (
     CasefileListPayload,
@@ -14,7 +14,7 @@ from pydantic_models.operations import (
     ListCasefilesRequest,
     ListCasefilesResponse,
     "GET /casefiles",
-    needs=Needs(),
+    needs=ONES_OWN,
 )
 def handle(request: ListCasefilesRequest) -> Answer[CasefileListPayload]:
     """What is not one's own is shown as long as its grant holds."""

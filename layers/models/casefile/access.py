@@ -1,4 +1,4 @@
-"""Who may do what: pure rules, told by what is stored alone.
+"""Who may do what: rules that go by what is stored, and by what the operation states that it needs.
 
 - A casefile's owner may do everything with it. Others may do what they were granted, until it
   expires, or what everybody signed in may, whichever is more.
@@ -35,6 +35,11 @@ class Needs(NamedTuple):
 
     session: PermissionLevel = OWNER
     casefile: PermissionLevel = OWNER
+
+
+ONES_OWN = Needs()
+"""Of an operation that names neither: it is about what is one's own. Whatever else it would come
+to takes its owner."""
 
 
 class Grant(NamedTuple):
@@ -156,8 +161,8 @@ def check_public(level: PermissionLevel) -> None:
         raise BadRequest("Everybody can be made viewer or editor, and no more.")
 
 
-_OWNERS_ALONE = Needs()
-_needs: ContextVar[Needs] = ContextVar("needs", default=_OWNERS_ALONE)
+_needs: ContextVar[Needs] = ContextVar("needs", default=ONES_OWN)
+"""What the operation needs that is being done: its door sets it, and the rules read it alone."""
 
 
 @contextlib.contextmanager
