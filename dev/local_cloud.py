@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -32,6 +33,10 @@ DEFAULT_STATE = environments.LOCAL / "cloud"
 REGION = "us-east-1"
 _SECONDS_TO_START = 60
 _SECONDS_TO_SAVE = 120
+# Of a queue, as the whole of a JSON string, or as the end of one: ministack writes keys in quotes.
+_ADDRESS = re.compile(
+    rf"""(?P<before>"|\\u0000')http://{re.escape(HOST)}:\d+(?P<after>/\d{{12}}/[\w.-]+'?")"""
+)
 
 
 class LocalCloud:
@@ -77,7 +82,9 @@ class LocalCloud:
             held_file.write(self._owned, pid=os.getpid(), port=self.port)
             end_orphan(self.state)
             _refuse_taken_port(self.port)
+            self._refuse_damaged_state()
             self._read_streams_anew()
+            self._move_queues()
             self._launch(python)
             self._wait_until_healthy()
         except BaseException:
@@ -103,18 +110,45 @@ class LocalCloud:
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def _kept(self) -> Path:
+        """Where ministack saves its state, a file for each service."""
+        return self.state / "state"
+
+    def _refuse_damaged_state(self) -> None:
+        """ministack goes on without a file that it can't read, and saves over it when it stops."""
+        for file in sorted(self._kept.glob("*.json")):
+            try:
+                json.loads(file.read_bytes())["payload"]
+            except (ValueError, LookupError, TypeError) as error:
+                raise Problem(
+                    f"{file} is damaged ({error!r}). Nothing was started, and nothing was changed. "
+                    f"Put a copy of {self.state} in its place, if you have one; or move it away, "
+                    "to begin with nothing."
+                ) from error
+
     def _read_streams_anew(self) -> None:
         """Forget how far streams were read: ministack keeps that, but not what was in them.
 
         So it would pass over as much of what is written after its start as was written before.
         """
-        kept = self.state / "state/lambda.json"
+        kept = self._kept / "lambda.json"
         if kept.exists():
             state = json.loads(kept.read_text())
             if state["payload"].pop("dynamodb_stream_positions", None) is not None:
-                changed = kept.with_suffix(".changed")
-                changed.write_text(json.dumps(state))
-                changed.replace(kept)
+                _replace(kept, json.dumps(state))
+
+    def _move_queues(self) -> None:
+        """Name queues by the port that is to be: ministack looks for them there alone.
+
+        What merely speaks of such an address, a message say, stays as it is.
+        """
+        for kept in (self._kept / "sqs.json", self._kept / "cloudformation.json"):
+            if kept.exists():
+                text = kept.read_text()
+                moved = _ADDRESS.sub(rf"\g<before>{self.endpoint}\g<after>", text)
+                if moved != text:
+                    _replace(kept, moved)
 
     def _launch(self, python: Path) -> None:
         scratch = self._scratch
@@ -155,7 +189,7 @@ class LocalCloud:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "PERSIST_STATE": "1",
-            "STATE_DIR": str(self.state / "state"),
+            "STATE_DIR": str(self._kept),
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.state / "s3"),
             "SFTP_ENABLED": "0",
@@ -253,6 +287,13 @@ def _end_workers(group: int) -> None:
         while time.monotonic() < deadline:
             os.killpg(group, signal.SIGKILL)
             time.sleep(0.05)
+
+
+def _replace(file: Path, text: str) -> None:
+    """All of it or nothing, whatever ends us in between."""
+    changed = file.with_suffix(".changed")
+    changed.write_text(text)
+    changed.replace(file)
 
 
 def _discard(folder: Path) -> None:

@@ -7,6 +7,7 @@ schedule runs what nobody asks for.
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -38,47 +39,42 @@ def asking(operation: str, **payload: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def by_queue(stack: Stack) -> Send:
-    def send(envelope: dict[str, Any]) -> None:
-        stack.client("sqs").send_message(
-            QueueUrl=stack.outputs["RequestsUrl"], MessageBody=json.dumps(envelope)
-        )
+def put_in_queue(stack: Stack, envelope: dict[str, Any]) -> None:
+    stack.client("sqs").send_message(
+        QueueUrl=stack.outputs["RequestsUrl"], MessageBody=json.dumps(envelope)
+    )
 
-    return send
+
+def put_in_order(stack: Stack, envelope: dict[str, Any]) -> None:
+    stack.client("sqs").send_message(
+        QueueUrl=stack.outputs["OrderedRequestsUrl"],
+        MessageBody=json.dumps(envelope),
+        MessageGroupId=envelope["payload"]["session_id"],
+        MessageDeduplicationId=str(uuid4()),
+    )
+
+
+def put_on_bus(stack: Stack, envelope: dict[str, Any]) -> None:
+    entry = {
+        "EventBusName": stack.outputs["BusName"],
+        "Source": "example.agent",
+        "DetailType": "casefile.request",
+        "Detail": json.dumps(envelope),
+    }
+    assert stack.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+
+WAYS = [put_in_queue, put_in_order, put_on_bus]
 
 
 @pytest.fixture
 def in_order(stack: Stack) -> Send:
-    def send(envelope: dict[str, Any]) -> None:
-        stack.client("sqs").send_message(
-            QueueUrl=stack.outputs["OrderedRequestsUrl"],
-            MessageBody=json.dumps(envelope),
-            MessageGroupId=envelope["payload"]["session_id"],
-            MessageDeduplicationId=str(uuid4()),
-        )
-
-    return send
+    return partial(put_in_order, stack)
 
 
-@pytest.fixture
-def by_bus(stack: Stack) -> Send:
-    def send(envelope: dict[str, Any]) -> None:
-        entry = {
-            "EventBusName": stack.outputs["BusName"],
-            "Source": "example.agent",
-            "DetailType": "casefile.request",
-            "Detail": json.dumps(envelope),
-        }
-        assert stack.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
-
-    return send
-
-
-@pytest.fixture(params=["by_queue", "in_order", "by_bus"])
-def send(request: pytest.FixtureRequest) -> Send:
-    chosen: Send = request.getfixturevalue(request.param)
-    return chosen
+@pytest.fixture(params=WAYS)
+def send(stack: Stack, request: pytest.FixtureRequest) -> Send:
+    return partial(request.param, stack)
 
 
 def is_worked_off(stack: Stack, queue: str) -> bool:
