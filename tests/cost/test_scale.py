@@ -58,5 +58,5 @@ def test_the_model_has_the_settings_of_the_template() -> None:
     assert source["BatchSize"] == scale.BATCH
     assert source["ParallelizationFactor"] == scale.LANES
     parameters = template()["Parameters"]
-    assert parameters["RefreshSeconds"]["Default"] == scale.REFRESH_SECONDS
-    assert parameters["RequestsPerSecond"]["Default"] == scale.STAGE_REQUESTS
+    assert int(parameters["RefreshSeconds"]["Default"]) == scale.REFRESH_SECONDS
+    assert int(parameters["RequestsPerSecond"]["Default"]) == scale.STAGE_REQUESTS

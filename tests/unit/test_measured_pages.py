@@ -73,7 +73,7 @@ def test_what_a_run_on_aws_costs_grows_with_what_it_does() -> None:
 )
 def test_lists_cost_what_is_held_of_them_and_the_time_of_that(every: float, held: str) -> None:
     units = costs.HELD[held]["held"] * costs.PRICES["dynamodb"]["million_write_units"]
-    refreshes = min(1, every / template()["Parameters"]["RefreshSeconds"]["Default"])
+    refreshes = min(1, every / int(template()["Parameters"]["RefreshSeconds"]["Default"]))
     time = refreshes * (costs.of_function(6) - costs.of_function(0))
     assert costs.of_lists(every) == pytest.approx(units + time, abs=0.001)
 

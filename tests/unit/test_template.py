@@ -138,7 +138,7 @@ def test_a_batch_of_the_stream_has_the_window_that_lambda_asks_for() -> None:
     told = event["Properties"]
     assert told["BatchSize"] > 10
     assert told["MaximumBatchingWindowInSeconds"] == {"Ref": "RefreshSeconds"}
-    assert template()["Parameters"]["RefreshSeconds"]["MinValue"] == 1
+    assert not takes("RefreshSeconds", "0")
 
 
 def test_what_a_client_leaves_empty_passes_as_an_envelope() -> None:
@@ -369,8 +369,48 @@ def test_the_schedule_tells_after_how_long_a_session_is_idle_and_rests_if_never(
     (event,) = FUNCTIONS["CloseIdleSessions"]["Events"].values()
     assert event["Properties"]["Input"] == {"Fn::Sub": '{"idle_hours": ${IdleHours}}'}
     assert event["Properties"]["State"] == {"Fn::If": ["HasIdleHours", "ENABLED", "DISABLED"]}
-    hours = template()["Parameters"]["IdleHours"]["Default"]
+    hours = int(template()["Parameters"]["IdleHours"]["Default"])
     assert hours > MAX_AGE / timedelta(hours=1), "what is sent before may still be under way"
+
+
+def takes(parameter: str, value: str) -> bool:
+    """Whether CloudFormation takes the value, which must match the whole pattern."""
+    return re.fullmatch(template()["Parameters"][parameter]["AllowedPattern"], value) is not None
+
+
+WHOLE_NUMBERS = {
+    "IdleHours": (0, 87600),
+    "IdTokenHours": (1, 24),
+    "KeepDays": (0, 36500),
+    "RefreshSeconds": (1, 300),
+    "RequestsPerDay": (1, 100_000_000),
+    "RequestsPerSecond": (1, 100_000_000),
+}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "least", "most"), [(n, *r) for n, r in WHOLE_NUMBERS.items()]
+)
+def test_a_number_is_refused_before_anything_is_deployed_if_it_is_not_whole(
+    parameter: str, least: int, most: int
+) -> None:
+    default = template()["Parameters"][parameter]["Default"]
+    for taken in (default, *map(str, range(least, min(most, 1000) + 1)), str(most)):
+        assert takes(parameter, taken), taken
+    for refused in ("0.5", "30.5", "1.0", "0.0", "1e1", "-1", "+1", "01", "", " 1", "1 ", "one"):
+        assert not takes(parameter, refused), refused
+    assert takes(parameter, "0") == (least == 0)
+    if most <= 300:
+        assert not any(takes(parameter, str(number)) for number in range(most + 1, 2000))
+    assert not takes(parameter, "9" * 10)
+
+
+def test_no_parameter_is_a_number_with_a_fraction() -> None:
+    every = template()["Parameters"]
+    numbers = [name for name, each in every.items() if each["Type"] == "Number"]
+    assert [name for name in numbers if "AllowedValues" not in every[name]] == []
+    digits = {name for name, each in every.items() if str(each.get("Default")).isdecimal()}
+    assert digits - {*numbers} == {*WHOLE_NUMBERS}
 
 
 def test_the_readme_tells_of_every_parameter() -> None:
