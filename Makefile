@@ -7,16 +7,16 @@ help:
 	@$(PYTHON) -m dev help
 
 start:
-	@$(PYTHON) -m dev start $(if $(PORT),--port $(PORT))
+	@$(PYTHON) -m dev start $(if $(PORT),--port "$(PORT)")
 
 stop:
 	@$(PYTHON) -m dev stop
 
 token:
-	@$(PYTHON) -m dev token $(if $(EMAIL),--email $(EMAIL))
+	@$(PYTHON) -m dev token $(if $(EMAIL),--email "$(EMAIL)")
 
 invoke:
-	@$(PYTHON) -m dev invoke $(OPERATION) $(if $(EVENT),--event $(EVENT))
+	@$(PYTHON) -m dev invoke "$(OPERATION)" $(if $(EVENT),--event "$(EVENT)")
 
 test:
 	@$(PYTHON) -m dev test $(ARGS)

@@ -8,7 +8,6 @@ to go on unless the account that answers is the local one.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import time
@@ -76,13 +75,17 @@ class Stack:
         pool = {"UserPoolId": self.outputs["UserPoolId"]}
         attributes = {"email": email, "email_verified": "true"}
         password = f"Aa1!{secrets.token_urlsafe(24)}"
-        with contextlib.suppress(cognito.exceptions.UsernameExistsException):
+        try:
             cognito.admin_create_user(
                 **pool,
                 Username=email,
                 UserAttributes=[{"Name": n, "Value": v} for n, v in attributes.items()],
                 MessageAction="SUPPRESS",
             )
+        except cognito.exceptions.UsernameExistsException:
+            pass
+        except cognito.exceptions.InvalidParameterException as error:
+            raise Problem(f"{email!r} is no e-mail address: nobody was made.") from error
         cognito.admin_set_user_password(**pool, Username=email, Password=password, Permanent=True)
         signed_in = cognito.admin_initiate_auth(
             **pool,

@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from dev.console import Problem
 from dev.local_cloud import LocalCloud
 from dev.local_stack import Stack
 from tests.e2e.conftest import Caller
@@ -105,6 +106,12 @@ def test_what_is_recorded_comes_to_be_shown_in_lists(ann: Caller) -> None:
         time.sleep(0.2)
         first = ann.do("GET", "/chat-sessions?limit=1")["sessions"][0]
     assert (first["session_id"], first["message_count"]) == (session_id, 1)
+
+
+@pytest.mark.parametrize("name", ["nonsense", "two words@a.example", "ann@"])
+def test_a_token_for_what_is_no_address_is_a_problem(stack: Stack, name: str) -> None:
+    with pytest.raises(Problem, match=f"'{name}' is no e-mail address"):
+        stack.token(name)
 
 
 def test_nobody_gets_in_without_a_token(stack: Stack) -> None:
