@@ -1,7 +1,8 @@
 """The virtual environments, made when first needed and again when their requirements change.
 
-Each has a stamp, written last: it names the interpreter and the content of the requirement files.
-So an install that was interrupted is redone, and one that is up to date costs a few milliseconds.
+Each has a stamp, written last: it names the interpreter, the place, and the content of the
+requirement files. So an install that was interrupted is redone, as is one that was copied or moved,
+which would lead to where it was; and one that is up to date costs a few milliseconds.
 Standard library only: this runs under whatever python3 the newcomer has.
 """
 
@@ -75,7 +76,8 @@ def of_peer(name: str) -> Environment:
 
 def prepare(environment: Environment) -> Path:
     """Make sure that the environment is complete and up to date; return its interpreter."""
-    wanted = [interpreter_tag(), digest(environment.requirements)]
+    place = hashlib.sha256(str(environment.folder).encode()).hexdigest()[:16]
+    wanted = [interpreter_tag(), place, digest(environment.requirements)]
     if not _is(environment, wanted):
         with _alone(environment):
             if not _is(environment, wanted):
@@ -120,7 +122,7 @@ def _stamped(environment: Environment) -> list[str]:
 
 
 def _make(environment: Environment, wanted: list[str]) -> None:
-    fits = environment.python.exists() and _stamped(environment)[:1] == wanted[:1]
+    fits = environment.python.exists() and _stamped(environment)[:2] == wanted[:2]
     environment.stamp.unlink(missing_ok=True)
     with step(f"{'Updating' if fits else 'Installing'} {environment.purpose}"):
         if not fits:
