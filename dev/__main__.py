@@ -20,7 +20,7 @@ Casefile, for developers. Each command is also a make target.
   start           run all of Casefile on this machine, until Ctrl-C     make start PORT=4600
   stop            stop it from another terminal                         make stop
   token           print a token for a user (made if need be)            make token EMAIL=a@b.example
-  invoke          run one function on an event of its tests              make invoke OPERATION=chat
+  invoke          run one function on an event of its tests  make invoke OPERATION=create_session
   test            check style and types, run the tests                  make test ARGS="-k close"
   test-client     of these, what concerns the Python client             make test-client
   bench           measure beside what people use today                  make bench ARGS=--quick
@@ -30,6 +30,7 @@ Casefile, for developers. Each command is also a make target.
   docs            make the site of the documentation                    make docs
   deploy          deploy to your AWS account                            make deploy
   check-template  check template.yaml and build it, without an account  make check-template
+                  (as deploy, it takes the Python that functions run on: 3.13)
 
 They install what they need into .venv and .local; deleting these two folders undoes it all.
 """

@@ -50,12 +50,12 @@ def deploy(arguments: Sequence[str]) -> None:
 
 
 def check_template() -> None:
-    sam = _find_sam()
     python = _find_runtime()
     if python is None:
         raise Problem(
             f"The template is for {_runtime()}, which was not found on the PATH or in ~/.pyenv."
         )
+    sam = _find_sam()
     _run(sam, ["validate", "--lint"], python)
     _run(sam, ["build", "--cached", "--parallel"], python)
     build_output.finish(_BUILD, python)

@@ -46,6 +46,21 @@ def test_a_saved_one_is_too_unless_another_is_given(root: Path, section: str) ->
         aws.deploy(["--stack-name", LONG[:-1]])
 
 
+def test_a_python_that_is_not_there_is_told_before_anything_is_installed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "template.yaml").write_text("  Runtime: python3.13\n")
+    monkeypatch.setenv("PATH", str(root))
+    monkeypatch.setenv("HOME", str(root))
+    with pytest.raises(Problem, match=r"for python3\.13, which was not found"):
+        aws.check_template()
+    python = root / "python3.13"
+    python.write_text("#!/bin/sh\necho python3.13\n")
+    python.chmod(0o755)
+    with pytest.raises(Begun):
+        aws.check_template()
+
+
 def test_one_that_sam_will_ask_for_is_left_to_it(root: Path) -> None:
     with pytest.raises(Begun):
         aws.deploy(["--guided"])
