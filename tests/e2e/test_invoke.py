@@ -1,6 +1,7 @@
 """`make invoke` against the deployed functions: the answer on stdout, the log lines on stderr."""
 
 import json
+import re
 
 import pytest
 
@@ -9,6 +10,7 @@ from dev.console import Problem
 from dev.local_cloud import LocalCloud
 from dev.local_stack import Stack
 from tests.events import event
+from tests.template import ROOT
 
 
 def test_it_prints_what_a_function_answers_and_logs(
@@ -18,6 +20,18 @@ def test_it_prints_what_a_function_answers_and_logs(
     printed = capsys.readouterr()
     assert json.loads(printed.out)["status"] == "completed"
     assert json.loads(printed.err.splitlines()[-1])["message"] == "done"
+
+
+@pytest.mark.parametrize("told", ["README.md", "dev/__main__.py"])
+def test_the_example_does_something(
+    told: str, stack: Stack, cloud: LocalCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = re.findall(
+        r"make invoke OPERATION=(\w+)(?: EVENT=(\w+))?", (ROOT / told).read_text()
+    )
+    invoke.invoke(example[0], invoke.read_event(*example), cloud.port)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer.get("statusCode") == 201 or answer["status"] == "completed"
 
 
 def test_a_function_that_raises_is_a_problem(stack: Stack, cloud: LocalCloud) -> None:
