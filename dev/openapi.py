@@ -195,7 +195,8 @@ def _body(payload: dict[str, Any], example: dict[str, Any], in_path: list[str]) 
     inner = payload | {"properties": fields, "required": required}
     envelope = BaseRequest.model_json_schema(ref_template=_REFERENCE)["properties"]
     given = {name: _untitled(envelope[name]) for name in ("request_id", "timestamp", "metadata")}
-    given["request_id"]["type"] = ["string", "null"]  # As if it were left out.
+    for each in given.values():
+        each["type"] = [each["type"], "null"]  # As if it were left out.
     schema = {
         "type": "object",
         "properties": {"payload": inner, **given},

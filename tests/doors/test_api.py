@@ -3,7 +3,8 @@
 import base64
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
+from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from casefile import reading
 from casefile.entry import Operation
+from casefile.errors import BadRequest
 from pydantic_models.base import FailedResponse
 from tests.conftest import OPERATIONS, Context, Invoke, Lines, load
 from tests.events import event
@@ -194,6 +196,16 @@ def test_no_body_is_an_empty_payload(request_: Request, session_id: str) -> None
         assert request_("close_session", body, path={"session_id": session_id})[0] == 200
 
 
+@pytest.mark.parametrize("body", ['{"payload": {"title": "\ud83e"}}', "\ud83e", 7, True, {}, [1]])
+def test_a_body_that_is_no_text_is_400(aws: None, body: Any) -> None:
+    for door in ("api", "http_api"):
+        for is_encoded in (False, True):
+            asked = event("create_session", door) | {"body": body, "isBase64Encoded": is_encoded}
+            answer = load("create_session")(asked, Context())
+            told = json.loads(answer["body"])["metadata"]["error_code"]
+            assert (answer["statusCode"], told) == (400, "invalid_request")
+
+
 def test_a_body_in_base64_is_read(request_: Request) -> None:
     body = base64.b64encode(b'{"payload": {"title": "T"}}').decode()
     assert request_("create_session", body, isBase64Encoded=True)[0] == 201
@@ -226,6 +238,126 @@ def test_the_query_string_fills_the_payload(request_: Request, session_id: str) 
     assert request_("get_session", path=path, query={"colour": ["red"]})[0] == 400
 
 
+@pytest.mark.parametrize(
+    "name", ["a%41b@x.de", "100%@x.de", "%@x.de", "a+b%2f@x.de", "é%2525@x.de"]
+)
+def test_a_path_variable_is_decoded_once_at_each_door(invoke: Invoke, name: str) -> None:
+    """As a REST API hands it over, a local one, an HTTP API, and in the path of a function URL."""
+    casefile_id = invoke("create_casefile", {"title": "Work"})["payload"]["casefile_id"]
+    path = {"casefile_id": casefile_id}
+    rest, http = event("check_permission", "api"), event("check_permission", "http_api")
+    encoded, decoded = path | {"user_id": quote(name, safe="")}, path | {"user_id": name}
+    of_url = {name: value for name, value in http.items() if name != "pathParameters"}
+    for asked in (
+        rest | {"pathParameters": encoded},
+        rest | {"pathParameters": decoded, "version": "1.0"},
+        http | {"pathParameters": decoded},
+        of_url | {"rawPath": f"/casefiles/{casefile_id}/access/{encoded['user_id']}"},
+    ):
+        answer = load("check_permission")(asked, Context())
+        assert json.loads(answer["body"])["payload"]["user_id"] == name
+
+
+def fields(operation: str) -> dict[str, Any]:
+    """The fields of an operation's payload, with the types that each may have."""
+    payload = load(operation).request_type.model_fields["payload"].annotation
+    assert payload is not None
+    found = {name: field.annotation for name, field in payload.model_fields.items()}
+    return {name: get_args(meant) or (meant,) for name, meant in found.items()}
+
+
+NOT_FLAGS = ["true", "yes", "on", "t", "1", 1, 0, 1.0]
+NOT_NUMBERS = ["7", "1_0", True, False, 7.0, 7.5]
+
+
+def test_flags_and_numbers_of_a_body_are_neither_text_nor_one_another(aws: None) -> None:
+    for operation in OPERATIONS:
+        asked = event(operation, "direct")
+        for name, meant in fields(operation).items():
+            wrong = NOT_FLAGS if bool in meant else NOT_NUMBERS if int in meant else []
+            for value in wrong:
+                payload = asked["payload"] | {name: value}
+                with pytest.raises(BadRequest) as refused:
+                    load(operation)(asked | {"payload": payload}, Context())
+                assert f"payload.{name}" in [fault["where"] for fault in refused.value.faults]
+
+
+@pytest.mark.parametrize(
+    ("operation", "payload", "where"),
+    [
+        ("close_session", {"force": "yes"}, "payload.force"),
+        ("close_session", {"force": "true"}, "payload.force"),
+        ("list_sessions", {"limit": True}, "payload.limit"),
+        ("tool_execution", {"duration_ms": "7"}, "payload.duration_ms"),
+        (
+            "tool_execution",
+            {"events": [{"event_type": "x", "tool_name": "x", "chain_position": "1"}]},
+            "payload.events.0.chain_position",
+        ),
+        (
+            "rewind_chat_session",
+            {"replaces": {"record": "1", "message_id": "x"}, "message": {"content": "x"}},
+            "payload.replaces.record",
+        ),
+    ],
+)
+def test_a_flag_or_number_as_text_in_a_body_is_400(
+    request_: Request, operation: str, payload: dict[str, Any], where: str
+) -> None:
+    path = event(operation, "api")["pathParameters"]
+    status, answer = request_(operation, {"payload": payload}, path=path)
+    assert status == 400
+    assert where in [fault["where"] for fault in answer["metadata"]["errors"]]
+
+
+def test_what_a_body_may_not_say_so_a_query_string_does(request_: Request) -> None:
+    query = {"confirm": ["true"]}
+    casefile_id = request_("create_casefile", {"payload": {"title": "x"}})[1]["payload"][
+        "casefile_id"
+    ]
+    filed = {"payload": {"casefile_id": casefile_id}}
+    session_id = request_("create_session", filed)[1]["payload"]["session_id"]
+    path = {"casefile_id": casefile_id}
+    for flag in ("on", "1", "yes", ""):
+        asked = query | {"delete_sessions": [flag]}
+        assert request_("delete_casefile", path=path, query=asked)[0] == 400
+    body = {"payload": {"confirm": "true"}}
+    assert request_("delete_casefile", body, path=path)[0] == 400
+    asked = query | {"delete_sessions": ["True"]}
+    assert request_("delete_casefile", path=path, query=asked)[0] == 200
+    assert request_("get_session", path={"session_id": session_id})[0] == 404
+
+
+def test_flags_and_numbers_of_a_query_string_are_read_as_what_they_are(aws: None) -> None:
+    """At each door that has one; text that only looks like one stays text."""
+    for operation in OPERATIONS:
+        if load(operation).route.split()[0] not in ("GET", "DELETE"):
+            continue
+        rest, http = event(operation, "api"), event(operation, "http_api")
+        for name, meant in fields(operation).items():
+            right = {"true": 1, "FALSE": 1, "1": 0, "yes": 0, "maybe": 0}
+            if int in meant:
+                right = {"2": 1, "1_0": 0, "1.0": 0, "٢": 0, "true": 0, "9" * 5000: 0}
+            elif bool not in meant:
+                continue
+            for text, is_right in right.items():
+                for asked in (
+                    rest | {"multiValueQueryStringParameters": {name: [text]}},
+                    http | {"rawQueryString": urlencode({name: text})},
+                ):
+                    answer = json.loads(load(operation)(asked, Context())["body"])
+                    faults = answer["metadata"].get("errors", [])
+                    where = [fault["where"] for fault in faults]
+                    assert (f"payload.{name}" not in where) == bool(is_right), (name, text)
+
+
+def test_text_that_looks_like_a_number_stays_text(request_: Request, invoke: Invoke) -> None:
+    invoke("create_casefile", {"title": "2026", "tags": ["2026"]})
+    for query in ({"tags": ["2026"]}, {"search_query": ["2026"]}):
+        status, answer = request_("list_casefiles", query=query)
+        assert (status, answer["payload"]["total_count"]) == (200, 1)
+
+
 @pytest.mark.parametrize("bad", ["", "x", "ts_", "cs_261121_abc", "ts_261121_a/b", "ts_261121_é"])
 def test_a_malformed_id_is_400(request_: Request, bad: str) -> None:
     assert request_("get_session", path={"session_id": bad})[0] == 400
@@ -247,6 +379,54 @@ def test_an_idempotency_key_may_be_any_text(request_: Request) -> None:
     first, second = (request_("create_session", headers=headers)[1] for _ in range(2))
     assert first == second
     assert UUID(first["request_id"])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "00058b1bbe3174d49d94843d6662a380",  # With hyphens, it would be a UUIDv7 of 1970.
+        "{01951f2e-7a10-7000-8000-000000000001}",
+        "urn:uuid:01951f2e-7a10-7000-8000-000000000001",
+        "01951f2e7a10-7000-8000-000000000001",
+    ],
+)
+def test_an_idempotency_key_that_is_not_written_as_a_uuid_is_none(
+    request_: Request, session_id: str, key: str
+) -> None:
+    """So it tells no time, and a record of today isn't refused for being old."""
+    told = [
+        request_(
+            "tool_execution",
+            {"payload": {"tool_name": "x"}},
+            path={"session_id": session_id},
+            headers={"Idempotency-Key": key},
+        )
+        for _ in range(2)
+    ]
+    assert told[0] == told[1]
+    assert told[0][0] == 201
+    assert UUID(told[0][1]["request_id"]).version == 5
+
+
+def test_an_idempotency_key_that_is_a_uuid_may_be_in_capitals(request_: Request) -> None:
+    key = str(uuid4())
+    for written in (key.upper(), f" {key} "):
+        told = request_("create_session", headers={"Idempotency-Key": written})[1]
+        assert told["request_id"] == key
+
+
+NULLS = dict.fromkeys(
+    ["request_id", "timestamp", "metadata", "session_id", "hooks", "policy_hints", "operation"]
+)
+
+
+def test_what_is_null_in_an_envelope_is_as_if_it_were_left_out(request_: Request) -> None:
+    status, answer = request_("create_session", {"payload": {}, "user_id": None, **NULLS})
+    assert status == 201
+    assert UUID(answer["request_id"]).version == 7
+    key = {"Idempotency-Key": str(uuid4())}
+    assert request_("create_session", NULLS, headers=key)[1]["request_id"] == key["Idempotency-Key"]
+    assert request_("create_session", {"payload": None})[0] == 400
 
 
 def test_a_request_that_names_no_id_gets_one_that_tells_that_it_is_new(request_: Request) -> None:

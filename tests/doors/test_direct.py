@@ -85,6 +85,17 @@ def test_what_an_orchestrator_adds_is_ignored(aws: None) -> None:
     assert load("create_session")(asked, Context())["status"] == "completed"
 
 
+def test_what_is_null_is_as_if_it_were_left_out(aws: None) -> None:
+    names = ["request_id", "timestamp", "metadata", "session_id", "hooks", "policy_hints"]
+    asked = event("create_session", "direct") | dict.fromkeys(names)
+    context = Context()
+    first, second = (load("create_session")(asked, context) for _ in range(2))
+    assert first == second
+    assert first["request_id"] == context.aws_request_id
+    with pytest.raises(BadRequest, match="payload"):
+        load("create_session")(asked | {"payload": None}, context)
+
+
 def test_what_is_none_of_an_envelopes_names_is_not_logged(aws: None, lines: Lines) -> None:
     asked = event("get_session", "direct") | {"request_id": "secret", "user_id": "secret\x00"}
     asked["payload"] = {"session_id": "ts_secret"}

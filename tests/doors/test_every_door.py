@@ -1,13 +1,16 @@
 """Every operation is served at every door, and does its work there once."""
 
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from casefile.errors import BadRequest
+from pydantic_models.base.times import now, to_text
 from pydantic_models.export import verify
-from tests.conftest import OPERATIONS, WRITING, Context, Invoke, load
+from tests.conftest import OPERATIONS, WRITING, Context, Invoke, load, stored, uuid7
 from tests.events import DOORS, event
 
 
@@ -59,6 +62,43 @@ def test_a_repeated_request_gets_the_same_answer(things: None, operation: str, d
         answer_of(door, load(operation)(event(operation, door), Context())) for _ in range(2)
     )
     assert first == second
+
+
+@pytest.mark.parametrize("operation", [*WRITING, "create_upload"])
+def test_what_is_dated_in_the_future_is_refused_and_does_nothing(
+    things: None, operation: str
+) -> None:
+    """By its timestamp or by its id, whichever is later."""
+    before, ahead = stored(), now() + timedelta(minutes=6)
+    asked = event(operation, "direct")
+    for dated in (
+        {"timestamp": to_text(ahead)},
+        {"request_id": str(uuid7(ahead, 1))},
+        {"request_id": str(uuid7(ahead, 1)), "timestamp": to_text(now())},
+    ):
+        with pytest.raises(BadRequest, match="in the future"):
+            load(operation)(asked | dated, Context())
+    assert stored() == before
+    load(operation)(asked | {"timestamp": to_text(now() + timedelta(minutes=4))}, Context())
+
+
+AGELESS = [name for name in WRITING if name.startswith(("create_", "delete_"))]
+
+
+@pytest.mark.parametrize("operation", AGELESS)
+def test_what_creates_or_deletes_is_done_once_at_any_age(things: None, operation: str) -> None:
+    asked = event(operation, "direct")
+    asked |= {"request_id": str(uuid4()), "timestamp": "2020-01-01T00:00:00Z"}
+    first, second = (load(operation)(asked, Context()) for _ in range(2))
+    assert first == second
+    assert first["status"] == "completed"
+
+
+@pytest.mark.parametrize("operation", sorted({*WRITING} - {*AGELESS}))
+def test_what_else_stores_something_is_refused_when_it_is_old(things: None, operation: str) -> None:
+    asked = event(operation, "direct") | {"timestamp": to_text(now() - timedelta(days=16))}
+    with pytest.raises(BadRequest, match="older than 15 days"):
+        load(operation)(asked | {"request_id": str(uuid4())}, Context())
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

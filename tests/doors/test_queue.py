@@ -10,7 +10,7 @@ import pytest
 
 from casefile.errors import BadRequest
 from pydantic_models.base.times import to_milliseconds
-from tests.conftest import Context, Invoke, load, uuid7
+from tests.conftest import Context, Invoke, Lines, load, uuid7
 from tests.events import event
 
 
@@ -53,16 +53,20 @@ def contents(invoke: Invoke, session_id: str) -> list[str]:
     "poison",
     [
         "not json",
+        "half a pair: \ud83e",
         "[]",
         "{}",
         '{"user_id": "ann@example.com", "payload": {"session_id": "cs_none", "message": "x"}}',
         '{"user_id": "ann@example.com", "operation": "close_session", "payload": {}}',
     ],
 )
-def test_a_poison_message_fails_alone(invoke: Invoke, session_id: str, poison: str) -> None:
+def test_a_poison_message_fails_alone(
+    invoke: Invoke, session_id: str, poison: str, lines: Lines
+) -> None:
     asked = batch([message(session_id, "one"), poison, message(session_id, "two")])
     answer = load("chat")(asked, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": asked["Records"][1]["messageId"]}]}
+    assert len([line for line in lines() if line["message"] == "not done"]) == 1  # And no bug.
     assert contents(invoke, session_id) == ["one", "two"]
 
 
@@ -99,6 +103,25 @@ def test_the_queue_dates_a_message_that_has_no_date(invoke: Invoke, session_id: 
     answer = load("chat")(long_ago, Context())
     assert len(answer["batchItemFailures"]) == 1
     assert contents(invoke, session_id) == []
+
+
+def test_what_is_null_in_a_message_its_carrier_fills(invoke: Invoke) -> None:
+    """Delivered again, it is the same request, made when it was sent."""
+    asked = {
+        "user_id": "ann@example.com",
+        "operation": "create_session",
+        "payload": {"title": "Trip"},
+        **dict.fromkeys(["request_id", "timestamp", "metadata", "session_id", "hooks"]),
+    }
+    sent = to_milliseconds(datetime(2026, 11, 21, 12, tzinfo=UTC))
+    messages = batch([asked], sent=str(sent))
+    told = {"detail-type": "x", "id": str(uuid4()), "time": "2026-11-20T12:00:00Z"}
+    for _ in range(2):
+        assert load("create_session")(messages, Context()) == {"batchItemFailures": []}
+        load("create_session")(told | {"detail": asked}, Context())
+    sessions = invoke("list_sessions")["payload"]["sessions"]
+    dates = sorted(session["session_id"][:10] for session in sessions)
+    assert dates == ["ts_261120_", "ts_261121_"]
 
 
 def test_an_id_that_tells_its_time_dates_a_message_whenever_it_was_sent(invoke: Invoke) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -148,3 +149,14 @@ def test_a_malformed_body_is_400(ann: Caller, body: str) -> None:
     response = ann.send("POST", "/tool-sessions", content=body)
     assert response.status_code == 400
     assert response.json()["metadata"]["error_code"] == "invalid_request"
+
+
+def test_whoever_an_address_names_is_meant_whatever_is_in_the_name(ann: Caller) -> None:
+    casefile_id = ann.do("POST", "/casefiles", {"title": "Shared"})["casefile_id"]
+    path = f"/casefiles/{casefile_id}/permissions"
+    for name in ("a%41b@example.com", "aab@example.com", "100%@example.com"):
+        ann.do("POST", path, {"target_user_id": name, "permission": "viewer"})
+    for name in ("a%41b@example.com", "100%@example.com"):
+        ann.do("DELETE", f"{path}/{quote(name, safe='')}")
+    left = ann.do("GET", path)["permissions"]
+    assert [entry["user_id"] for entry in left] == ["aab@example.com"]

@@ -52,6 +52,13 @@ def test_who_was_granted_reads_and_writes_what_is_filed(invoke: Invoke, casefile
     assert [message["user_id"] for message in read["messages"]] == [ANN, BOB]
 
 
+def test_empty_notes_are_none(invoke: Invoke, casefile_id: str) -> None:
+    for who, notes in ((BOB, ""), (EVE, "for a look")):
+        grant(invoke, casefile_id, who, "viewer", notes=notes)
+    listed = invoke("list_permissions", {"casefile_id": casefile_id})["payload"]["permissions"]
+    assert [entry["notes"] for entry in listed] == [None, "for a look"]
+
+
 def test_what_is_revoked_ends_at_once_also_for_a_warm_instance(
     invoke: Invoke, casefile_id: str
 ) -> None:

@@ -119,6 +119,25 @@ def test_a_different_result_is_refused(
         end(invoke, session_id, begin(invoke, session_id), own_id=own_id, result={"a": 1})
 
 
+def test_the_same_result_is_the_same_whatever_comes_with_it(
+    invoke: Invoke, session_id: str
+) -> None:
+    """As a retry that counts its attempts, or measures anew, sends it."""
+    request_id = begin(invoke, session_id)
+    asked = {"session_id": session_id, "request_id": request_id, "result": {"a": 1, "b": 2}}
+    first = invoke("tool_result", asked, metadata={"attempt": 1})
+    for more in ({}, {"duration_ms": 7}, {"result": {"b": 2, "a": 1}}):
+        again = invoke("tool_result", asked | more, metadata={"attempt": 2})
+        assert again["payload"] == first["payload"]
+        assert again["timestamp"] == first["timestamp"]
+    (told,) = read(invoke, session_id)["requests"]
+    assert told["duration_ms"] is None
+    events = [{"event_type": "x", "tool_name": "search"}]
+    for other in ({"result": {"a": 1}}, {"events": events}):
+        with pytest.raises(AlreadyCompleted):
+            invoke("tool_result", asked | other, metadata={"attempt": 1})
+
+
 def test_what_was_recorded_with_its_outcome_has_no_other(invoke: Invoke, session_id: str) -> None:
     request_id = begin(invoke, session_id, result={})
     with pytest.raises(AlreadyCompleted, match="recorded with its outcome"):

@@ -11,13 +11,14 @@ import base64
 import binascii
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import parse_qs, unquote
 from uuid import UUID, uuid5
 
 from pydantic_core import from_json
 
 from pydantic_models.base import BaseRequest
+from pydantic_models.base.envelopes import without_nulls
 from pydantic_models.base.identifiers import lowered
 
 from .errors import (
@@ -38,6 +39,8 @@ MAX_CARRIED_BYTES = 6 * 1024 * 1024 - 64 * 1024
 _IDEMPOTENCY_KEYS = UUID("5a4cf5b4-6a49-4d0c-a9f7-0f6d7f6f2a53")
 """Namespace of request ids derived from idempotency keys that are no UUIDs."""
 
+_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
 
 def is_api_event(event: dict[str, Any]) -> bool:
     """Whether an event is an HTTP request from API Gateway or a function URL."""
@@ -45,7 +48,9 @@ def is_api_event(event: dict[str, Any]) -> bool:
     return isinstance(context, dict) and ("httpMethod" in event or "http" in context)
 
 
-def to_envelope(event: dict[str, Any], route: str) -> dict[str, Any]:
+def to_envelope(
+    event: dict[str, Any], route: str, request_type: type[BaseRequest[Any]]
+) -> dict[str, Any]:
     """The request envelope of an HTTP request, not yet validated.
 
     Raises Unauthenticated, Forbidden, MethodNotAllowed and BadRequest.
@@ -63,7 +68,8 @@ def to_envelope(event: dict[str, Any], route: str) -> dict[str, Any]:
                 'The fields of an operation go under "payload": {"payload": {…}}.'
             )
         envelope["payload"] = {}
-    query = _query(event)
+    envelope = without_nulls(envelope)
+    query = _typed(_query(event), request_type.model_fields["payload"].annotation)
     if user_id is None and "user_id" in query:  # IAM let the caller in, who names the user.
         envelope["user_id"] = _named_once("user_id", envelope.get("user_id"), query.pop("user_id"))
     if isinstance(envelope["payload"], dict):
@@ -74,8 +80,6 @@ def to_envelope(event: dict[str, Any], route: str) -> dict[str, Any]:
         envelope["request_id"] = _named_once(
             "request_id", envelope.get("request_id"), _key_to_id(key)
         )
-    elif envelope.get("request_id") is None:  # As if it were left out.
-        envelope.pop("request_id", None)
     if user_id is None:
         return envelope
     named = envelope.get("user_id")
@@ -159,6 +163,8 @@ def headers(event: dict[str, Any]) -> dict[str, str]:
 
 def _body(event: dict[str, Any]) -> dict[str, Any]:
     body = event.get("body")
+    if not isinstance(body, str | None):
+        raise BadRequest("The body is not UTF-8 text.")
     if body and len(body) > MAX_CARRIED_BYTES // 6 and _carried_bytes(body) > MAX_CARRIED_BYTES:
         raise TooLarge(
             f"The body has {_carried_bytes(body) // 1024} KB as a function is sent it, and at most "
@@ -170,7 +176,7 @@ def _body(event: dict[str, Any]) -> dict[str, Any]:
             body = base64.b64decode(body, validate=True).decode()
         if body is None or not body.strip():
             return {}
-        parsed = from_json(body, allow_inf_nan=False)
+        parsed = from_json(body.encode(), allow_inf_nan=False)
     except (binascii.Error, UnicodeError):
         raise BadRequest("The body is not UTF-8 text.") from None
     except ValueError as error:
@@ -197,9 +203,38 @@ def _query(event: dict[str, Any]) -> dict[str, Any]:
     return {name: value[0] if len(value) == 1 else value for name, value in values.items()}
 
 
+def _typed(query: dict[str, Any], payload_type: Any) -> dict[str, Any]:
+    """What a query string says, with its flags and numbers read, which are text there.
+
+    What is neither is left as it is: the payload tells why it can't be.
+    """
+    return {
+        name: _as_json(value, payload_type.model_fields[name].annotation)
+        if name in payload_type.model_fields and isinstance(value, str)
+        else value
+        for name, value in query.items()
+    }
+
+
+def _as_json(text: str, annotation: Any) -> Any:
+    """Text that is a flag or a number as JSON has it, if that is what is meant."""
+    meant = get_args(annotation) or (annotation,)  # It may be optional.
+    if bool in meant:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if int in meant and re.fullmatch("-?[0-9]{1,18}", text):
+        return int(text)
+    return text
+
+
 def _path_parameters(event: dict[str, Any], path: str) -> dict[str, str]:
-    """The path parameters; a function URL leaves it to us to find them in the path."""
+    """The path parameters, decoded once.
+
+    A REST API hands them over as they were sent. An HTTP API has decoded them, and so has a local
+    REST API; both tell a version. A function URL leaves it to us to find them in the path.
+    """
     given = event.get("pathParameters")
+    if given is not None and "version" in event:
+        return dict(given)
     if given is None and "rawPath" in event:
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
         match = re.fullmatch(pattern, event["rawPath"].rstrip("/"))
@@ -216,10 +251,12 @@ def _named_once(name: str, here: Any, there: Any) -> Any:
 
 
 def _key_to_id(key: str) -> str:
-    """The request id that an Idempotency-Key stands for: itself if it is a UUID."""
+    """The request id that an Idempotency-Key stands for: itself if it is written as a UUID.
+
+    Some 32 hexadecimal digits, a digest, say, are none: read as one, they could tell a time.
+    """
     if not key.strip():
         raise BadRequest("The Idempotency-Key is empty. Send one per request, or none.")
-    try:
-        return str(UUID(key))
-    except ValueError:
-        return str(uuid5(_IDEMPOTENCY_KEYS, key))
+    if re.fullmatch(_UUID, key.strip().lower()):
+        return key.strip().lower()
+    return str(uuid5(_IDEMPOTENCY_KEYS, key))

@@ -107,7 +107,7 @@ class Operation(Generic[RequestT, PayloadT]):
     def _answer_api(self, event: dict[str, Any], invocation: str) -> dict[str, Any]:
         envelope: dict[str, Any] = {}
         try:
-            envelope = api.to_envelope(event, self.route)
+            envelope = api.to_envelope(event, self.route, self.request_type)
             if "request_id" not in envelope:  # Nobody will send it again, and a UUIDv7 tells that.
                 envelope["request_id"] = invocation if "timestamp" in envelope else str(uuid7())
             return self._respond(envelope, lambda response: _http_answer(self.status, response))

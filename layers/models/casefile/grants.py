@@ -198,7 +198,9 @@ def grant(request: GrantPermissionRequest) -> int:
         access.check_public(asked.permission)
     if asked.expires_at is not None:
         expires_at = to_milliseconds(from_text(asked.expires_at))
-    return _change(request, asked.permission, {"expires_at": expires_at, "notes": asked.notes})
+    return _change(
+        request, asked.permission, {"expires_at": expires_at, "notes": asked.notes or None}
+    )
 
 
 def revoke(request: RevokePermissionRequest) -> int:

@@ -16,6 +16,7 @@ from uuid import UUID, uuid5
 
 from pydantic_core import from_json
 
+from pydantic_models.base.envelopes import without_nulls
 from pydantic_models.base.times import text_of
 
 from .errors import BadRequest, CasefileError
@@ -55,7 +56,7 @@ def completed(envelope: Any, *, request_id: Any, timestamp: Any = None) -> dict[
     given = {"request_id": _as_uuid(request_id)}
     if timestamp and not _tells_time(envelope.get("request_id")):
         given["timestamp"] = timestamp
-    return given | envelope
+    return given | without_nulls(envelope)
 
 
 def do_each(
@@ -98,7 +99,7 @@ def do_each(
 def _of_message(message: dict[str, Any]) -> dict[str, Any]:
     """The envelope in a message, which may have come to the queue by the bus."""
     try:
-        body = from_json(message["body"], allow_inf_nan=False)
+        body = from_json(message["body"].encode(), allow_inf_nan=False)
     except ValueError as error:
         raise BadRequest(f"The message is not JSON: {error}.") from None
     if is_bus_event(body):

@@ -407,8 +407,9 @@ def _same_json(one: str, other: str) -> bool:
 
 
 def _said(content: str) -> str:
-    """What a result says, whoever sent it."""
-    return to_canonical_json({**json.loads(content), "user_id": None})
+    """What a result says, whoever sent it, whatever came with it and how long it took."""
+    beside = {"user_id": None, "metadata": None, "duration_ms": None}
+    return to_canonical_json(json.loads(content) | beside)
 
 
 def _following(memory: Memory, entry: Entry) -> Record:

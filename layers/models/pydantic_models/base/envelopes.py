@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from .identifiers import UserId
 from .json_values import JsonObject, Metadata, to_canonical_json
@@ -30,7 +30,10 @@ class RequestStatus(str, Enum):
 
 
 class RequestPayload(Model):
-    """What an operation asks for. A field that it doesn't know is an error, not a typo kept."""
+    """What an operation asks for. A field that it doesn't know is an error, not a typo kept.
+
+    Flags and numbers are strict: text, or a number for a flag, is refused and not read as one.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,11 +45,6 @@ class ConfirmedPayload(RequestPayload):
         False, strict=True, description="That it is meant, true: nothing brings it back"
     )
 
-    @field_validator("confirm", mode="before")
-    @classmethod
-    def _from_query(cls, value: Any) -> Any:
-        return True if value == "true" else value
-
     @model_validator(mode="after")
     def _is_meant(self) -> ConfirmedPayload:
         if not self.confirm:
@@ -57,7 +55,7 @@ class ConfirmedPayload(RequestPayload):
 class CursorPayload(RequestPayload):
     """How much of a list, and from where."""
 
-    limit: int = Field(50, ge=1, le=100, description="How many at most")
+    limit: int = Field(50, ge=1, le=100, strict=True, description="How many at most")
     cursor: str | None = Field(
         None, max_length=2000, description="Of the page before: go on where it ended"
     )
@@ -140,6 +138,13 @@ class BaseRequest(Model, Generic[RequestPayloadT]):
             exclude_defaults=True,
         )
         return sha256(to_canonical_json([self.operation, asked]).encode()).digest()
+
+
+def without_nulls(envelope: dict[str, Any]) -> dict[str, Any]:
+    """An envelope without what is null in it, which is as good as left out; a payload is not."""
+    return {
+        name: value for name, value in envelope.items() if value is not None or name == "payload"
+    }
 
 
 class BaseResponse(Model, Generic[ResponsePayloadT]):

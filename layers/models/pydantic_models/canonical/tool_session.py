@@ -33,7 +33,7 @@ class ToolEvent(Model):
     status: Literal["success", "error", "pending"] | None = None
     error_message: ErrorMessage | None = None
     initiator: str = Field("user", max_length=200)
-    chain_position: int | None = Field(None, ge=0)
+    chain_position: int | None = Field(None, ge=0, strict=True)
     chain_id: str | None = Field(None, max_length=200)
     reasoning: str | None = Field(None, max_length=2000)
     source_message_id: str | None = Field(None, max_length=200)

@@ -50,7 +50,9 @@ class GetCasefilePayload(CursorPayload):
     """A casefile to read, and which ids of its sessions."""
 
     casefile_id: CasefileId
-    limit: int = Field(100, ge=1, le=100, description="How many ids of sessions at most")
+    limit: int = Field(
+        100, ge=1, le=100, strict=True, description="How many ids of sessions at most"
+    )
 
     def sessions(self) -> ListCasefileSessionsPayload:
         """Which page of its sessions."""
@@ -179,7 +181,9 @@ class DeleteCasefilePayload(ConfirmedPayload):
 
     casefile_id: CasefileId
     delete_sessions: bool = Field(
-        False, description="Delete its owner's sessions in it, too; others' are taken out"
+        False,
+        strict=True,
+        description="Delete its owner's sessions in it, too; others' are taken out",
     )
 
 

@@ -69,7 +69,7 @@ class ChatResponse(BaseResponse[ChatResultPayload]):
 class MessageReference(RequestPayload):
     """A message as readers are told of it."""
 
-    record: int = Field(ge=1, lt=10**12, description="`record` of the message")
+    record: int = Field(ge=1, lt=10**12, strict=True, description="`record` of the message")
     message_id: str = Field(min_length=1, max_length=100)
 
 
@@ -77,14 +77,21 @@ class RewindChatSessionPayload(RequestPayload):
     """What to take back: `count` or `keep` withdraws messages, `replaces` puts `message` there."""
 
     session_id: ChatSessionId
-    count: int | None = Field(None, ge=1, lt=10**12, description="Withdraw the last so many")
+    count: int | None = Field(
+        None, ge=1, lt=10**12, strict=True, description="Withdraw the last so many"
+    )
     keep: int | None = Field(
-        None, ge=0, lt=10**12, description="Withdraw all but the first so many; 0 withdraws all"
+        None,
+        ge=0,
+        lt=10**12,
+        strict=True,
+        description="Withdraw all but the first so many; 0 withdraws all",
     )
     replaces: MessageReference | None = Field(None, description="The message to be replaced")
     message: ChatMessagePayload | None = Field(None, description="What stands in its place then")
     include_messages: bool = Field(
         False,
+        strict=True,
         description="Give what was withdrawn, too: the newest hundred messages of it, or fewer if "
         "they are large",
     )

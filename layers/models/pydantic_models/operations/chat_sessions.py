@@ -51,7 +51,7 @@ class GetChatSessionPayload(RequestPayload):
 
     session_id: ChatSessionId
     include_messages: bool = Field(
-        False, description="Give its messages, their indexes and its events, too"
+        False, strict=True, description="Give its messages, their indexes and its events, too"
     )
 
 

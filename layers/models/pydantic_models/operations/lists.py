@@ -49,8 +49,12 @@ class ListPayload(CursorPayload):
         description="Of the page before: go on where it ended. By order=creation, all pages "
         "together have each entry once, whatever happens to it meanwhile",
     )
-    offset: int = Field(0, ge=0, description=f"How many to pass over, up to {MAX_OFFSET:,}")
-    exact_total: bool = Field(False, description="Count all, however many; it reads the whole list")
+    offset: int = Field(
+        0, ge=0, strict=True, description=f"How many to pass over, up to {MAX_OFFSET:,}"
+    )
+    exact_total: bool = Field(
+        False, strict=True, description="Count all, however many; it reads the whole list"
+    )
 
     @model_validator(mode="after")
     def _is_one_place(self) -> ListPayload:
@@ -67,7 +71,7 @@ class ListSessionsPayload(ListPayload):
     """Which of one's own sessions, or of a casefile's."""
 
     casefile_id: CasefileId | None = Field(None, description="Those filed here, whoever owns them")
-    active_only: bool = Field(True, description="Leave out those that are closed")
+    active_only: bool = Field(True, strict=True, description="Leave out those that are closed")
 
 
 class ListChatSessionsPayload(ListSessionsPayload):
@@ -78,7 +82,7 @@ class ListCasefileSessionsPayload(ListPayload):
     """Which of a casefile's sessions, of both kinds."""
 
     casefile_id: CasefileId
-    active_only: bool = Field(False, description="Leave out those that are closed")
+    active_only: bool = Field(False, strict=True, description="Leave out those that are closed")
 
 
 class ListCasefilesPayload(ListPayload):

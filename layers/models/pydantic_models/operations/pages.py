@@ -20,21 +20,32 @@ from .answers import ExportPayload
 class PagePayload(RequestPayload):
     """Which records, how many things in them, in which order."""
 
-    after: int = Field(0, ge=0, lt=10**12, description="Only records with a higher number")
+    after: int = Field(
+        0, ge=0, lt=10**12, strict=True, description="Only records with a higher number"
+    )
     before: int | None = Field(
-        None, ge=1, lt=10**12, description="Only records with a lower number"
+        None, ge=1, lt=10**12, strict=True, description="Only records with a lower number"
     )
     limit: int = Field(
-        50, ge=1, le=100, description="The page ends with the record that brings it to this many"
+        50,
+        ge=1,
+        le=100,
+        strict=True,
+        description="The page ends with the record that brings it to this many",
     )
     order: Literal["oldest", "newest"] = Field("oldest", description="Which comes first")
     consistent: bool = Field(
         False,
+        strict=True,
         description="See all that was recorded before, for twice the read units; else, what was "
         "recorded in the last moment may be missing",
     )
     wait: int = Field(
-        0, ge=0, le=20, description="Seconds to wait for a first record, if there is none yet"
+        0,
+        ge=0,
+        le=20,
+        strict=True,
+        description="Seconds to wait for a first record, if there is none yet",
     )
 
     @model_validator(mode="after")
@@ -115,14 +126,18 @@ class ExportSessionPayload(RequestPayload):
     """A tool session to export, from a record on."""
 
     session_id: ToolSessionId
-    after: int = Field(0, ge=0, lt=10**12, description="Where the export before this one ended")
+    after: int = Field(
+        0, ge=0, lt=10**12, strict=True, description="Where the export before this one ended"
+    )
 
 
 class ExportChatSessionPayload(RequestPayload):
     """A chat session to export, from a record on."""
 
     session_id: ChatSessionId
-    after: int = Field(0, ge=0, lt=10**12, description="Where the export before this one ended")
+    after: int = Field(
+        0, ge=0, lt=10**12, strict=True, description="Where the export before this one ended"
+    )
 
 
 class ExportSessionRequest(BaseRequest[ExportSessionPayload]):

@@ -33,7 +33,7 @@ class GrantPermissionPayload(RequestPayload):
     target_user_id: Grantee = Field(description="A user, or * for everybody signed in")
     permission: PermissionLevel = Field(description="`owner` hands the casefile over")
     expires_at: Timestamp | None = None
-    notes: str | None = Field(None, min_length=1, max_length=2000)
+    notes: str | None = Field(None, max_length=2000)
 
 
 class GrantPermissionRequest(BaseRequest[GrantPermissionPayload]):
@@ -86,7 +86,7 @@ class ListPermissionsPayload(CursorPayload):
     """A casefile whose access list to read, and which page of it."""
 
     casefile_id: CasefileId
-    limit: int = Field(100, ge=1, le=100, description="How many at most")
+    limit: int = Field(100, ge=1, le=100, strict=True, description="How many at most")
 
 
 class ListPermissionsRequest(BaseRequest[ListPermissionsPayload]):

@@ -49,8 +49,10 @@ class GetSessionPayload(RequestPayload):
     """A tool session to read."""
 
     session_id: ToolSessionId
-    include_requests: bool = Field(False, description="Give its requests, each with its events")
-    include_events: bool = Field(False, description="Give all its events as one list")
+    include_requests: bool = Field(
+        False, strict=True, description="Give its requests, each with its events"
+    )
+    include_events: bool = Field(False, strict=True, description="Give all its events as one list")
 
 
 class GetSessionRequest(BaseRequest[GetSessionPayload]):
@@ -92,7 +94,9 @@ class CloseSessionPayload(RequestPayload):
     """A tool session to close."""
 
     session_id: ToolSessionId
-    force: bool = Field(False, description="Close it with pending requests, which fail with it")
+    force: bool = Field(
+        False, strict=True, description="Close it with pending requests, which fail with it"
+    )
 
 
 class CloseSessionRequest(BaseRequest[CloseSessionPayload]):
