@@ -6,11 +6,12 @@ tests/cost holds, so it can't disagree with them; a test writes it anew and comp
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from benchmarks import fixed, messages, scale
@@ -25,6 +26,7 @@ PRICES: dict[str, Any] = tomllib.loads((ROOT / "benchmarks/prices.toml").read_te
 HELD: dict[str, Any] = tomllib.loads((ROOT / "tests/cost/held.toml").read_text())
 TEMPLATE: dict[str, Any] = load(ROOT / "template.yaml")
 PAGE = ROOT / "docs/cost.md"
+CONTENTS = messages.contents(1000)
 
 REFRESH_UNITS = sum(scale.REFRESH_UNITS.values())
 
@@ -48,30 +50,51 @@ def of_reading(reading: dict[str, float]) -> float:
 
 def of_run(plan: Plan, stores: Iterable[str]) -> float:
     """About what a run on AWS costs, in dollars: that of lists of messages grows as they do."""
-    growing = {"langchain", "langgraph", "strands_snapshots"}
+    growing = {"langchain": 360, "langgraph": 1100, "strands_snapshots": 1100}
     units = 0.0
     for store in stores:
         appends = (
             plan.up_to + plan.runs * plan.timed_up_to + sum(plan.writers) * plan.appends + 1100
         )
         each = 210 if store in growing else 12 if store == "agno" else 2
-        if store in growing:  # They end before 400 messages, each time they are grown.
-            appends = (plan.runs + 3) * 360 + sum(plan.writers) * plan.appends
+        if store in growing:  # Then they end, or lie in S3, each time they are grown.
+            grown = min(plan.up_to, growing[store])
+            appends = (plan.runs + 3) * grown + sum(plan.writers) * plan.appends
         units += appends * each + plan.sessions * 4
     puts = plan.up_to * (1 + plan.runs) if "strands_s3" in set(stores) else 100
     dynamodb, s3 = PRICES["dynamodb"], PRICES["s3"]
     return float(units * dynamodb["million_write_units"] + puts * s3["million_puts"]) / MILLION
 
 
-def _doors() -> dict[str, tuple[str, float]]:
-    """Ways in, and the dollars of a million requests through them."""
+class Door(NamedTuple):
+    """A way in, and the dollars of a million messages through it: requests, and answers."""
+
+    name: str
+    told: str
+    requests: float
+    transfer: float
+
+
+def _doors() -> list[Door]:
+    """The one that the template has comes first."""
     api = PRICES["api"]
-    return {
-        "REST API": ("what the template has: usage plans, limits, Cognito", api["million_rest"]),
-        "HTTP API": ("a JWT authorizer, no usage plans", api["million_http"]),
-        "function URL": ("IAM decides who may; no routes, no limits", api["million_function_url"]),
-        "direct": ("another function, a Step Functions task, an agent on AWS", 0.0),
-    }
+    transfer = of_transfer(answer_bytes() + PRICES["assumed"]["header_bytes"])
+    return [
+        Door(
+            "REST API",
+            "what the template has: usage plans, limits, Cognito",
+            api["million_rest"],
+            transfer,
+        ),
+        Door("HTTP API", "a JWT authorizer, no usage plans", api["million_http"], transfer),
+        Door(
+            "function URL",
+            "IAM decides who may; no routes, no limits",
+            api["million_function_url"],
+            transfer,
+        ),
+        Door("direct", "a function, a Step Functions task, an agent in the same region", 0.0, 0.0),
+    ]
 
 
 def of_function(milliseconds: float) -> float:
@@ -84,6 +107,21 @@ def of_function(milliseconds: float) -> float:
 def of_logs(bytes_: float) -> float:
     """Dollars of a million requests that log so much."""
     return float(MILLION * bytes_ / GIGABYTE * PRICES["logs"]["gigabyte"])
+
+
+def of_transfer(bytes_: float) -> float:
+    """Dollars of a million answers of so many bytes to whoever asks from outside AWS."""
+    return float(MILLION * bytes_ / GIGABYTE * PRICES["transfer"]["gigabyte"])
+
+
+def content_bytes() -> float:
+    """Of a message of the benchmark's, in an answer."""
+    return fmean(len(json.dumps(content)) for content in CONTENTS)
+
+
+def answer_bytes() -> int:
+    """The body of the answer to such a message, which it tells again."""
+    return int(HELD["answer_bytes"]["held"]) + round(content_bytes())
 
 
 OFTEN, SELDOM = 0.1, 10.0
@@ -147,7 +185,7 @@ def as_page(results: dict[str, Any]) -> str:
     logs = of_logs(assumed["log_bytes"])
     traces = assumed["traced_share"] * prices["tracing"]["million_traces"]
     lists_often, lists_seldom = of_lists(OFTEN), of_lists(SELDOM)
-    rest = _doors()["REST API"][1]
+    _, _, rest, transfer = _doors()[0]
     creation = HELD["create_units"]["held"] / assumed["sessions_of"] * write_unit
     closing = (HELD["close_units"]["held"] + 1) / assumed["sessions_of"] * write_unit
     unused = sum(
@@ -155,7 +193,8 @@ def as_page(results: dict[str, Any]) -> str:
         for each in fixed.of_template(TEMPLATE, prices)
         if fixed.holds(TEMPLATE, each.condition)
     )
-    whole = append + function + logs + traces + lists_often + rest + creation + closing
+    inside = append + function + logs + traces + lists_often + creation + closing
+    whole = inside + rest + transfer
     parts = [
         ("DynamoDB: the record", f"{ours['mean']['write_units']:.2f} WRU × ${write_unit}", append),
         (
@@ -188,6 +227,12 @@ def as_page(results: dict[str, Any]) -> str:
             traces,
         ),
         ("API Gateway, REST", "by the request", rest),
+        (
+            "Data transfer: the answer, which tells the message again",
+            f"({answer_bytes():,.0f} B + {assumed['header_bytes']} B of headers) × "
+            f"{_dollars(prices['transfer']['gigabyte'])}/GB",
+            transfer,
+        ),
     ]
     return f"""# What it costs
 
@@ -207,7 +252,9 @@ This page is made by `make bench ARGS=--draw` from measured units ([benchmarks](
 AWS's list prices in {prices["region"]} of {prices["date"]}, without free tiers
 ([`prices.toml`](../benchmarks/prices.toml)). What can't be measured at home is assumed there, too,
 and named here: {assumed["warm_milliseconds"]} ms of Lambda for an append, {assumed["log_bytes"]}
-bytes of log. Change them there, and make the page again.
+bytes of log, {
+        assumed["header_bytes"]
+    } of an answer's headers. Change them there, and make the page again.
 
 ## A million messages, one by one
 
@@ -289,6 +336,11 @@ messages each; a session is {HELD["create_units"]["held"]} items of {
 
 {_table(*_of_stores(stores, "newest", READS))}
 
+Of the store alone, too. Where messages leave AWS, whatever store they come from, that is dearer than
+reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
+        _dollars(of_transfer(20 * content_bytes()))
+    } a million times.
+
 ## What to turn for less
 
 - **Send batches.** One request holds up to a hundred messages in one record. 25 messages at once
@@ -296,8 +348,10 @@ messages each; a session is {HELD["create_units"]["held"]} items of {
         HELD["batch_units"][
             "held"
         ]:.2f} times the write units of 25 appends, and a 25th of everything
-  else: a million messages come to about
-  **{_dollars(_batched(append, whole, creation + closing))}** instead of {_dollars(whole)}.
+  else but their session and the answers, which tell all messages: a million messages come to about
+  **{_dollars(_batched(append, whole, creation + closing + transfer))}** instead of {
+        _dollars(whole)
+    }.
 - **Make request ids UUIDv7s**, as the Python client does: they tell that they are new. An instance that
   meets a session then reads {
         HELD["cold_append_read_units"]["held"]:g} unit at its first append to it; with
@@ -309,10 +363,22 @@ messages each; a session is {HELD["create_units"]["held"]} items of {
 
 {
         _table(
-            ["door", "what it has", "dollars a million requests", "a million messages in all"],
+            [
+                "door",
+                "what it has",
+                "dollars a million requests",
+                "their answers leave AWS",
+                "a million messages in all",
+            ],
             (
-                [name, told, _dollars(price), _dollars(whole - rest + price)]
-                for name, (told, price) in _doors().items()
+                [
+                    door.name,
+                    door.told,
+                    _dollars(door.requests),
+                    _dollars(door.transfer),
+                    _dollars(inside + door.requests + door.transfer),
+                ]
+                for door in _doors()
             ),
         )
     }
@@ -355,9 +421,10 @@ S3 is {prices["dynamodb"]["gigabyte_month"] / prices["s3"]["gigabyte_month"]:.0f
 """
 
 
-def _batched(append: float, whole: float, sessions: float) -> float:
-    around = whole - append - sessions
-    return float(append * HELD["batch_units"]["held"] + around / 25 + sessions)
+def _batched(append: float, whole: float, by_message: float) -> float:
+    """Dollars in batches of 25, of which something is paid by the message all the same."""
+    around = whole - append - by_message
+    return float(append * HELD["batch_units"]["held"] + around / 25 + by_message)
 
 
 def _of_stores(
@@ -418,9 +485,14 @@ def stored_bytes() -> tuple[float, float]:
     """What a message of the benchmark takes at rest: a record of ours, and a bare item."""
     session, request = f"cs_260101_{'a' * 16}", str(UUID(int=0))
     ours, raw = [], []
-    for content in messages.contents(1000):
+    for content in CONTENTS:
+        said = {
+            "content": content,
+            "message_type": "user",
+            "metadata": messages.metadata(content),
+        }
         asked = ChatRequest.model_validate(
-            {"user_id": USER, "payload": {"session_id": session, "message": content}}
+            {"user_id": USER, "payload": {"session_id": session, "messages": [said]}}
         )
         (stored,) = records.pack(session, transcript.chat_entry(asked).content).values()
         ours.append(records.bytes_beside(session) + len(stored))

@@ -12,6 +12,7 @@ import json
 import random
 from itertools import accumulate
 from math import log
+from typing import Any
 
 _SYLLABLES = """
 a an ar as at be ca ce com con de di e ed en er es ex fi for ga gen ha he hi i in ing is it ke la
@@ -36,6 +37,11 @@ def text(length: int, seed: int = 0) -> str:
     return _text(random.Random(seed), length)
 
 
+def metadata(content: str) -> dict[str, Any]:
+    """What goes with a message, where a store takes such a thing as it is."""
+    return {"model": "some-model-1", "tokens": len(content) // 4}
+
+
 def as_json(session: str, request_id: str, made_at: str, content: str) -> str:
     """A message as whoever stores it with bare hands would spell it."""
     return json.dumps(
@@ -45,7 +51,7 @@ def as_json(session: str, request_id: str, made_at: str, content: str) -> str:
             "role": "user",
             "content": content,
             "created_at": made_at,
-            "metadata": {"model": "some-model-1", "tokens": len(content) // 4},
+            "metadata": metadata(content),
         }
     )
 

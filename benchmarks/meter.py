@@ -316,8 +316,12 @@ def _units_of_failure(name: str, asked: dict[str, Any], told: dict[str, Any]) ->
 
 def write_units(item: Mapping[str, Any]) -> int:
     """The write units of an item as it is spelled on the wire."""
-    size = sum(len(name.encode()) + _bytes(value) for name, value in item.items())
-    return max(1, -(-size // 1024))
+    return max(1, -(-item_bytes(item) // 1024))
+
+
+def item_bytes(item: Mapping[str, Any]) -> int:
+    """The size of an item as it is spelled on the wire."""
+    return sum(len(name.encode()) + _bytes(value) for name, value in item.items())
 
 
 def _bytes(spelled: Mapping[str, Any]) -> int:
@@ -327,7 +331,7 @@ def _bytes(spelled: Mapping[str, Any]) -> int:
         case "S":
             return len(value.encode())
         case "B":
-            return len(b64decode(value))
+            return len(value if isinstance(value, bytes) else b64decode(value))
         case "N":
             return (len(value.strip("-").replace(".", "").strip("0")) + 1) // 2 + 1
         case "L":
