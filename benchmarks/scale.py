@@ -253,10 +253,13 @@ def refreshes_per_append(every: float, per_second: float = 0, *, lanes: int = LA
     The window ends when a batch is full, which the more appends there are on its shard is the
     sooner; on a quiet one it is as long as the template says.
     """
-    window = REFRESH_SECONDS
-    if per_second * window > lanes * FULL_BATCH:
-        window = lanes * FULL_BATCH / per_second
-    return min(1.0, every / window)
+    return min(1.0, every / window_of(per_second, lanes=lanes))
+
+
+def window_of(per_second: float, *, lanes: int = LANES) -> float:
+    """The seconds between two refreshes on a shard that gets so many records a second."""
+    full = lanes * FULL_BATCH
+    return full / per_second if per_second * REFRESH_SECONDS > full else REFRESH_SECONDS
 
 
 class Shard(NamedTuple):
@@ -291,17 +294,20 @@ def most_followed(every: float, *, lanes: int = LANES) -> float:
     return low
 
 
-def hottest(partitions: int, sessions: int, per_second: float) -> float:
-    """The write units a second of the busiest of so many partitions.
+def partitions(many: int, sessions: int, per_second: float) -> list[float]:
+    """The write units a second of each partition: of records, and of refreshes of their sessions.
 
     Sessions lie anywhere; how much they write is spread as such things are, a few write most.
     """
     chance = random.Random(0)
     weights = [chance.lognormvariate(0, 1.5) for _ in range(sessions)]
-    load = [0.0] * partitions
+    rate = per_second / sum(weights)
+    window = window_of(per_second / many)
+    load = [0.0] * many
     for weight in weights:
-        load[chance.randrange(partitions)] += weight
-    return max(load) / sum(weights) * per_second * APPEND_UNITS
+        refreshed = min(weight * rate, 1 / window) * REFRESH_UNITS["table"]
+        load[chance.randrange(many)] += weight * rate * APPEND_UNITS + refreshed
+    return load
 
 
 def write(results: dict[str, Any]) -> None:
@@ -362,6 +368,7 @@ def as_page(results: dict[str, Any]) -> str:
     one, eight = Race().run(1, 2_000), Race().run(8, 2_000)
     of_user = PARTITION_WRITES / REFRESH_UNITS["by activity"]
     batch = 25 * HELD["batch_units"]["held"] * APPEND_UNITS
+    loads = partitions(200, 100_000, load)
     return f"""# At scale
 
 What a hundred thousand appends a second do to this design, where it ends first, and what it does
@@ -429,11 +436,11 @@ most of the time. Batches divide that, and everything else, by what is in them.
 
 A record goes to its session's partition, and sessions are spread by a hash. With {load:,} appends a
 second over a hundred thousand sessions of very different activity, the busiest of 200 partitions gets
-{hottest(200, 100_000, load):,.0f} write units a second of its {PARTITION_WRITES:,}; the mean is
-{
-        load
-        * APPEND_UNITS
-        / 200:,.0f}. DynamoDB splits a partition that is hot, as long as its heat is of more
+{max(loads):,.0f} write units a second of its {
+        PARTITION_WRITES:,}, refreshes of heads included; the mean
+is {
+        sum(loads)
+        / len(loads):,.0f}. DynamoDB splits a partition that is hot, as long as its heat is of more
 than one key.
 
 ## A hot session
@@ -543,7 +550,8 @@ The follower's is compared with the follower itself by
             REFRESH_UNITS.values()
         ):.0f} write units. The one of a hot session is compared with the races of the
 [benchmarks](benchmarks.md), in calls for each record, and a test fails when it is off by more than
-{AS_MEASURED:.0%}. Its two times are fitted to that machine, {
+{AS_MEASURED:.0%}. That is of one race each: chance decides how often writers meet, and in a
+shorter race it may be twice as often. Its two times are fitted to that machine, {
         HOME_CALL * 1000:.0f} ms for a call and {
         HOME_OWN * 1000:.0f} ms of its own; its shape is not:
 
