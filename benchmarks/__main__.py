@@ -34,11 +34,15 @@ def main(arguments: Sequence[str]) -> None:
     options.add_argument("--seconds", type=int, help="how long one store may take to grow")
     options.add_argument("--aws", action="store_true", help="on AWS, with your credentials")
     options.add_argument("--yes", action="store_true", help="don't ask what it may cost")
-    options.add_argument("--keep", action="store_true", help="keep the results of a quick run, too")
+    options.add_argument(
+        "--keep", action="store_true", help="keep results of a quick run, or of some stores, too"
+    )
     options.add_argument(
         "--draw", action="store_true", help="measure nothing; write the pages anew"
     )
     chosen = options.parse_args(arguments)
+    if chosen.keep and chosen.only and (chosen.quick or chosen.aws):
+        options.error("some stores' results are kept beside the others' if measured as those were")
     if not chosen.draw:
         plan = QUICK if chosen.quick else FULL
         if chosen.seconds:
@@ -52,6 +56,8 @@ def main(arguments: Sequence[str]) -> None:
         print(report.as_text(results))
         if not chosen.keep and (chosen.quick or chosen.only or chosen.aws):
             return
+        if chosen.only:
+            results = merged(json.loads(RESULTS.read_text()), results)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     report.write(json.loads(RESULTS.read_text()))
     _draw()
@@ -110,6 +116,13 @@ def measure(peers: list[Peer], where: Place, plan: Plan) -> dict[str, Any]:
             with _attempting(peer, f"{writers} at once", found):
                 found[peer.name]["race"][str(writers)] = measuring.raced(peer, where, plan, writers)
     return {"about": _about(plan), "stores": found}
+
+
+def merged(kept: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+    """What is kept, with the stores that were measured anew in their places, and how they were."""
+    anew = {name: results["about"][name] for name in ("at", "machine", "seconds")}
+    stores = {name: store | {"anew": anew} for name, store in results["stores"].items()}
+    return kept | {"stores": kept["stores"] | stores}
 
 
 @contextlib.contextmanager

@@ -79,9 +79,10 @@ def write_units(stores: dict[str, Any]) -> None:
         if store["lives_in"] != "DynamoDB" or not points:
             continue
         is_full = "ended" in (store["ended"] or {})
-        at = {int(point): seen["write_units"] for point, seen in points.items() if point != "last"}
-        if is_full:
-            at[points["last"]["at"]] = points["last"]["write_units"]
+        in_s3 = store.get("to_s3")
+        at = {seen.get("at") or int(point): seen for point, seen in points.items()}
+        at |= {in_s3["at"]: in_s3} if in_s3 else {}
+        at = {number: seen["write_units"] for number, seen in at.items() if not seen["puts"]}
         numbers = sorted(at)
         axes.plot(
             numbers,
@@ -93,20 +94,22 @@ def write_units(stores: dict[str, Any]) -> None:
             linestyle="--" if name == "deflated" else "-",
             zorder={"casefile": 3, "deflated": 4}.get(name, 2),  # One lies upon the other.
         )
-        label = f"✕ {store['title']}" if is_full else store["title"]
+        label = ("✕ " if is_full else "▸ " if in_s3 else "") + store["title"]
         ends.append((at[numbers[-1]], numbers[-1], name, label))
     height = 0.0
     most = max(number for _, number, _, _ in ends)
     for units, number, name, label in sorted(ends):  # Labels stand above each other.
         height = max(units, height * 1.3)
-        place = number if label.startswith("✕") else most  # Beside the line, and beyond all others.
+        is_beside = height == units or label[0] in "✕▸"
+        place = number if is_beside else most  # Beside its line, or beyond all others.
         axes.annotate(f"   {label}", (place, height), color=_color(name), fontsize=8, va="center")
     axes.set(xscale="log", yscale="log", xlim=(9, 400_000), xlabel="messages in the session")
     axes.set_ylim(0.8, height * 1.3)
     axes.set_xticks([10, 100, 1000, 5000], ["10", "100", "1,000", "5,000"])
     axes.set_yticks([1, 10, 100], ["1", "10", "100"])
     axes.minorticks_off()
-    axes.set_title("Write units to append one more message (✕: the item is full)", loc="left")
+    marks = "✕: the item is full" + "; ▸: then in S3" * any(label[0] == "▸" for *_, label in ends)
+    axes.set_title(f"Write units to append one more message ({marks})", loc="left")
     _save(figure, "write-units")
 
 

@@ -353,8 +353,8 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
         _dollars(whole)
     }.
 - **Make request ids UUIDv7s**, as the Python client does: they tell that they are new. An instance that
-  meets a session then reads {
-        HELD["cold_append_read_units"]["held"]:g} unit at its first append to it; with
+  meets a session then takes {
+        HELD["cold_append_read_units"]["held"]:g} read units more for its first append to it; with
   random ids it takes {
         HELD["random_append_read_units"]["held"]:g} if a message comes every ten seconds, and
   the more, the more there are.

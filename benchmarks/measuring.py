@@ -51,7 +51,8 @@ class Plan:
     writers: tuple[int, ...]
     starts: int
     seconds: int
-    """How long one store may take to grow while it is counted, and a quarter of it while timed."""
+    """How long one store may take to grow while it is counted, and a quarter of it while timed:
+    beyond the messages that all reach."""
 
 
 FULL = Plan(
@@ -81,18 +82,14 @@ def work(peer: Peer, variables: Mapping[str, str], *task: object) -> list[Any]:
     done = subprocess.run(
         [str(peer.environment.python), "-m", "benchmarks.worker", peer.name, *map(str, task)],
         cwd=ROOT,
-        env=dict(variables),
+        env={**variables, **peer.variables},
         capture_output=True,
         text=True,
         timeout=SECONDS,
     )
     if done.returncode:
         raise RuntimeError(f"{peer.title} could not {task[0]}:\n{done.stderr[-2000:]}")
-    return [
-        json.loads(line)
-        for line in done.stdout.splitlines()
-        if line.startswith(("{", '"', "[", "null"))
-    ]
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
@@ -104,6 +101,7 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
         "mean": _means(appends[:MEAN_OF]),
         "newest": {str(line.pop("newest")): line for line in grown if "newest" in line},
         "ended": next((line for line in grown if "ended" in line or "stopped" in line), None),
+        "to_s3": _to_s3(appends),
     }
     sizes = [size for size in SIZES if size <= plan.up_to]
     fill = [part for size in sizes for part in ("fill", size, "+")]
@@ -128,7 +126,7 @@ def raced(peer: Peer, place: Place, plan: Plan, writers: int) -> dict[str, Any]:
     before = meter.read(place.metered["BENCH_METER"])
     outcome = race.run(
         peer.name,
-        place.metered,
+        {**place.metered, **peer.variables},
         writers=writers,
         appends=plan.appends,
         repeats=0,
@@ -171,11 +169,9 @@ def started(peer: Peer, place: Place, plan: Plan) -> dict[str, float]:
 
 
 def _started(peer: Peer, place: Place) -> dict[str, float]:
-    as_deployed = {"AWS_LAMBDA_FUNCTION_NAME": "bench", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
-    lambda_ = as_deployed if peer.name == "casefile" else {}
     on_aws = {name: value for name, value in place.direct.items() if name not in ELSEWHERE}
-    bare = _process(peer, on_aws | lambda_, YARDSTICK)
-    own = _process(peer, on_aws | lambda_, peer.start)
+    bare = _process(peer, {**on_aws, **peer.variables}, YARDSTICK)
+    own = _process(peer, {**on_aws, **peer.variables}, peer.start)
     return {
         "ratio": own["seconds"] / bare["seconds"],
         "cpu_ratio": own["cpu"] / bare["cpu"],
@@ -256,6 +252,12 @@ def _at_points(appends: list[dict[str, Any]], of: Any) -> dict[str, Any]:
     if appends:
         found["last"] = of(appends[-20:]) | {"at": len(appends)}
     return found
+
+
+def _to_s3(appends: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The last append whose session lies in the table, if the next ones lie in S3."""
+    last = next((each["append"] for each in appends if each["puts"]), 1) - 1
+    return _means(appends[max(0, last - 20) : last]) | {"at": last} if last else None
 
 
 def _means(appends: list[dict[str, Any]]) -> dict[str, float]:

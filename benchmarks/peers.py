@@ -6,7 +6,8 @@ Each lives in an environment of its own, whose requirements say the versions, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dev import environments
 from dev.environments import Environment
@@ -23,13 +24,23 @@ class Peer:
     environment: Environment
     start: str
     lives_in: str = "DynamoDB"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What its processes are told beside where things are."""
 
 
-def _peer(name: str, title: str, start: str, *, of: str | None = None, **more: str) -> Peer:
-    return Peer(name, title, environments.of_peer(of or name), start, **more)
+def _peer(
+    name: str, title: str, start: str, *, of: str | None = None, lives_in: str = "DynamoDB"
+) -> Peer:
+    return Peer(name, title, environments.of_peer(of or name), start, lives_in)
 
 
-CASEFILE = Peer("casefile", "Casefile", environments.DEVELOPMENT, "import functions.chat.handler")
+CASEFILE = Peer(
+    "casefile",
+    "Casefile",
+    environments.DEVELOPMENT,
+    "import functions.chat.handler",
+    variables={"AWS_LAMBDA_FUNCTION_NAME": "bench", "PYDANTIC_DISABLE_PLUGINS": "__all__"},
+)
 RAW = Peer("raw", "raw PutItem", environments.DEVELOPMENT, YARDSTICK)
 DEFLATED = Peer(
     "deflated", "raw PutItem, deflated", environments.DEVELOPMENT, f"import zlib; {YARDSTICK}"

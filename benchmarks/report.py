@@ -29,36 +29,47 @@ def as_page(results: dict[str, Any]) -> str:
 
 Made by `make bench` on {about["at"]}: {about["machine"]}, Python {about["python"]}, DynamoDB by
 dynoxide {about["dynoxide"]}. **Units, calls and bytes are exact**: a meter on the wire reads what
-each call was charged, whatever client made it. **Times are ratios** to a bare boto3 PutItem of 1 KB
-to the same engine, one after every other append: medians of {
+each call was charged, whatever client made it; of races they are those of one race each, where
+chance decides how often writers meet. **Times are ratios** to a bare boto3 PutItem of 1 KB to the
+same engine, one after every other append: medians of {
         about["runs"]
-    } runs. They are without a
-network; add a round trip to both sides for AWS. A session was grown up to {
-        about["up_to"]:,} messages
-while it was counted, and {
-        about["timed_up_to"]:,} while it was timed, or as far as a store came in {
+    } runs. They are without a network; add a round
+trip to both sides for AWS. A session was grown up to {
+        about["up_to"]:,} messages while it was counted,
+and {about["timed_up_to"]:,} while it was timed, or as far as a store came in {
         about["seconds"]
-    } and in
-{about["seconds"] // 4} seconds{_shortened(about)}; "–" is what was not reached.
-
-Messages are the same for all: a median of 600 characters, some of many thousand
-([`messages.py`](../benchmarks/messages.py)). Means are of the first {
-        measuring.MEAN_OF:,} of them, or of
-as many as there are of a store. In races they are as short as `3/17`, {
+    } and in {about["seconds"] // 4} seconds{_shortened(about)};
+"–" is what was not reached.
+{_anew(results["stores"])}
+Contents are the same for all: a median of 600 characters, some of many thousand
+([`messages.py`](../benchmarks/messages.py)). Casefile's messages and the raw items carry the same
+metadata beside them, others what they make of it themselves. Means are of the first {
+        measuring.MEAN_OF:,}, or
+of as many as there are of a store. In races they are as short as `3/17`, {
         about["appends"]
     } of each writer.
-Each store is driven as its users do
-([`stores`](../benchmarks/stores/__init__.py)), in its own environment. What is better than ours is in the tables
-like everything else.
+Each store is driven as its users do, with the settings that its documentation has for production
+([`stores`](../benchmarks/stores/__init__.py)), in its own environment. What is better than ours is
+in the tables like everything else.
 
 {as_text(results)}
+
+![Cold start, import and client](charts/cold-start.svg)
 
 ## How to read it, and what it leaves out
 
 - A write unit is 1 KB written. An append of LangChain's, LangGraph's or a snapshot writes the whole
-  conversation, so its price grows with it until DynamoDB's item is full (400 KB): "ends at".
+  conversation, so its price grows with it. LangChain's history has no other place for it, so it
+  ends when DynamoDB's item is full (400 KB): "ends at".
+- LangGraph's saver has `enable_checkpoint_compression` and `s3_offload_config`, and its graph is run
+  with `durability="exit"`; Strands' snapshots have `compression="gzip"` and `s3_bucket`. What is larger
+  than 350 and 380 KB lies in S3 then, for a PUT each time instead of its units, and a GET to read it{
+        _in_s3(results["stores"])
+    }.
+  Both save at the end of a turn: a message is a turn here, and where a turn adds two, each costs half.
 - Casefile's own appends leave lists alone; following the stream costs 4 write units for each session
   and refresh (30 s by default): [what it costs](cost.md).
+- While it is timed, Casefile runs as on Lambda: imported before, and with a log line for each request.
 - While it is measured, Casefile's table has its indexes, and no stream: this engine writes the stream with
   the item, and takes longer for each the more there are; DynamoDB writes it afterwards.
 - Casefile's last 20 are read as DynamoDB's clients read by default, so that the newest may come a moment
@@ -87,7 +98,7 @@ like everything else.
 make bench                  # all of it: an hour or so, once everything is installed
 make bench ARGS=--quick     # less of everything: five minutes, twice that on a busy machine
 make bench ARGS="--seconds 40"    # less time for each store, so shorter sessions
-make bench ARGS="--only casefile raw agno"
+make bench ARGS="--only casefile raw agno"             # with --keep, in place of what is kept of them
 make bench ARGS=--aws       # tables and buckets of its own on AWS, deleted after it; asks first
 make bench-check            # calls and units alone, against what they are held to; part of make test
 ```
@@ -98,6 +109,32 @@ def _shortened(about: dict[str, Any]) -> str:
     """What to say of a run that was given less time than is usual."""
     usual = measuring.FULL.seconds
     return f" (`make bench` gives {usual} and {usual // 4})" if about["seconds"] < usual else ""
+
+
+def _anew(stores: dict[str, Store]) -> str:
+    """Which stores were measured later than the rest, and how."""
+    runs: dict[tuple[Any, ...], list[str]] = {}
+    for store in stores.values():
+        if "anew" in store:
+            runs.setdefault(tuple(store["anew"].values()), []).append(store["title"])
+    return "".join(
+        f"\nMeasured anew on {at}, in {seconds} and {seconds // 4} seconds ({machine}):\n"
+        f"{'; '.join(titles)}.\n"
+        for (at, machine, seconds), titles in runs.items()
+    )
+
+
+def _in_s3(stores: dict[str, Store]) -> str:
+    """From which message on a store's sessions lie in S3, of those that came to it."""
+    told = [
+        f"{store['title']} from message {to_s3(store)}" for store in stores.values() if to_s3(store)
+    ]
+    return f" ({'; '.join(told or ['neither came to that in its time'])})"
+
+
+def to_s3(store: Store) -> int:
+    """The message from which on a session lies in S3 instead of the table; 0 if there was none."""
+    return store["to_s3"]["at"] + 1 if store.get("to_s3") else 0
 
 
 def _random(store: Store) -> str:
@@ -169,8 +206,18 @@ def _of_appends(store: Store) -> list[str]:
         "local" if _is_local(store) else _number(_calls(appends["last"])),
         *(_reading(store, appends.get(point)) for point in POINTS),
         _reading(store, store["mean"]),
-        _ended(store),
+        _last(store),
     ]
+
+
+def _last(store: Store) -> str:
+    """How a store ends, or what the last message took that it came to."""
+    if to_s3(store):
+        return f"in S3 from {to_s3(store)}"
+    if "ended" in (store["ended"] or {}) or _is_local(store):
+        return _ended(store)
+    last = store["append"]["last"]
+    return f"{_reading(store, last)} at {last['at']:,}"
 
 
 def _of_times(store: Store) -> list[str]:
@@ -262,7 +309,7 @@ def _of_starts(store: Store) -> list[str]:
 _TABLES: Iterable[tuple[str, list[str], Callable[[Store], list[str]]]] = (
     (
         "Append one message: write units at the 10th, 100th …",
-        ["calls", *(f"at {int(point):,}" for point in POINTS), "mean", "end"],
+        ["calls", *(f"at {int(point):,}" for point in POINTS), "mean", "last"],
         _of_appends,
     ),
     (

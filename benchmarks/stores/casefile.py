@@ -1,4 +1,7 @@
-"""Casefile's own functions, called as API Gateway would have Lambda call them."""
+"""Casefile's own functions, called as API Gateway would have Lambda call them.
+
+They are imported before anything is asked, as Lambda does.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,22 @@ from uuid import uuid4
 
 import boto3
 
+from benchmarks.messages import metadata
 from benchmarks.stores import USER, Refused, Store, TryAgain, create_bucket
 from casefile import session_log
 from casefile.config import configuration
 from dev.template import create_table
+
+_HANDLERS = {
+    name: importlib.import_module(f"functions.{name}.handler").handle
+    for name in (
+        "chat",
+        "close_chat_session",
+        "create_chat_session",
+        "list_chat_messages",
+        "list_chat_sessions",
+    )
+}
 
 
 class _Context:
@@ -31,7 +46,8 @@ class Casefile:
         session_log._memories.clear()
 
     def append(self, request_id: str, made_at: str, content: str) -> int:
-        envelope = {"request_id": request_id, "timestamp": made_at, "payload": {"message": content}}
+        said = {"content": content, "message_type": "user", "metadata": metadata(content)}
+        envelope = {"request_id": request_id, "timestamp": made_at, "payload": {"messages": [said]}}
         return int(_ask("chat", self.session, envelope)["record"])
 
     def newest(self, count: int) -> list[str]:
@@ -53,7 +69,7 @@ def _ask(
     name: str, session: str | None, envelope: dict[str, Any] | None = None, **query: str
 ) -> dict[str, Any]:
     """Send an HTTP request as API Gateway does, and return the payload of the answer."""
-    handler = importlib.import_module(f"functions.{name}.handler").handle
+    handler = _HANDLERS[name]
     method, path = handler.route.split()
     event = {
         "resource": path,

@@ -1,4 +1,8 @@
-"""Strands' snapshots on DynamoDB: the whole agent in one item, written anew with each message."""
+"""Strands' snapshots on DynamoDB: the whole agent in one item, written anew with each message.
+
+With all that its documentation offers: it is compressed, and lies in S3 when it is too large for an
+item.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ from uuid import uuid4
 from strands.session.snapshot_session_manager import SnapshotSessionManager
 from strands_dynamodb_storage import DynamoDBStorage
 
-from benchmarks.stores import Store, create_table, table
+from benchmarks.stores import Store, create_bucket, create_table, table
 from benchmarks.stores.strands import agent_of, content_of, message
+
+NAME, BUCKET = "strands_snapshots", "strands-snapshots"
 
 
 class Snapshots:
@@ -31,13 +37,13 @@ class Snapshots:
         return [content_of(each) for each in agent_of(self._manager()).messages]
 
     def _manager(self) -> SnapshotSessionManager:
-        return SnapshotSessionManager(
-            self.session, storage=DynamoDBStorage(table("strands_snapshots"))
-        )
+        storage = DynamoDBStorage(table(NAME), s3_bucket=table(BUCKET), compression="gzip")
+        return SnapshotSessionManager(self.session, storage=storage)
 
 
 def prepare() -> None:
-    create_table("strands_snapshots", "pk", "sk")
+    create_table(NAME, "pk", "sk")
+    create_bucket(table(BUCKET))
 
 
 def open_store(session: str) -> Store:

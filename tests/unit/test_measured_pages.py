@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import costs, fixed, measuring, report, scale
+from benchmarks.__main__ import merged
 from benchmarks.measuring import FULL, QUICK
 from benchmarks.peers import PEERS
 from benchmarks.place import Place
@@ -31,9 +32,18 @@ def test_a_million_of_a_reading_costs_the_sum_of_its_parts() -> None:
     assert costs.of_reading(reading) == pytest.approx(2 * 0.625 + 4 * 0.125 + 5 + 3 * 0.4)
 
 
+def test_a_million_answers_cost_what_leaves_aws() -> None:
+    body = costs.HELD["answer_bytes"]["held"] + costs.content_bytes()
+    assert costs.answer_bytes() == pytest.approx(body, abs=1)
+    rest, *_, direct = costs._doors()
+    assert rest.transfer == pytest.approx((body + 450) * 1e6 / 2**30 * 0.09, rel=0.001)
+    assert direct.transfer == 0
+
+
 def test_a_mean_is_of_the_messages_that_all_stores_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     appends = [
-        {"append": n, "write_units": 1 if n <= measuring.MEAN_OF else 9} for n in range(1, 2000)
+        {"append": n, "write_units": 1 if n <= measuring.MEAN_OF else 9, "puts": 0}
+        for n in range(1, 2000)
     ]
 
     def work(peer: Any, _variables: Any, *tasks: object) -> list[Any]:
@@ -45,9 +55,51 @@ def test_a_mean_is_of_the_messages_that_all_stores_reach(monkeypatch: pytest.Mon
     monkeypatch.setattr(measuring, "work", work)
     place = Place(direct={}, metered={})
     of = {peer.name: measuring.counted(peer, place, FULL) for peer in PEERS[:2]}
-    assert of["casefile"]["mean"] == of["raw"]["mean"] == {"write_units": 1}
+    assert of["casefile"]["mean"] == of["raw"]["mean"] == {"write_units": 1, "puts": 0}
     assert set(of["casefile"]["random"]) == {"100", "1000"}
     assert of["raw"]["random"] == {}
+
+
+@pytest.mark.parametrize(
+    ("puts", "last"), [([0, 0, 0, 1, 1], 3), ([0, 0, 0], None), ([1, 1, 1], None)]
+)
+def test_the_last_append_before_a_session_lies_in_s3_is_told(
+    puts: list[int], last: int | None
+) -> None:
+    appends = [{"append": n, "write_units": 10 * n, "puts": p} for n, p in enumerate(puts, 1)]
+    found = measuring._to_s3(appends)
+    assert found == (last and {"at": last, "write_units": 20, "puts": 0})
+
+
+def test_a_store_that_was_measured_anew_takes_its_place_and_the_page_says_when() -> None:
+    kept = copy.deepcopy(RESULTS)
+    anew = {"at": "2030-01-02", "machine": "an abacus", "seconds": 8, "runs": 3}
+    raw = kept["stores"]["raw"] | {"title": "raw, again"}
+    found = merged(kept, {"about": anew, "stores": {"raw": raw}})
+    assert list(found["stores"]) == list(kept["stores"])
+    assert found["about"] == kept["about"]
+    assert {name for name, store in found["stores"].items() if store != kept["stores"][name]} == {
+        "raw"
+    }
+    assert "anew on 2030-01-02, in 8 and 2 seconds (an abacus):\nraw, again." in report.as_page(
+        found
+    )
+
+
+def test_where_sessions_lie_in_s3_the_table_says_from_when() -> None:
+    told = copy.deepcopy(RESULTS)
+    told["stores"]["langgraph"] |= {"to_s3": {"at": 899}}
+    assert re.search(r"\| LangGraph DynamoDBSaver .* \| in S3 from 900 \|", report.as_page(told))
+    assert "LangGraph DynamoDBSaver from message 900" in report.as_page(told)
+
+
+def test_a_store_that_came_to_no_end_tells_what_its_last_message_took() -> None:
+    told = copy.deepcopy(RESULTS)
+    store = told["stores"]["langgraph"]
+    store["append"]["last"] |= {"at": 1234, "write_units": 321.0}
+    assert re.search(r"\| LangGraph DynamoDBSaver .* \| 321 at 1,234 \|", report.as_page(told))
+    store["ended"] = {"ended": 1235, "why": "It is full."}
+    assert re.search(r"\| LangGraph DynamoDBSaver .* \| ends at 1235 \|", report.as_page(told))
 
 
 def test_the_page_tells_what_random_ids_cost_if_that_was_measured() -> None:
@@ -213,6 +265,14 @@ def test_a_full_shard_brings_the_refreshes_that_its_follower_makes(
     assert shard.per_second * shard.units == pytest.approx(scale.PARTITION_WRITES, rel=0.001)
     followed = scale.follow(shard.per_second, every, lanes=lanes, batches=20)
     assert shard.refreshes == pytest.approx(followed.refreshes_per_append, rel=0.05)
+
+
+def test_partitions_take_records_and_refreshes() -> None:
+    loads = scale.partitions(4, 100, 1_000)
+    often = 100 / scale.REFRESH_SECONDS  # Each session writes at least once in a window.
+    assert sum(loads) == pytest.approx(1_000 * scale.APPEND_UNITS + often)
+    seldom = scale.partitions(4, 100_000, 10)  # And here hardly one does.
+    assert sum(seldom) == pytest.approx(10 * (scale.APPEND_UNITS + 1), rel=0.01)
 
 
 def test_a_batch_that_is_full_ends_its_window() -> None:
