@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from casefile import contents as bucket
 from casefile import reading
 from casefile.errors import BadRequest, NotFound
 from tests.conftest import Context, Invoke, load
@@ -35,6 +36,16 @@ def read(invoke: Invoke, session_id: str, **asked: Any) -> dict[str, Any]:
 
 def contents(page: dict[str, Any]) -> list[str]:
     return [message["content"] for message in page["messages"]]
+
+
+def test_nobody_waits_for_the_bucket_where_nothing_is_in_it(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client takes a quarter of a second to be made, in each new instance."""
+    with monkeypatch.context() as without:
+        without.delattr(bucket, "client")
+        write(invoke, session_id, 3)
+        assert contents(read(invoke, session_id)) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("order", ["oldest", "newest"])
