@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from casefile import creation, session_log
 from casefile.errors import BadRequest, NotFound, RequestIdReused, SessionClosed, TooLarge
+from pydantic_models.canonical import ToolEvent
 from pydantic_models.canonical.lifecycle import LIFECYCLE_EVENT_TYPES
 from pydantic_models.operations import ToolExecutionResponse
 from tests.conftest import Invoke, forget, objects, stored
@@ -87,6 +88,40 @@ def test_the_callers_events_stand_inside_and_are_not_doubled(
     assert events[2]["timestamp"] == answer["payload"]["recorded_at"]
     assert events[2]["parameters"] == {"key": "k"}
     assert read(invoke, session_id)["event_count"] == 5
+
+
+@pytest.mark.parametrize("outcome", [{"result": {"n": 1}}, {"error_message": "no"}, {}])
+def test_events_are_told_as_the_model_has_them(
+    invoke: Invoke, session_id: str, outcome: dict[str, Any]
+) -> None:
+    everything = {
+        "event_id": "mine",
+        "event_type": "cache_missed",
+        "tool_name": "cache",
+        "timestamp": "2026-01-01T01:00:00+01:00",
+        "parameters": {"key": [1.0]},
+        "result_summary": {"hit": False},
+        "duration_ms": 3,
+        "status": "error",
+        "error_message": "none",
+        "initiator": "agent",
+        "chain_position": 2,
+        "chain_id": "c",
+        "reasoning": "because",
+        "source_message_id": "msg_1",
+        "related_events": ["evt_1"],
+    }
+    own = [{"event_type": "noted", "tool_name": "note"}, everything]
+    payload = {"session_id": session_id, "tool_name": "search", "events": own, **outcome}
+    events = invoke("tool_execution", payload)["payload"]["events"]
+    for event in events:
+        told = {name: value for name, value in event.items() if name != "session_request_id"}
+        assert list(told) == list(ToolEvent.model_fields)
+        assert ToolEvent.model_validate(told).model_dump(mode="json") == told
+    (mine,) = (event for event in events if event["event_id"] == "mine")
+    assert {name: mine[name] for name in everything} == everything | {
+        "timestamp": "2026-01-01T00:00:00.000+00:00"
+    }
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ told (see `contents.linked`) is left out, and a link says where it is.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
@@ -292,17 +293,21 @@ def _begun(record: Record) -> Begun:
     return Begun(record.number, record.request_id, session_request_id, asked["tool_name"])
 
 
+@functools.cache
+def _event_members() -> dict[str, Any]:
+    """The members of a tool event, in their order, as they are if nobody told them."""
+    return canonical.ToolEvent(event_type="any", tool_name="any").model_dump(mode="json")
+
+
 def _events(session_id: str, record: Record, begun: Begun) -> list[dict[str, Any]]:
-    """The events that a record brings to a tool request."""
+    """The events that a record brings to a tool request: ToolEvents, as they are told."""
     said, left_out = _told(session_id, record)
     links = {"left_out": [link.model_dump() for link in left_out]} if left_out else {}
     at = text_of(record.at)
     events = [
-        canonical.ToolEvent.model_validate({"timestamp": at, **own}).model_dump(mode="json") | links
+        {**_event_members(), "timestamp": at, **own, **links}
         if own
-        else canonical.ToolEvent.model_validate(
-            _lifecycle_event(event_type, begun.tool_name, said, at)
-        ).model_dump(mode="json")
+        else _event_members() | _lifecycle_event(event_type, begun.tool_name, said, at)
         for event_type, own in _timeline(record.kind, said)
     ]
     return [
