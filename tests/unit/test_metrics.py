@@ -153,7 +153,7 @@ def test_what_counts_nothing_is_logged_plainly(
 def test_a_bug_is_logged_as_one_at_each_door(
     aws: None, lines: Lines, monkeypatch: pytest.MonkeyPatch, door: str
 ) -> None:
-    def fail(session_id: str) -> session_log.Memory:
+    def fail(session_id: str, entry: session_log.Entry) -> session_log.Memory:
         raise RuntimeError
 
     monkeypatch.setattr(session_log, "_look", fail)
