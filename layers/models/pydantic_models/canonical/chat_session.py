@@ -44,14 +44,14 @@ class ChatMessagePayload(Message):
 
 
 class ChatMessage(Message):
-    """One message as it was recorded."""
+    """One message as it was recorded. Its metadata was checked when it came."""
 
     message_id: str
     user_id: str = Field(description="Who recorded it")
-    metadata: Metadata = Field(
+    metadata: dict[str, Any] = Field(
         default_factory=dict, description="Its own or, if it had none, that of its request"
     )
-    request_metadata: Metadata = Field(
+    request_metadata: dict[str, Any] = Field(
         default_factory=dict, description="That of its request, if it had metadata of its own"
     )
     record: int = Field(ge=1, description="Number of the record in its session")
