@@ -472,8 +472,10 @@ def test_a_first_look_reads_as_much_as_it_takes(
         rows.append(limit)
         return query(session_id, limit, **asked)
 
+    early = entry(now(), request_id=uuid7(now(), 0))
+    append(session_id, OWNER, early)
     for number in range(20):
-        append(session_id, OWNER, entry(now(), request_id=uuid7(now(), number)))
+        append(session_id, OWNER, entry(now(), request_id=uuid7(now(), number + 1)))
     begun = beginning(now())
     append(session_id, OWNER, begun)
     monkeypatch.setattr(records, "query", counted)
@@ -485,6 +487,9 @@ def test_a_first_look_reads_as_much_as_it_takes(
         rows.clear()
         append(session_id, OWNER, sent, memories=Memories())
         assert rows[0] == expected
+    rows.clear()
+    append(session_id, OWNER, early, memories=Memories())  # Sent again: the newest tells nothing.
+    assert rows[:2] == [2, 8]
 
 
 def test_a_retry_that_is_seen_at_once_is_not_looked_for(session_id: str, calls: list[str]) -> None:
