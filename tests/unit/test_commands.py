@@ -1,7 +1,6 @@
 """The targets of the Makefile hand on what they are given, as one word each."""
 
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -11,7 +10,6 @@ from tests.template import ROOT
 FOLDER = "a  folder/of mine"
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="the commands are there without make, too")
 @pytest.mark.parametrize(
     ("target", "given", "asked"),
     [
