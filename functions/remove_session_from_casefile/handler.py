@@ -18,10 +18,9 @@ from pydantic_models.operations import (
 )
 def handle(request: RemoveSessionFromCasefileRequest) -> Answer[SessionRemovedPayload]:
     """Whoever may write the session, its owner always: from then on it is the owner's alone."""
-    filing = sessions.take_out(request)
+    asked = request.payload
+    total_sessions, at = sessions.take_out(request)
     removed = SessionRemovedPayload(
-        casefile_id=filing.casefile_id,
-        session_id=request.payload.session_id,
-        total_sessions=filing.total_sessions,
+        casefile_id=asked.casefile_id, session_id=asked.session_id, total_sessions=total_sessions
     )
-    return Answer(removed, at=filing.at)
+    return Answer(removed, at=at)

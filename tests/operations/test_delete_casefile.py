@@ -108,6 +108,26 @@ def test_interrupted_anywhere_it_goes_on(
             assert read["casefile_id"] is None
 
 
+@pytest.mark.parametrize("with_sessions", [False, True])
+def test_it_goes_on_as_it_was_asked_for_first(
+    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch, with_sessions: bool
+) -> None:
+    filed = invoke("create_session", {"casefile_id": casefile_id})["payload"]
+    asked = {"casefile_id": casefile_id, "confirm": True}
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise Unavailable("interrupted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, "_let_go", stop)
+        with pytest.raises(Unavailable):
+            invoke("delete_casefile", asked | {"delete_sessions": with_sessions})
+    invoke("delete_casefile", asked | {"delete_sessions": not with_sessions})
+    refusal = pytest.raises(NotFound) if with_sessions else contextlib.nullcontext()
+    with refusal:
+        invoke("get_session", {"session_id": filed["session_id"]})
+
+
 def test_nothing_is_filed_or_shared_once_it_began(
     invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

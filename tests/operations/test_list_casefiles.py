@@ -129,6 +129,21 @@ class TestShared:
                 break
         assert found == ["6", "5", "4", "3", "2", "1", "0"]
 
+    def test_a_grant_that_is_changed_keeps_its_place_while_it_holds(self, invoke: Invoke) -> None:
+        shared = [create(invoke, str(number)) for number in range(4)]
+        for casefile_id in shared:
+            share(invoke, casefile_id, BOB, "viewer")
+        asked = {"scope": "shared", "order": "creation", "limit": 1}
+        cursor = invoke("list_casefiles", asked, user=BOB)["payload"]["cursor"]
+        share(invoke, shared[0], BOB, "editor")
+        share(invoke, shared[1], BOB, "viewer", expires_at="2999-01-01T00:00:00Z")
+        asked |= {"limit": 10, "cursor": cursor}
+        assert titles(invoke, BOB, **asked) == ["2", "1", "0"]
+        invoke("revoke_permission", {"casefile_id": shared[0], "target_user_id": BOB})
+        assert titles(invoke, BOB, **asked) == ["2", "1"]
+        share(invoke, shared[0], BOB, "viewer")
+        assert titles(invoke, BOB, scope="shared") == ["0", "3", "2", "1"]
+
     def test_a_small_page_of_many_is_not_many_calls(self, invoke: Invoke, calls: list[str]) -> None:
         for number in range(12):
             share(invoke, create(invoke, str(number)), BOB, "viewer")

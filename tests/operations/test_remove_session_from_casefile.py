@@ -102,3 +102,21 @@ def test_taken_out_by_two_at_once_it_counts_once(
     with pytest.raises(NotFound):
         take_out(invoke, casefile_id, session_id)
     assert count(invoke, casefile_id) == 0
+
+
+def test_who_may_not_read_the_casefile_is_not_told_how_much_is_in_it(
+    invoke: Invoke, casefile_id: str, session_id: str
+) -> None:
+    asked = {"casefile_id": casefile_id, "target_user_id": BOB, "permission": "editor"}
+    filed = []
+    for _ in range(2):
+        invoke("grant_permission", asked)
+        answer = invoke("create_session", {"casefile_id": casefile_id}, user=BOB)
+        filed.append(answer["payload"]["session_id"])
+    told = take_out(invoke, casefile_id, filed[0], user=BOB)["payload"]
+    assert told["total_sessions"] == 2
+    del asked["permission"]
+    invoke("revoke_permission", asked)
+    told = take_out(invoke, casefile_id, filed[1], user=BOB)["payload"]
+    assert told["total_sessions"] is None
+    assert count(invoke, casefile_id) == 1

@@ -5,8 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from casefile.errors import BadRequest
+from casefile import dynamodb
+from casefile.errors import BadRequest, NotFound
 from tests.conftest import Invoke
+
+BOB = "bob@example.com"
 
 
 @pytest.fixture
@@ -34,3 +37,39 @@ def test_what_is_given_changes_and_the_rest_stays(invoke: Invoke, casefile_id: s
 def test_bounds_are_kept(invoke: Invoke, casefile_id: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         invoke("update_casefile", {"casefile_id": casefile_id, **wrong})
+
+
+def test_who_loses_access_just_then_is_told_what_was_done(
+    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted = {"casefile_id": casefile_id, "target_user_id": BOB}
+    invoke("grant_permission", granted | {"permission": "editor"})
+    transact = dynamodb.transact
+
+    def overtaken(writes: Any) -> None:
+        monkeypatch.setattr(dynamodb, "transact", transact)
+        transact(writes)
+        invoke("revoke_permission", granted)
+
+    monkeypatch.setattr(dynamodb, "transact", overtaken)
+    asked = {"casefile_id": casefile_id, "title": "New"}
+    told = invoke("update_casefile", asked, user=BOB)["payload"]["casefile"]
+    assert told["metadata"]["title"] == "New"
+    assert [entry["user_id"] for entry in told["acl"]["permissions"]] == [BOB]
+    with pytest.raises(NotFound):
+        invoke("update_casefile", asked, user=BOB)
+
+
+def test_what_is_deleted_just_then_was_changed(
+    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transact = dynamodb.transact
+
+    def overtaken(writes: Any) -> None:
+        monkeypatch.setattr(dynamodb, "transact", transact)
+        transact(writes)
+        invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})
+
+    monkeypatch.setattr(dynamodb, "transact", overtaken)
+    told = invoke("update_casefile", {"casefile_id": casefile_id, "notes": "Kept."})["payload"]
+    assert (told["casefile"]["metadata"]["title"], told["casefile"]["notes"]) == ("Old", "Kept.")

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     )
     from pydantic_models.views import CasefileSummary
 
+    from .grants import Permissions
+
 OPENED_AT_ONCE = 50
 
 MAX_OPENED = 200
@@ -143,7 +145,12 @@ def access_list(asked: ListPermissionsPayload, user_id: str) -> PermissionListPa
 
     Raises NotFound and Forbidden, and BadRequest for a cursor that is none of it.
     """
-    permissions = grants.permitted(asked.casefile_id, user_id)
+    return _access_list(grants.permitted(asked.casefile_id, user_id), asked, user_id)
+
+
+def _access_list(
+    permissions: Permissions, asked: ListPermissionsPayload, user_id: str
+) -> PermissionListPayload:
     page = grants.page(permissions, asked, user_id)
     return operations.PermissionListPayload(
         casefile_id=asked.casefile_id,
@@ -168,10 +175,18 @@ def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | 
 
     Raises NotFound, and BadRequest for a cursor that is none of it.
     """
+    return _told(grants.permitted(asked.casefile_id, user_id), asked, user_id)
+
+
+def _told(
+    permissions: Permissions, asked: GetCasefilePayload, user_id: str
+) -> tuple[CasefileModel, str | None]:
+    """A casefile as it was seen, to a user who may read it."""
     casefile_id = asked.casefile_id
-    head = find(casefile_id, user_id)
+    head = _head(casefile_id, permissions.casefile)
     page = lists.read(_filed(casefile_id), asked.sessions(), user_id)
-    who = access_list(operations.ListPermissionsPayload(casefile_id=casefile_id), user_id)
+    everybody = operations.ListPermissionsPayload(casefile_id=casefile_id)
+    who = _access_list(permissions, everybody, user_id)
     casefile = canonical.CasefileModel(
         casefile_id=casefile_id,
         metadata=canonical.CasefileMetadata(
@@ -240,18 +255,25 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
     casefile_id = request.payload.casefile_id
     changes: Item = request.payload.changes()
     for _ in attempts(f"Casefile {casefile_id}"):
-        casefile = find(casefile_id, request.user_id)
+        permissions = grants.permitted(casefile_id, request.user_id)
+        seen = permissions.casefile
         if receipts.find(request) is not None:
             break
-        at = max(to_milliseconds(now()), casefile.updated_at)
-        setting, values = dynamodb.setting(changes | casefile_heads.active(casefile_id, at))
+        at = max(to_milliseconds(now()), seen["updated_at"])
+        made = changes | casefile_heads.active(casefile_id, at)
+        setting, values = dynamodb.setting(made)
         update = casefile_heads.if_owned(
-            casefile_id, casefile.user_id, f"{setting} REMOVE news", values
+            casefile_id, permissions.owner, f"{setting} REMOVE news", values
         )
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact([update, receipts.leaving(request)])
+            # Who may do what can have changed since, too: the answer goes by what was seen.
+            found = dynamodb.get(casefile_heads.key(casefile_id))
+            casefile = found if casefile_heads.is_alive(found) else seen | made
+            permissions = permissions._replace(casefile=casefile)
             break
-    return read(operations.GetCasefilePayload(casefile_id=casefile_id), request.user_id)[0]
+    asked = operations.GetCasefilePayload(casefile_id=casefile_id)
+    return _told(permissions, asked, request.user_id)[0]
 
 
 def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:

@@ -149,11 +149,12 @@ class DeletedCasefile(NamedTuple):
 def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> DeletedCasefile:
     """Delete a casefile and, if asked for, its owner's sessions in it; take the others out.
 
-    Sent again, it goes on where it was interrupted. Raises NotFound, Forbidden, and Unavailable
-    when there is more to delete than there is time.
+    Sent again, it goes on where it was interrupted, and as it was asked for first. Raises NotFound,
+    Forbidden, and Unavailable when there is more to delete than there is time.
     """
     owner = sha256(f"{casefile_id}\n{user_id}".encode()).digest()
     head = _marked(casefile_id, user_id, owner, with_sessions=with_sessions)
+    with_sessions = head.get("with_sessions", with_sessions)
     if "session_in_hand" in head and sessions.find(head["session_in_hand"]) is None:
         _clear(head["session_in_hand"])  # Else its deletion had not begun, and it may be elsewhere.
     if "deleted_at" not in head:

@@ -235,9 +235,13 @@ def _change(
             raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
         seen = permissions.grants.get(target)
         at = _time_after(permissions, target)
+        # While it holds it keeps its place, or who walks through the list would miss it.
+        place = seen["creation"] if seen and before is not NONE else None
         given = {"granted_by": user, "at": at, "request_id": request.request_id.bytes}
         # A new owner finds it among their own; what is granted to them is told all the same.
-        listed = {"news": True} if after is OWNER else _listed(casefile_id, target, at, after)
+        listed = (
+            {"news": True} if after is OWNER else _listed(casefile_id, target, at, after, place)
+        )
         granted = {"level": after.value, **given, **more, **listed}
         writes = [_put(casefile_id, target, seen, granted)]
         if after is OWNER:
@@ -309,10 +313,12 @@ def _log(
     )
 
 
-def _listed(casefile_id: str, user: str, at: int, level: PermissionLevel) -> Item:
+def _listed(
+    casefile_id: str, user: str, at: int, level: PermissionLevel, place: str | None = None
+) -> Item:
     """Where somebody finds what is shared with them, and that it is to be told."""
-    kind = REVOKED if level is NONE else KIND
-    listed: Item = {"owner_list": lists.name(kind, user), "creation": lists.place(at, casefile_id)}
+    kind, place = REVOKED if level is NONE else KIND, place or lists.place(at, casefile_id)
+    listed: Item = {"owner_list": lists.name(kind, user), "creation": place}
     return listed | ({} if level is NONE else {"news": True})
 
 

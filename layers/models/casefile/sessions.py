@@ -312,26 +312,30 @@ def _as_seen(item: Item, *more: str) -> tuple[str, Item]:
     return " AND ".join(terms), values
 
 
-def take_out(request: RemoveSessionFromCasefileRequest) -> Filing:
+def take_out(request: RemoveSessionFromCasefileRequest) -> tuple[int | None, int]:
     """Take a session out of a casefile; the same request again gets the first answer.
 
+    Returns the casefile's total without it, None for who may not read the casefile, and the time.
     Raises NotFound, also if it isn't filed there, and Forbidden.
     """
     session_id, casefile_id = request.payload.session_id, request.payload.casefile_id
-    at = to_milliseconds(now())
+    user_id, at = request.user_id, to_milliseconds(now())
+    may_read = access.includes(grants.level(casefile_id, user_id), access.VIEWER)
 
     def receipt(total: int) -> TransactWriteItemTypeDef:
-        return receipts.leaving(request, total_sessions=total, at=at)
+        told = {"total_sessions": total} if may_read else {}
+        return receipts.leaving(request, at=at, **told)
 
     for _ in attempts(f"Session {session_id}"):
         done = receipts.find(request)
         if done is not None:
-            return Filing(casefile_id, done["total_sessions"], done["at"])
-        head = authorize(session_id, find(session_id), request.user_id)
+            return done.get("total_sessions"), done["at"]
+        head = authorize(session_id, find(session_id), user_id)
         if head.casefile_id != casefile_id:
             raise not_filed(session_id, casefile_id)
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
-            return Filing(casefile_id, leave(head, receipt), at)
+            total = leave(head, receipt)
+            return total if may_read else None, at
     raise AssertionError("attempts() ends by raising")
 
 

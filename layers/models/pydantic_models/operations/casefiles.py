@@ -132,7 +132,10 @@ class SessionRemovedPayload(ResponsePayload):
 
     casefile_id: str
     session_id: str
-    total_sessions: int = Field(description="How many sessions the casefile held without this one")
+    total_sessions: int | None = Field(
+        description="How many sessions the casefile held without this one; null if you may not "
+        "read the casefile"
+    )
 
 
 class RemoveSessionFromCasefileResponse(BaseResponse[SessionRemovedPayload]):
