@@ -56,13 +56,13 @@ def hot_session() -> None:
 
 
 def follower() -> None:
-    """How busy the stream's follower is, with one lane and with ten."""
+    """How busy the stream's follower is, with one update at a time and with several."""
     figure, axes = plt.subplots(figsize=(7.2, 3))
-    for lanes, color in ((1, OTHERS), (scale.LANES, OURS)):
-        found = scale.followings(10, lanes)
+    for at_once, color in ((1, OTHERS), (scale.AT_ONCE, OURS)):
+        found = scale.followings(10, at_once)
         axes.plot(list(found), [each.busy for each in found.values()], color=color, marker="o")
         last = list(found)[-1]
-        axes.annotate(f"  {lanes} at once", (last, found[last].busy), color=color, va="center")
+        axes.annotate(f"  {at_once} at once", (last, found[last].busy), color=color, va="center")
     axes.axhline(1, color=NAIVE, linewidth=1, linestyle="--")
     axes.annotate("falls behind", (25, 1.1), color=NAIVE, fontsize=9)
     axes.set(xscale="log", yscale="log", xlabel="appends a second on a shard", ylabel="busy")

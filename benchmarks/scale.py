@@ -44,15 +44,17 @@ LARGEST_BATCH_BYTES = 6 * 1024 * 1024
 
 # The template's settings.
 REFRESH_SECONDS = 30.0
-BATCH = 1_000
-LANES = 10
-"""Batches of a shard that are followed at once (ParallelizationFactor)."""
+BATCH = 10_000
+AT_ONCE = 8
+"""Updates that the follower makes at the same time. It follows one batch of a shard at a time."""
 STAGE_REQUESTS = 500
 
 # What is assumed of AWS: round trips to DynamoDB of some milliseconds.
 CALL = 0.005
 APPEND_SECONDS = 0.015
 REFRESH_CALL = 0.006
+REFRESH_OWN = 0.0012
+"""Of the processor that 512 MB get, a third of one: a third of a millisecond of a whole one."""
 
 APPEND_UNITS = 1.15
 """Of a message of the benchmark's."""
@@ -152,7 +154,7 @@ class Following:
     per_second: float
     refreshes_per_append: float
     busy: float
-    """Of the lanes' time; above 1 the follower falls behind."""
+    """Of its time; above 1 the follower falls behind."""
 
     @property
     def keeps_up(self) -> bool:
@@ -164,32 +166,32 @@ def follow(
     per_second: float,
     every: float,
     *,
-    lanes: int = LANES,
+    at_once: int = AT_ONCE,
     window: float = REFRESH_SECONDS,
     batches: int = 6,
     seed: int = 0,
 ) -> Following:
     """Follow a shard that gets so many records a second from sessions that write `every` so often.
 
-    A batch ends when it is full (records, or bytes) or when the window is over. Sessions are spread
-    over the lanes; what is followed takes one update after another.
+    A batch ends when it is full (records, or bytes) or when the window is over. Its updates are made
+    so many at once, or as fast as the processor allows.
     """
     chance = random.Random(seed)
-    sessions = max(1, round(per_second * every / lanes))
-    rate = per_second / lanes
+    sessions = max(1, round(per_second * every))
     time = work = 0.0
     records = refreshed = 0
     for _ in range(batches):
-        many = min(FULL_BATCH, max(1, round(chance.gauss(rate * window, (rate * window) ** 0.5))))
+        expected = per_second * window
+        many = min(FULL_BATCH, max(1, round(chance.gauss(expected, expected**0.5))))
         # Each session writes at its own even pace, wherever in it the batch begins.
-        lasts = many / rate
+        lasts = many / per_second
         batch = [
             str(session)
             for session in range(sessions)
             for _ in range(int(lasts / every + chance.random()))
         ]
         time += lasts
-        work += 0.02 + refreshes(batch) * REFRESH_CALL
+        work += 0.02 + refreshes(batch) * max(REFRESH_CALL / at_once, REFRESH_OWN)
         records += max(len(batch), 1)
         refreshed += refreshes(batch)
     return Following(per_second, refreshed / records, work / time)
@@ -235,31 +237,31 @@ def limits(every: float) -> list[Limit]:
             Limit(
                 "the index by activity",
                 TABLE_WRITES / (REFRESH_UNITS["by activity"] * shown),
-                "refreshes are throttled: lists lag, appends don't; raise it, or the window and BatchSize",
+                "refreshes are throttled: lists lag, appends don't; a quota, raise it",
             ),
             Limit(
                 "the stream's follower, on the shards of a table of this size",
                 float("inf") if most >= shard else most * TABLE_WRITES / PARTITION_WRITES,
-                "lists lag; more lanes, a longer window",
+                "lists lag; more memory, a longer window",
             ),
         ],
         key=lambda limit: limit.at,
     )
 
 
-def refreshes_per_append(every: float, per_second: float = 0, *, lanes: int = LANES) -> float:
+def refreshes_per_append(every: float, per_second: float = 0) -> float:
     """Refreshes for each append of a session that appends `every` so many seconds.
 
     The window ends when a batch is full, which the more appends there are on its shard is the
     sooner; on a quiet one it is as long as the template says.
     """
-    return min(1.0, every / window_of(per_second, lanes=lanes))
+    return min(1.0, every / window_of(per_second))
 
 
-def window_of(per_second: float, *, lanes: int = LANES) -> float:
+def window_of(per_second: float) -> float:
     """The seconds between two refreshes on a shard that gets so many records a second."""
-    full = lanes * FULL_BATCH
-    return full / per_second if per_second * REFRESH_SECONDS > full else REFRESH_SECONDS
+    is_filled = per_second * REFRESH_SECONDS > FULL_BATCH
+    return FULL_BATCH / per_second if is_filled else REFRESH_SECONDS
 
 
 class Shard(NamedTuple):
@@ -270,7 +272,7 @@ class Shard(NamedTuple):
     units: float
 
 
-def full_shard(every: float, *, lanes: int = LANES) -> Shard:
+def full_shard(every: float) -> Shard:
     """What a shard carries when its partition is full: appends, and the refreshes that they bring.
 
     The more refreshes an append brings, the fewer appends fit; and the fewer there are, the longer
@@ -279,18 +281,19 @@ def full_shard(every: float, *, lanes: int = LANES) -> Shard:
     low, high = PARTITION_WRITES / (APPEND_UNITS + REFRESH_UNITS["table"]), float(PARTITION_WRITES)
     for _ in range(50):
         middle = (low + high) / 2
-        shown = refreshes_per_append(every, middle, lanes=lanes)
+        shown = refreshes_per_append(every, middle)
         units = APPEND_UNITS + REFRESH_UNITS["table"] * shown
         low, high = (middle, high) if middle * units < PARTITION_WRITES else (low, middle)
     return Shard(low, shown, units)
 
 
-def most_followed(every: float, *, lanes: int = LANES) -> float:
+def most_followed(every: float, *, at_once: int = AT_ONCE) -> float:
     """The most records a second of one shard that the follower keeps up with."""
     low, high = 1.0, 20_000.0
     while high / low > 1.05:
         middle = (low * high) ** 0.5
-        low, high = (middle, high) if follow(middle, every, lanes=lanes).keeps_up else (low, middle)
+        keeps_up = follow(middle, every, at_once=at_once).keeps_up
+        low, high = (middle, high) if keeps_up else (low, middle)
     return low
 
 
@@ -349,10 +352,10 @@ def races() -> dict[int, Race]:
     return {writers: Race().run(writers, 2_000) for writers in (1, 2, 4, 8, 16, 32)}
 
 
-def followings(every: float, lanes: int) -> dict[float, Following]:
+def followings(every: float, at_once: int) -> dict[float, Following]:
     """The follower on a shard that gets more and more."""
     return {
-        float(rate): follow(rate, every, lanes=lanes)
+        float(rate): follow(rate, every, at_once=at_once)
         for rate in (25, 50, 100, 200, 400, 600, 1_000)
     }
 
@@ -363,8 +366,8 @@ def as_page(results: dict[str, Any]) -> str:
     shard, shown, table = full_shard(every)
     load = 100_000
     shards = load / shard
-    followed = follow(shard, every).busy * LANES * shards
-    fills = LANES * FULL_BATCH / shard
+    followed = follow(shard, every).busy * shards
+    fills = FULL_BATCH / shard
     one, eight = Race().run(1, 2_000), Race().run(8, 2_000)
     of_user = PARTITION_WRITES / REFRESH_UNITS["by activity"]
     batch = 25 * HELD["batch_units"]["held"] * APPEND_UNITS
@@ -409,8 +412,8 @@ With all quotas raised, {load:,} appends a second take:
                     f"{load * APPEND_SECONDS:,.0f}",
                 ],
                 [
-                    f"and the stream's follower, {LANES} batches of a shard at once",
-                    f"{followed:,.0f}, at most {shards * LANES:,.0f}",
+                    "and the stream's follower, one batch of a shard at a time",
+                    f"{followed:,.0f}, at most {shards:,.0f}",
                 ],
                 [
                     "concurrency of appends by ten requests a second each",
@@ -486,7 +489,8 @@ has.
 Writing is what ends. Each refresh moves a session in its owner's list by activity, which costs
 {REFRESH_UNITS["by activity"]:.0f} write units on one key. So a list takes {of_user:.0f} refreshes a
 second, which is {of_user * REFRESH_SECONDS:,.0f} sessions of one user, or of one casefile, that are
-being written *at the same time*, {of_user * fills:,.0f} if the shards are full. And it takes
+being written *at the same time*, {
+        of_user * max(fills, every):,.0f} if the shards are full. And it takes
 {
         PARTITION_WRITES:,} creations a second, closings half as many; all users together ten times that, by the
 ten shards of the list of open sessions.
@@ -501,31 +505,28 @@ until it is over. The alarm [ListsBehind](runbook.md#listsbehind) tells.
 
 A shard of the stream carries what a partition takes: up to {
         PARTITION_WRITES:,} write units, that is
-{shard:.0f} appends a second. They come in batches of up to {BATCH:,}, or what came in
-{REFRESH_SECONDS:.0f} s, and each session in a batch costs one update of
-{REFRESH_CALL * 1000:.0f} ms. A shard that is full fills its {LANES} batches in {
-        fills:.0f} s, so its window is no longer than
-that, whatever `RefreshSeconds` says: {shown:.2f} refreshes an append instead of {
-        refreshes_per_append(every):.2f}. A longer one helps
-shards with fewer than {
-        LANES
-        * FULL_BATCH
-        / REFRESH_SECONDS:.0f} appends a second; beyond that, with it, `BatchSize`, up to the
+{shard:.0f} appends a second. They come in batches of what came in {
+        REFRESH_SECONDS:.0f} s, or of the
 {LARGEST_BATCH_BYTES // 1024**2} MB of an invocation, some {
-        LARGEST_BATCH_BYTES // IMAGE_BYTES:,} records.
+        FULL_BATCH:,} records; and each session in a
+batch costs one update. A shard that is full fills a batch in {
+        fills:.0f} s, so its window is no longer
+than that, whatever `RefreshSeconds` says: {shown:.2f} refreshes an append instead of {
+        refreshes_per_append(every):.2f}.
+A longer one helps shards with fewer than {FULL_BATCH / REFRESH_SECONDS:.0f} appends a second.
 
 {
         _table(
             [
                 "a session appends every",
-                "most appends a second of a shard, one lane",
-                f"with {LANES} lanes",
+                "most appends a second of a shard, one update at a time",
+                f"{AT_ONCE} at a time",
                 "refreshes an append, at 100 a second",
             ],
             [
                 [
                     f"{each:g} s",
-                    _told(most_followed(each, lanes=1)),
+                    _told(most_followed(each, at_once=1)),
                     _told(most_followed(each)),
                     f"{follow(100, each).refreshes_per_append:.2f}",
                 ]
@@ -534,12 +535,18 @@ shards with fewer than {
         )
     }
 
-With one batch at a time, the follower would be the first part of the design to end, at a quarter of
-what a shard carries: almost each record is another session's. So the template has it follow ten
-batches of a shard at once (`ParallelizationFactor: {
-        LANES
-    }`); Lambda keeps the records of one session
-in one of them, and so in order. Then it keeps up with whatever a shard carries.
+With one update at a time, of {
+        REFRESH_CALL * 1000:.0f} ms, the follower would be the first part of the
+design to end, at a third of what a shard carries: almost each record is another session's. So it makes
+{
+        AT_ONCE
+    } at a time, and keeps up with whatever a shard carries; what ends it then is its processor, of
+which an update takes {
+        REFRESH_OWN * 1000:.1f} ms with 512 MB. It does so within one batch of a shard at
+a time. Lambda would follow ten of them at once (`ParallelizationFactor`), but keeps together what is of
+one item: the records of a session, each an item, would be spread over all ten, and each of these
+would refresh the head. With `MessageEvents`, ten events are one call to the bus, which takes its time,
+too: some 15 ms.
 
 ## How far the models hold
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import scale
 from benchmarks.meter import Meter
-from casefile import dynamodb, records, sessions
+from casefile import dynamodb, parallel, records, sessions
 from casefile.stream import Batch
 from tests.conftest import Context, load
 from tests.template import resources, template
@@ -56,7 +56,8 @@ def test_the_model_has_the_settings_of_the_template() -> None:
     follower = resources("AWS::Serverless::Function")["OnSessionRecord"]
     source = follower["Events"]["Records"]["Properties"]
     assert source["BatchSize"] == scale.BATCH
-    assert source["ParallelizationFactor"] == scale.LANES
+    assert "ParallelizationFactor" not in source  # It would spread a session's records.
+    assert scale.AT_ONCE == parallel.AT_ONCE
     parameters = template()["Parameters"]
     assert int(parameters["RefreshSeconds"]["Default"]) == scale.REFRESH_SECONDS
     assert int(parameters["RequestsPerSecond"]["Default"]) == scale.STAGE_REQUESTS

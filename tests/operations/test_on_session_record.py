@@ -1,6 +1,7 @@
 """Following the stream: whatever comes late, twice or not at all, heads show what the log says."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casefile import sessions
+from casefile.stream import Batch
 from pydantic_models.base.times import now_text
+from pydantic_models.canonical.record import Record
 from tests.conftest import Context, Invoke, Lines, load, stored
 from tests.stream import is_let_through, stream
 
@@ -181,6 +184,25 @@ def test_a_record_that_nobody_understands_stops_no_other(
     batch[0]["dynamodb"]["SequenceNumber"] = "secret words"
     assert follow(batch) == [{"itemIdentifier": "secret words"}]
     assert "secret" not in str(lines())
+
+
+def test_sessions_are_followed_several_at_the_same_time(invoke: Invoke) -> None:
+    """One at a time, quiet sessions would be too many for a full shard's follower."""
+    opened = [invoke("create_chat_session")["payload"]["session_id"] for _ in range(2)]
+    for session_id in opened:
+        say(invoke, session_id, 2)
+    both_are_at_it = threading.Barrier(2, timeout=10)
+    followed: dict[str, int] = {}
+
+    def follow_one(session_id: str, newest: Record) -> None:
+        both_are_at_it.wait()
+        followed[session_id] = newest.number
+
+    batch = Batch()
+    batch.read({"Records": changes()})
+    batch.follow_records(follow_one)
+    assert followed == dict.fromkeys(opened, 2)
+    assert not batch.failed
 
 
 def test_what_fails_is_reported_from_its_first_record(

@@ -256,20 +256,17 @@ def test_what_ends_first_is_what_the_figures_say() -> None:
     assert limits[0].at == scale.STAGE_REQUESTS
 
 
-@pytest.mark.parametrize("lanes", [1, scale.LANES])
 @pytest.mark.parametrize("every", [1.0, 10.0, 60.0])
-def test_a_full_shard_brings_the_refreshes_that_its_follower_makes(
-    every: float, lanes: int
-) -> None:
-    shard = scale.full_shard(every, lanes=lanes)
+def test_a_full_shard_brings_the_refreshes_that_its_follower_makes(every: float) -> None:
+    shard = scale.full_shard(every)
     assert shard.per_second * shard.units == pytest.approx(scale.PARTITION_WRITES, rel=0.001)
-    followed = scale.follow(shard.per_second, every, lanes=lanes, batches=20)
+    followed = scale.follow(shard.per_second, every, batches=20)
     assert shard.refreshes == pytest.approx(followed.refreshes_per_append, rel=0.05)
 
 
 def test_partitions_take_records_and_refreshes() -> None:
     loads = scale.partitions(4, 100, 1_000)
-    often = 100 / scale.REFRESH_SECONDS  # Each session writes at least once in a window.
+    often = 100 / scale.window_of(1_000 / 4)  # Each session writes at least once in a window.
     assert sum(loads) == pytest.approx(1_000 * scale.APPEND_UNITS + often)
     seldom = scale.partitions(4, 100_000, 10)  # And here hardly one does.
     assert sum(seldom) == pytest.approx(10 * (scale.APPEND_UNITS + 1), rel=0.01)
@@ -278,10 +275,11 @@ def test_partitions_take_records_and_refreshes() -> None:
 def test_a_batch_that_is_full_ends_its_window() -> None:
     quiet, busy = scale.refreshes_per_append(10, 100), scale.refreshes_per_append(10, 500)
     assert quiet == scale.refreshes_per_append(10) == pytest.approx(10 / scale.REFRESH_SECONDS)
-    assert busy == pytest.approx(10 * 500 / (scale.LANES * scale.BATCH))
-    assert scale.full_shard(10).refreshes > busy
+    assert busy == 1
+    assert scale.refreshes_per_append(2, 500) == pytest.approx(2 * 500 / scale.FULL_BATCH)
+    assert scale.full_shard(10).refreshes == busy
 
 
-def test_one_batch_at_a_time_falls_behind_where_ten_keep_up() -> None:
-    assert not scale.follow(600, 10, lanes=1).keeps_up
-    assert scale.follow(600, 10).keeps_up
+def test_one_update_at_a_time_falls_behind_where_several_keep_up() -> None:
+    assert not scale.follow(400, 10, at_once=1).keeps_up
+    assert scale.follow(400, 10).keeps_up

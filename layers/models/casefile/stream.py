@@ -1,8 +1,8 @@
 """The table's stream: what was written, in batches, after it was written.
 
-Changes of one item come in their order; some come twice, and some late. What is done about them
-must bear that. What fails is reported, and its changes come again, with those after them; the
-others are done.
+Changes come in their order, those of a session together; some come twice, and some late. What is
+done about them must bear that. What fails is reported, and its changes come again, with those after
+them; the others are done.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from . import bus, dynamodb, records
 from .attempts import time_limit
 from .dynamodb import Item
 from .log import logger
+from .parallel import in_parallel
 from .starting import start
 
 
@@ -49,7 +50,7 @@ class Batch:
                     self.changes.append(Change(number, old, new))
 
     def follow_records(self, follow: Callable[[str, Record], None]) -> None:
-        """Do something about the newest record of each session."""
+        """Do something about the newest record of each session, several at the same time."""
         newest: dict[str, Record] = {}
         first: dict[str, str] = {}
         for number, _, new in self.changes:
@@ -60,10 +61,15 @@ class Batch:
                 first.setdefault(session_id, number)
                 if session_id not in newest or newest[session_id].number < record.number:
                     newest[session_id] = record
-        for session_id, record in newest.items():
+
+        def follow_one(session_id: str) -> None:
+            record = newest[session_id]
             about = {"session_id": session_id, "record": record.number}
             with self._reporting("a session can't be followed", first[session_id], **about):
                 follow(session_id, record)
+
+        dynamodb.client()
+        in_parallel(follow_one, list(newest))
 
     def tell(self, of_change: Callable[[Item | None, Item], Iterable[DomainEvent]]) -> None:
         """Send the bus the events that follow from each change, a few at a time.
