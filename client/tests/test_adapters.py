@@ -774,13 +774,14 @@ class TestConversations:
         plain: Any = {"role": "user", "content": "My number is …"}
         assert asyncio.run(agents.get_items()) == [plain, plain | {"id": "1"}, plain]
 
-    @pytest.mark.parametrize("limit", [None, 120])
+    @pytest.mark.parametrize("limit", [None, 140])
     def test_what_is_read_stood_together_whoever_takes_back_meanwhile(
         self, stack: Stack, sign_in: SignIn, ann: casefile.Client, name: str, limit: int | None
     ) -> None:
         other = openai_agents.CasefileSession(name, ann)
-        old: list[Any] = [{"role": "user", "content": str(n)} for n in range(150)]
-        asyncio.run(other.add_items(old))
+        for first in range(0, 150, 30):
+            old: list[Any] = [{"role": "user", "content": str(first + n)} for n in range(30)]
+            asyncio.run(other.add_items(old))
         done: list[str] = []
 
         def compact(response: httpx.Response) -> None:
