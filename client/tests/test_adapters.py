@@ -309,6 +309,9 @@ class TestLangChain:
         assert history.messages == list(self.messages)
         history.messages = [HumanMessage("Anew")]
         assert history.messages == [HumanMessage("Anew")]
+        with pytest.raises(casefile.NotJson):
+            history.messages = [HumanMessage("Kept"), HumanMessage("x", x=object())]
+        assert history.messages == [HumanMessage("Anew")]
         history.clear()
         assert history.messages == []
 
