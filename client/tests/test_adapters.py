@@ -161,7 +161,7 @@ class TestOpenAIAgents:
             other = openai_agents.CasefileSession(f"{name}!", ann, casefile_id=folder)
             await session.add_items(list(self.items[:1]))
             assert await other.get_items() == []
-            again = openai_agents.CasefileSession(name, ann, casefile_id=folder)
+            again = openai_agents.CasefileSession(name, ann, casefile_id=folder.upper())
             assert await again.get_items() == list(self.items[:1])
 
         asyncio.run(steps())
