@@ -19,13 +19,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from pydantic_models.base.json_values import MAX_DEPTH
+from pydantic_models.base.json_values import MAX_DEPTH, MAX_INTEGER
 from pydantic_models.canonical.tool_session import MAX_ERROR_MESSAGE
 
 TOO_DEEP = "<nested too deep>"
-
-MAX_INTEGER_BITS = 14_000
-"""About the 4,300 digits that Casefile takes."""
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +137,7 @@ def _portable_json(value: Any, depth: int) -> Any:
         return portable(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
-    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
         return hex(value)
     if isinstance(value, dict):
         if depth == 0:

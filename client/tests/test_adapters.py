@@ -177,6 +177,10 @@ class TestOpenAIAgents:
                 asyncio.run(session.add_items(what))
             assert isinstance(refused.value, casefile.BadRequest)
             assert isinstance(refused.value, TypeError)
+        long: list[Any] = [{"role": "user", "content": "Hello", "n": n} for n in range(101)]
+        long[-1]["n"] = 10**5000
+        with pytest.raises(casefile.NotJson, match="4,300 digits"):
+            asyncio.run(session.add_items(long))
         assert asyncio.run(session.get_items()) == []
         no_name: Any = 7
         with pytest.raises(TypeError, match="session_id must be a string"):
