@@ -20,7 +20,7 @@ from pydantic_models.operations import (
 )
 from pydantic_models.views import ChatSessionSummary
 
-from .. import contents, operations
+from .. import contents, errors, operations
 from ..withdrawals import Withdrawal
 from .connection import FOLLOW_SECONDS, AsyncConnection, Order
 
@@ -294,7 +294,25 @@ class AsyncChatSession:
         return {"session_id": self.session_id, **fields}
 
     async def _whole(self, message: ChatMessage, whole: dict[int, bytes]) -> ChatMessage:
-        """A message with what was left out of it; `whole` keeps its record's content at hand."""
+        """A message with what was left out of it; `whole` keeps its record's content at hand.
+
+        If its links have ended, as they do after a while, it is read once more.
+        """
+        try:
+            return await self._restored(message, whole)
+        except errors.Forbidden:
+            async for told in self._connection.pages(
+                operations.LIST_CHAT_MESSAGES,
+                self.session_id,
+                lambda page: [*page.replaced, *page.messages],
+                after=message.record - 1,
+                before=message.record + 1,
+            ):
+                if told.message_id == message.message_id:
+                    return await self._restored(told, whole)
+            raise  # It was taken back meanwhile.
+
+    async def _restored(self, message: ChatMessage, whole: dict[int, bytes]) -> ChatMessage:
         for link in message.left_out:
             if link.record not in whole:
                 whole.clear()
