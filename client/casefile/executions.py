@@ -6,12 +6,13 @@ iterator, which would be empty afterwards. What was asked is told as it was when
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
 from typing import Any
@@ -19,13 +20,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from pydantic_models.base.json_values import MAX_DEPTH
+from pydantic_models.base.json_values import MAX_DEPTH, MAX_INTEGER
 from pydantic_models.canonical.tool_session import MAX_ERROR_MESSAGE
 
 TOO_DEEP = "<nested too deep>"
-
-MAX_INTEGER_BITS = 14_000
-"""About the 4,300 digits that Casefile takes."""
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +59,16 @@ def of_call(
     named: dict[str, Any],
 ) -> Execution:
     """The execution that a call of a function is, its arguments by their names."""
+    try:
+        asked = _arguments(function, arguments, named)
+    except (TypeError, ValueError):  # It tells no signature, or another than it takes.
+        asked = {"args": arguments, "kwargs": named}
+    return Execution(tool_name or _name(function), asked)
+
+
+def _arguments(
+    function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> dict[str, Any]:
     call = inspect.signature(function).bind(*arguments, **named)
     given = {*call.arguments}
     call.apply_defaults()
@@ -72,7 +80,13 @@ def of_call(
     }
     for own in ("self", "cls"):
         asked.pop(own, None)
-    return Execution(tool_name or function.__name__, asked)
+    return asked
+
+
+def _name(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def as_object(result: Any) -> dict[str, Any]:
@@ -104,34 +118,43 @@ def _spared(value: Any, within: tuple[int, ...] = ()) -> Any:
 
     Raises ValueError for what contains itself.
     """
+    if isinstance(value, _PLAIN):
+        return value
     if id(value) in within:
         raise ValueError("it contains itself")
     if len(within) == MAX_DEPTH:
         return TOO_DEEP
+    if hasattr(type(value), "__next__"):
+        return repr(value)
     inner = (*within, id(value))
-    if isinstance(value, dict):
-        return {name: _spared(each, inner) for name, each in value.items()}
     if isinstance(value, _SEQUENCES):
         return [_spared(each, inner) for each in value]
-    return repr(value) if _would_use_up(value, within) else value
+    if isinstance(value, dict) or _holds_iterator(value, {}):
+        return {name: _spared(each, inner) for name, each in _members(value).items()}
+    return value
 
 
-def _would_use_up(value: Any, within: tuple[int, ...]) -> bool:
-    if hasattr(type(value), "__next__"):
-        return True
-    inside: Iterable[Any] = ()
+def _holds_iterator(value: Any, seen: dict[int, Any]) -> bool:
+    """Whether an iterator is somewhere in it; each thing is `seen` once, and kept for its id."""
+    seen[id(value)] = value
+    return hasattr(type(value), "__next__") or any(
+        _holds_iterator(each, seen)
+        for each in (value if isinstance(value, _SEQUENCES) else _members(value).values())
+        if id(each) not in seen
+    )
+
+
+def _members(value: Any) -> dict[Any, Any]:
     if isinstance(value, dict):
-        inside = value.values()
-    elif isinstance(value, _SEQUENCES):
-        inside = value
-    elif isinstance(value, BaseModel):
-        inside = dict(value).values()
-    elif is_dataclass(value) and not isinstance(value, type):
-        inside = [getattr(value, each.name, None) for each in dataclass_fields(value)]
-    inner = (*within, id(value))
-    return any(_would_use_up(each, inner) for each in inside if id(each) not in inner)
+        return value
+    if isinstance(value, BaseModel):
+        return dict(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name, None) for each in dataclass_fields(value)}
+    return {}
 
 
+_PLAIN = (str, bytes, int, float, type(None))
 _SEQUENCES = (list, tuple, set, frozenset, deque)
 
 
@@ -140,7 +163,7 @@ def _portable_json(value: Any, depth: int) -> Any:
         return portable(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
-    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
         return hex(value)
     if isinstance(value, dict):
         if depth == 0:

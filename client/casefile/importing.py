@@ -18,17 +18,15 @@ import sqlite3
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from pydantic_models.base.json_values import to_json
-from pydantic_models.base.times import now_text, to_text
+from pydantic_models.base.times import from_text, now_text, to_text
 from pydantic_models.canonical import ChatMessagePayload
 
 from . import errors
@@ -215,11 +213,12 @@ def read_openai_sqlite(
     sessions, messages = _quoted(sessions_table), _quoted(messages_table)
     address = f"{Path(file).resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True)) as database:
+        database.text_factory = _decode
         names = database.execute(f"SELECT session_id FROM {sessions} ORDER BY created_at, rowid")
         for (name,) in names.fetchall():
             rows = database.execute(
-                f"SELECT id, message_data, created_at FROM {messages} "
-                "WHERE session_id = ? ORDER BY id",
+                "SELECT id, CAST(message_data AS TEXT), CAST(created_at AS TEXT) "
+                f"FROM {messages} WHERE session_id = ? ORDER BY id",
                 (name,),
             )
             # A row's number alone could be another's in another file.
@@ -227,20 +226,27 @@ def read_openai_sqlite(
             yield Conversation("openai-agents", str(name), stored)
 
 
-def _from_openai(text: str, time: str) -> ChatMessagePayload:
-    at = datetime.fromisoformat(time).replace(tzinfo=timezone.utc)
-    imported = {"from": "SQLiteSession", "time": to_text(at)}
+def _from_openai(text: str | None, time: str | None) -> ChatMessagePayload:
+    imported = {"from": "SQLiteSession"}
+    with suppress(ValueError):
+        imported["time"] = to_text(from_text(time or ""))
+    text = text or ""
     try:
         kept = json.loads(text)
-        to_json(kept)
-    except ValueError:  # The SDK passes it over; here it is kept, for people to look at.
-        kept = None
-    if not isinstance(kept, dict):
-        return _for_people(text, imported)
-    kind = kept.get("type")
-    role = "tool" if isinstance(kind, str) and kind.endswith("_output") else kept.get("role")
-    said = _kept.text_in(kept.get("content", kept.get("output")))
-    return _kept.message_of(kept, str(role), said, "openai-agents", imported=imported)
+        if isinstance(kept, dict):
+            kind = kept.get("type")
+            of_tool = isinstance(kind, str) and kind.endswith("_output")
+            role = "tool" if of_tool else str(kept.get("role"))
+            said = _kept.text_in(kept.get("content", kept.get("output")))
+            return _kept.message_of(kept, role, said, "openai-agents", imported=imported)
+    except (ValueError, RecursionError, errors.NotJson):
+        pass  # The SDK passes it over; here it is kept, for people to look at.
+    return _for_people(text, imported)
+
+
+def _decode(stored: bytes) -> str:
+    """What a database holds as text, whatever it is."""
+    return stored.decode(errors="backslashreplace")
 
 
 def _quoted(name: str) -> str:

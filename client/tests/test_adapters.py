@@ -161,7 +161,7 @@ class TestOpenAIAgents:
             other = openai_agents.CasefileSession(f"{name}!", ann, casefile_id=folder)
             await session.add_items(list(self.items[:1]))
             assert await other.get_items() == []
-            again = openai_agents.CasefileSession(name, ann, casefile_id=folder)
+            again = openai_agents.CasefileSession(name, ann, casefile_id=folder.upper())
             assert await again.get_items() == list(self.items[:1])
 
         asyncio.run(steps())
@@ -177,6 +177,10 @@ class TestOpenAIAgents:
                 asyncio.run(session.add_items(what))
             assert isinstance(refused.value, casefile.BadRequest)
             assert isinstance(refused.value, TypeError)
+        long: list[Any] = [{"role": "user", "content": "Hello", "n": n} for n in range(101)]
+        long[-1]["n"] = 10**5000
+        with pytest.raises(casefile.NotJson, match="4,300 digits"):
+            asyncio.run(session.add_items(long))
         assert asyncio.run(session.get_items()) == []
         no_name: Any = 7
         with pytest.raises(TypeError, match="session_id must be a string"):
@@ -308,6 +312,9 @@ class TestLangChain:
         asynchronously(steps)
         assert history.messages == list(self.messages)
         history.messages = [HumanMessage("Anew")]
+        assert history.messages == [HumanMessage("Anew")]
+        with pytest.raises(casefile.NotJson):
+            history.messages = [HumanMessage("Kept"), HumanMessage("x", x=object())]
         assert history.messages == [HumanMessage("Anew")]
         history.clear()
         assert history.messages == []
@@ -774,13 +781,14 @@ class TestConversations:
         plain: Any = {"role": "user", "content": "My number is …"}
         assert asyncio.run(agents.get_items()) == [plain, plain | {"id": "1"}, plain]
 
-    @pytest.mark.parametrize("limit", [None, 120])
+    @pytest.mark.parametrize("limit", [None, 140])
     def test_what_is_read_stood_together_whoever_takes_back_meanwhile(
         self, stack: Stack, sign_in: SignIn, ann: casefile.Client, name: str, limit: int | None
     ) -> None:
         other = openai_agents.CasefileSession(name, ann)
-        old: list[Any] = [{"role": "user", "content": str(n)} for n in range(150)]
-        asyncio.run(other.add_items(old))
+        for first in range(0, 150, 30):
+            old: list[Any] = [{"role": "user", "content": str(first + n)} for n in range(30)]
+            asyncio.run(other.add_items(old))
         done: list[str] = []
 
         def compact(response: httpx.Response) -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import random
+import time
 from base64 import b64encode
+from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +128,80 @@ def test_what_an_answer_leaves_out_is_fetched(ann: casefile.Client) -> None:
         {"r": texts[1]},
     )
     assert (second.parameters, second.result) == ({"p": texts[2]}, {"r": texts[3] + texts[4]})
+
+
+class Expiring(httpx.BaseTransport):
+    """A way to the service on which links can be let end, as they do after a while."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+        self._since = ""
+        self._way = httpx.HTTPTransport()
+
+    def expire(self) -> None:
+        """End the links that were given so far."""
+        time.sleep(1.05 - time.time() % 1)  # They tell the second in which they were made.
+        self._since = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.params.get("X-Amz-Date", self._since) < self._since:
+            self.refused += 1
+            return httpx.Response(403, text="<Error>Request has expired</Error>")
+        return self._way.handle_request(request)
+
+    def close(self) -> None:
+        self._way.close()
+
+
+@pytest.fixture
+def expiring(stack: Stack, sign_in: SignIn) -> Iterator[tuple[casefile.Client, Expiring]]:
+    way, token = Expiring(), sign_in("ann@client.example")
+    with (
+        httpx.Client(transport=way) as http,
+        casefile.Client(stack.url, token, http=http) as client,
+    ):
+        yield client, way
+
+
+def test_links_that_ended_since_their_page_was_read_are_asked_for_anew(
+    expiring: tuple[casefile.Client, Expiring], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long who reads takes over each."""
+    client, way = expiring
+    chat, tool = client.chat_sessions.create(), client.tool_sessions.create()
+    monkeypatch.setattr("casefile.contents.MAX_CARRIED_BYTES", 50_000)
+    texts = [noise(size) for size in range(60_000, 63_000, 1000)]
+    _, replaced, _ = (chat.say(text) for text in (texts[0], "old", texts[2]))
+    chat.replace(replaced, {"content": texts[1], "message_type": "user"})
+    read: list[Any] = []
+    for message in chat.messages():
+        read.append(message.content)
+        way.expire()
+    assert (read, way.refused) == (texts, 2)
+    begun = [tool.begin("search", {"q": text}) for text in texts]
+    for request_id, text in zip(begun, texts, strict=True):
+        tool.complete(request_id, result={"said": text})
+    for request in tool.requests():
+        read.append((request.parameters["q"], (request.result or {})["said"]))
+        way.expire()
+    assert (read[3:], way.refused) == (list(zip(texts, texts, strict=True)), 4)
+
+
+def test_what_was_taken_back_since_its_page_was_read_is_not_asked_for_for_ever(
+    expiring: tuple[casefile.Client, Expiring], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, way = expiring
+    monkeypatch.setattr("casefile.contents.MAX_CARRIED_BYTES", 50_000)
+    chat = client.chat_sessions.create()
+    for size in range(60_000, 64_000, 1000):
+        chat.say(noise(size))
+    messages = chat.messages()
+    next(messages)
+    chat.rewind(keep=1)
+    way.expire()
+    with pytest.raises(casefile.Forbidden, match="expired"):
+        list(messages)
+    assert way.refused == 1
 
 
 def test_files_are_attached_and_fetched(ann: casefile.Client, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from runpy import run_path
 from typing import Any
 
+import httpx
 import pytest
 
 import casefile
@@ -249,6 +251,87 @@ def test_followers_come_to_have_what_stands(
         assert standing == left
         assert async_follower.result() == left
         assert len(left) > 1
+
+
+class Interrupting(httpx.BaseTransport):
+    """A way to the service on which something is done after each page of messages."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.pages = 0
+        self._meanwhile = meanwhile
+        self._way = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._way.handle_request(request)
+        if (request.method, request.url.path[-9:]) == ("GET", "/messages"):
+            answer.read()
+            self.pages += 1
+            self._meanwhile()
+        return answer
+
+    def close(self) -> None:
+        self._way.close()
+
+
+@pytest.mark.parametrize("change", ["rewound", "rewound and much said", "replaced", "said"])
+def test_what_is_told_to_stand_stood_together(
+    ann: casefile.Client, stack: Stack, sign_in: SignIn, change: str
+) -> None:
+    """Also of few messages, which are many pages if they are large."""
+    talk = ann.chat_sessions.create()
+    said = [talk.say(f"{number} " + "x" * 1_500_000) for number in range(6)]
+    stood = [[str(number) for number in range(6)]]
+
+    def meanwhile() -> None:
+        if len(stood) == 2:
+            return
+        if change == "rewound":
+            talk.rewind(4)
+            talk.say("new")
+            stood.append(["0", "1", "new"])
+        elif change == "rewound and much said":
+            for _ in range(2):
+                talk.record([{"content": "x", "message_type": "user"}] * 100)
+            talk.rewind(keep=2)
+            talk.say("new")
+            stood.append(["0", "1", "new"])
+        elif change == "replaced":
+            talk.replace(said[5], {"content": "five", "message_type": "user"})
+            talk.replace(said[0], {"content": "zero", "message_type": "user"})
+            stood.append(["zero", "1", "2", "3", "4", "five"])
+        else:
+            talk.say("new")
+            stood.append(["1", "2", "3", "4", "5", "new"])
+
+    way = Interrupting(meanwhile)
+    with (
+        httpx.Client(transport=way) as http,
+        casefile.Client(stack.url, sign_in("ann@client.example"), http=http) as client,
+    ):
+        session = client.chat_session(talk.session_id)
+        found = [each.content.split(" ")[0] for each in session.standing(newest=6)]
+        assert found in stood
+        assert len(stood) == 2
+        assert [each.content for each in session.standing(newest=1)] == [
+            each.content for each in talk.messages(order="newest", limit=1)
+        ]
+        assert session.standing(newest=0) == []
+
+
+def test_a_few_that_stand_are_one_read(stack: Stack, sign_in: SignIn, ann: casefile.Client) -> None:
+    talk = ann.chat_sessions.create()
+    for number in range(5):
+        talk.say(str(number))
+    talk.rewind(1)
+    way = Interrupting(lambda: None)
+    with (
+        httpx.Client(transport=way) as http,
+        casefile.Client(stack.url, sign_in("ann@client.example"), http=http) as client,
+    ):
+        for newest, found in ((3, ["1", "2", "3"]), (9, ["0", "1", "2", "3"])):
+            standing = client.chat_session(talk.session_id).standing(newest=newest)
+            assert [each.content for each in standing] == found
+    assert way.pages == 2
 
 
 def test_a_token_is_asked_for_again_when_it_is_refused(stack: Stack, sign_in: SignIn) -> None:

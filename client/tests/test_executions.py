@@ -4,6 +4,7 @@ import asyncio
 import functools
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,29 @@ def test_what_holds_no_iterator_is_told_as_it_is() -> None:
     for value in (endless, endless[0], endless[1], [endless, endless]):
         check(jsonable(value))
     assert jsonable(itertools.count()) == "count(0)"
+
+
+@pytest.mark.parametrize("made", [lambda: Table(None), lambda: Model(rows=None)])
+def test_what_refers_to_each_other_is_looked_at_once(made: Any) -> None:
+    everybody = [made() for _ in range(30)]
+    for each in everybody:
+        each.rows = [other for other in everybody if other is not each]
+    began = time.monotonic()
+    check(jsonable(everybody[0]))
+    everybody[-1].rows.append(rows := iter([1]))
+    check(jsonable(everybody))
+    assert time.monotonic() - began < 5
+    assert list(rows) == [1]
+
+
+def test_what_is_there_many_times_is_told_as_often() -> None:
+    twice: Any = [1]
+    for _ in range(15):
+        twice = [twice, twice]
+    assert jsonable(twice) == twice
+    shared = {"rows": [1, iter([])]}
+    told = jsonable([shared, {"deeper": shared}])
+    assert told == [told[0], {"deeper": told[0]}]
 
 
 class Recorder(list[dict[str, Any]]):
@@ -261,6 +285,38 @@ def test_what_was_asked_is_told_as_it_was_when_the_call_began() -> None:
         },
         {"amount": [120], "by": "card"},
     ]
+
+
+class Same:
+    def __call__(self, n: int) -> int:
+        return n
+
+
+def test_whatever_can_be_called_can_be_recorded() -> None:
+    recorded = Recorder()
+    session = recorded.client().tool_session(SESSION)
+
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    @functools.wraps(add)
+    def add_to_one(b: int) -> int:
+        return add(1, b)
+
+    assert session.recorded()(functools.partial(add, 1))(2) == 3
+    assert session.recorded()(max)(1, 2) == 2
+    assert session.recorded()(Same())(3) == 3
+    assert session.recorded()(add_to_one)(2) == 3
+    with pytest.raises(TypeError, match="'b'"):
+        session.recorded("sum")(add)(*[1])
+    assert [(each["tool_name"], each["parameters"]) for each in recorded] == [
+        ("add", {"b": 2}),
+        ("max", {"args": [1, 2], "kwargs": {}}),
+        ("Same", {"n": 3}),
+        ("add", {"args": [2], "kwargs": {}}),
+        ("sum", {"args": [1], "kwargs": {}}),
+    ]
+    assert recorded[-1]["error_message"].startswith("TypeError")
 
 
 def test_portable_json_is_told_as_it_is() -> None:

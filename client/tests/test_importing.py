@@ -217,6 +217,61 @@ def test_what_is_no_item_is_kept_for_people_to_look_at(
     assert {each.message_type.value for each in found} == {"error"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"role": "user", "content": "cut \\ud83d"}',
+        '{"p": ' * 150 + "1" + "}" * 150,
+        '{"content": ' + "[" * 100_000,
+        '{"role": "user", "content": ' + "1" * 5000 + "}",
+    ],
+    ids=["half a character", "deep", "deeper than can be read", "a long number"],
+)
+def test_an_item_that_cannot_be_kept_as_one_is_kept_as_its_text(
+    ann: casefile.Client, sqlite: Sqlite, name: str, text: str
+) -> None:
+    sqlite.add(name, [ITEMS[0], text, ITEMS[3]])
+    (told,) = run(ann, read_openai_sqlite(sqlite.file))
+    assert (told.recorded, told.error) == (3, None)
+    _, odd, _ = messages(ann, told)
+    assert (odd.content, odd.message_type.value) == (text, "error")
+    (again,) = run(ann, read_openai_sqlite(sqlite.file))
+    assert (again.recorded, again.already) == (0, 3)
+
+
+def test_rows_are_imported_whatever_is_in_their_columns(
+    ann: casefile.Client, sqlite: Sqlite, name: str
+) -> None:
+    said = json.dumps(ITEMS[0])
+    sqlite.database.executescript(
+        "DROP TABLE agent_messages; CREATE TABLE agent_messages "
+        "(id INTEGER PRIMARY KEY, session_id TEXT, message_data TEXT, created_at TIMESTAMP)"
+    )
+    sqlite.add(name, [])
+    rows = [
+        (None, _time(9, 0)),
+        (b"\xff", _time(9, 1)),
+        (said.encode(), _time(9, 2)),
+        (said, None),
+        (said, 1_740_819_600),
+        (said, "2025-03-01T14:05:00+05:00"),
+    ]
+    sqlite.database.executemany(
+        "INSERT INTO agent_messages (session_id, message_data, created_at) VALUES (?, ?, ?)",
+        [(name, *row) for row in rows],
+    )
+    sqlite.database.commit()
+    (told,) = run(ann, read_openai_sqlite(sqlite.file))
+    assert (told.recorded, told.error) == (6, None)
+    found = messages(ann, told)
+    assert [each.content for each in found] == ["", "\\xff", *["Where to?"] * 4]
+    assert [each.message_type.value for each in found] == ["error"] * 2 + ["user"] * 4
+    assert [each.metadata["imported"].get("time") for each in found] == [
+        *(f"2025-03-01T09:0{minute}:00.000+00:00" for minute in range(3)),
+        *(None, None, "2025-03-01T09:05:00.000+00:00"),
+    ]
+
+
 def test_what_hinders_one_conversation_does_not_hinder_the_next(
     ann: casefile.Client, sqlite: Sqlite, name: str
 ) -> None:

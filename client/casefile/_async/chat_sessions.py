@@ -20,7 +20,7 @@ from pydantic_models.operations import (
 )
 from pydantic_models.views import ChatSessionSummary
 
-from .. import contents, operations
+from .. import contents, errors, operations
 from ..withdrawals import Withdrawal
 from .connection import FOLLOW_SECONDS, AsyncConnection, Order
 
@@ -151,20 +151,12 @@ class AsyncChatSession:
         `messages` gives each page as it is read; what is taken back meanwhile is not in here.
         """
         if newest is not None:
-            found: deque[ChatMessage] = deque()
-            async for message in self.messages(order="newest", limit=newest):
-                found.appendleft(message)
-            if newest <= contents.PAGE or not found:
-                return list(found)
-            since = await self._page(found[-1].record)
-            if since.keep is None and not since.replaced:
-                return list(found)
-            return (await self.standing())[-newest:]
+            return await self._newest_standing(newest) if newest > 0 else []
         whole: dict[int, bytes] = {}
         standing: list[ChatMessage] = []
         after, has_more = 0, True
         while has_more:
-            page = await self._page(after)
+            page = await self._page(after=after)
             if page.keep is not None:
                 del standing[page.keep :]
             for message in page.replaced:
@@ -173,8 +165,24 @@ class AsyncChatSession:
             after, has_more = page.next_after or after, page.has_more
         return standing
 
-    async def _page(self, after: int) -> ChatMessagePagePayload:
-        asked = {"after": after, "limit": contents.PAGE, "consistent": True}
+    async def _newest_standing(self, newest: int) -> list[ChatMessage]:
+        whole: dict[int, bytes] = {}
+        page = await self._page(order="newest", limit=min(newest, contents.PAGE))
+        found = deque([await self._whole(each, whole) for each in page.messages[:newest]][::-1])
+        left = newest - len(found)
+        if not page.has_more or left == 0:  # One answer tells what stood together.
+            return list(found)
+        async for message in self.messages(order="newest", before=page.next_before, limit=left):
+            found.appendleft(message)
+        if not found:
+            return []
+        since = await self._page(after=found[-1].record)
+        if since.has_more or since.keep is not None or since.replaced:
+            return (await self.standing())[-newest:]
+        return list(found)
+
+    async def _page(self, **asked: Any) -> ChatMessagePagePayload:
+        asked = {"limit": contents.PAGE, "consistent": True, **asked}
         return (
             await self._connection.call(operations.LIST_CHAT_MESSAGES, self._fields(asked))
         ).payload
@@ -286,7 +294,25 @@ class AsyncChatSession:
         return {"session_id": self.session_id, **fields}
 
     async def _whole(self, message: ChatMessage, whole: dict[int, bytes]) -> ChatMessage:
-        """A message with what was left out of it; `whole` keeps its record's content at hand."""
+        """A message with what was left out of it; `whole` keeps its record's content at hand.
+
+        If its links have ended, as they do after a while, it is read once more.
+        """
+        try:
+            return await self._restored(message, whole)
+        except errors.Forbidden:
+            async for told in self._connection.pages(
+                operations.LIST_CHAT_MESSAGES,
+                self.session_id,
+                lambda page: [*page.replaced, *page.messages],
+                after=message.record - 1,
+                before=message.record + 1,
+            ):
+                if told.message_id == message.message_id:
+                    return await self._restored(told, whole)
+            raise  # It was taken back meanwhile.
+
+    async def _restored(self, message: ChatMessage, whole: dict[int, bytes]) -> ChatMessage:
         for link in message.left_out:
             if link.record not in whole:
                 whole.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +47,7 @@ class AsyncConnection:
         self._retries = retries
         self._timeout = timeout
         self._is_ours = http is None
-        self._http = http or httpx.AsyncClient()
+        self._made, self._process = http or httpx.AsyncClient(), os.getpid()
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,6 +59,13 @@ class AsyncConnection:
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    @property
+    def _http(self) -> httpx.AsyncClient:
+        """The HTTP client; ours anew after a fork: two processes would mix up their answers."""
+        if self._is_ours and self._process != os.getpid():
+            self._made, self._process = httpx.AsyncClient(), os.getpid()
+        return self._made
 
     async def aclose(self) -> None:
         """Close the connections, unless they are of an HTTP client that was given."""

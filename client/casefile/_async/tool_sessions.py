@@ -23,7 +23,7 @@ from pydantic_models.operations import (
 )
 from pydantic_models.views import SessionSummary
 
-from .. import contents, operations
+from .. import contents, errors, operations
 from ..executions import Execution, of_call
 from . import waiting
 from .connection import FOLLOW_SECONDS, AsyncConnection, Order
@@ -231,9 +231,12 @@ class AsyncToolSession:
 
     async def request(self, request_id: UUID) -> ToolRequest:
         """One of its tool executions."""
+        return await self._whole(await self._told(request_id))
+
+    async def _told(self, request_id: UUID) -> ToolRequest:
         fields = self._fields({"request_id": request_id})
         answer = await self._connection.call(operations.GET_TOOL_REQUEST, fields)
-        return await self._whole(answer.payload.request)
+        return answer.payload.request
 
     def events(
         self,
@@ -275,10 +278,11 @@ class AsyncToolSession:
                     if request.status is not RequestStatus.PENDING:
                         del pending[request_id]
                         yield request
-            for request in page.requests:
+            for told in page.requests:
+                request = await self._whole(told)
                 if request.status is RequestStatus.PENDING:
                     pending[request.request_id] = None
-                yield await self._whole(request)
+                yield request
             is_open = is_open or page.has_more
             after = page.next_after or after
 
@@ -306,6 +310,16 @@ class AsyncToolSession:
         return self._fields(carried)
 
     async def _whole(self, request: ToolRequest) -> ToolRequest:
+        """A request with what was left out of it.
+
+        If its links have ended, as they do after a while, it is read once more.
+        """
+        try:
+            return await self._restored(request)
+        except errors.Forbidden:
+            return await self._restored(await self._told(request.request_id))
+
+    async def _restored(self, request: ToolRequest) -> ToolRequest:
         for link in request.left_out:
             content = await self._connection.download(link)
             request = contents.restored_request(request, link, content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +47,7 @@ class Connection:
         self._retries = retries
         self._timeout = timeout
         self._is_ours = http is None
-        self._http = http or httpx.Client()
+        self._made, self._process = http or httpx.Client(), os.getpid()
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +59,13 @@ class Connection:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def _http(self) -> httpx.Client:
+        """The HTTP client; ours anew after a fork: two processes would mix up their answers."""
+        if self._is_ours and self._process != os.getpid():
+            self._made, self._process = httpx.Client(), os.getpid()
+        return self._made
 
     def close(self) -> None:
         """Close the connections, unless they are of an HTTP client that was given."""

@@ -23,7 +23,7 @@ from pydantic_models.operations import (
 )
 from pydantic_models.views import SessionSummary
 
-from .. import contents, operations
+from .. import contents, errors, operations
 from ..executions import Execution, of_call
 from . import waiting
 from .connection import FOLLOW_SECONDS, Connection, Order
@@ -229,9 +229,12 @@ class ToolSession:
 
     def request(self, request_id: UUID) -> ToolRequest:
         """One of its tool executions."""
+        return self._whole(self._told(request_id))
+
+    def _told(self, request_id: UUID) -> ToolRequest:
         fields = self._fields({"request_id": request_id})
         answer = self._connection.call(operations.GET_TOOL_REQUEST, fields)
-        return self._whole(answer.payload.request)
+        return answer.payload.request
 
     def events(
         self,
@@ -273,10 +276,11 @@ class ToolSession:
                     if request.status is not RequestStatus.PENDING:
                         del pending[request_id]
                         yield request
-            for request in page.requests:
+            for told in page.requests:
+                request = self._whole(told)
                 if request.status is RequestStatus.PENDING:
                     pending[request.request_id] = None
-                yield self._whole(request)
+                yield request
             is_open = is_open or page.has_more
             after = page.next_after or after
 
@@ -304,6 +308,16 @@ class ToolSession:
         return self._fields(carried)
 
     def _whole(self, request: ToolRequest) -> ToolRequest:
+        """A request with what was left out of it.
+
+        If its links have ended, as they do after a while, it is read once more.
+        """
+        try:
+            return self._restored(request)
+        except errors.Forbidden:
+            return self._restored(self._told(request.request_id))
+
+    def _restored(self, request: ToolRequest) -> ToolRequest:
         for link in request.left_out:
             content = self._connection.download(link)
             request = contents.restored_request(request, link, content)

@@ -22,6 +22,7 @@ from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 
+from pydantic_models.base.identifiers import lowered
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 from pydantic_models.operations.chat_messages import MAX_MESSAGES
 
@@ -58,6 +59,7 @@ Opening = tuple[dict[str, Any], Envelope]
 
 def openings(name: str, casefile_id: str | None) -> Iterator[Opening]:
     """How to open the session of a name, and, if it was deleted, the one that came next."""
+    casefile_id = casefile_id and lowered(casefile_id)
     first = uuid5(_NAMES, f"{casefile_id or ''}\n{name}")
     asked = {"title": name[:200] or None, "casefile_id": casefile_id, "stays_open": True}
     yield asked, Envelope(request_id=first, timestamp=_DATE)

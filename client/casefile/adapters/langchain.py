@@ -62,12 +62,15 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
 
     @messages.setter
     def messages(self, messages: list[BaseMessage]) -> None:
+        said = [_to_message(each) for each in messages]  # Raises, and nothing is cleared.
         self.clear()
-        self.add_messages(messages)
+        self._add(said)
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Add messages, up to a hundred of them together or not at all."""
-        said = [_to_message(each) for each in messages]
+        self._add([_to_message(each) for each in messages])
+
+    def _add(self, said: Sequence[ChatMessagePayload]) -> None:
         for batch in _kept.batches(said):
             self._opened().record(batch)
 

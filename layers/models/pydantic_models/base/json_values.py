@@ -1,7 +1,8 @@
 """What users send as JSON comes back as the same JSON.
 
 So whatever JSON cannot carry there and back is refused at the door: infinities, halves of
-surrogate pairs, and nesting so deep that some reader would give up on it.
+surrogate pairs, integers that Python does not read, and nesting so deep that some reader would give
+up on it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from pydantic import AfterValidator
 
 MAX_DEPTH = 100
 """Levels of arrays and objects inside one value."""
+
+MAX_INTEGER = 10**4300 - 1
+"""The largest that Python reads and writes as digits."""
 
 
 def check_json(value: Any) -> Any:
@@ -39,7 +43,10 @@ def _children(value: Any) -> Iterator[Any]:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError("holds a number that JSON can't carry (infinite or not a number)")
-    elif value is not None and not isinstance(value, (bool, int)):
+    elif isinstance(value, int):
+        if abs(value) > MAX_INTEGER:
+            raise ValueError("holds an integer of more than 4,300 digits")
+    elif value is not None:
         raise ValueError(f"holds a {type(value).__name__}, which is no JSON")
 
 
