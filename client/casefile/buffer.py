@@ -6,12 +6,13 @@ of a millisecond; one thread sends what is in the file, in order, and forgets wh
 What follows:
 - The service may be away, for hours: the file waits. The process may be killed: whoever opens the
   file next sends what is left.
-- A request's id and time are in the file before it is sent for the first time, so whatever is sent
-  again, by this process or the next one, takes effect once (the service knows a request for 15
-  days).
+- A request's id and time are in the file before it is sent, so whatever is sent again, by this
+  process or the next one, takes effect once (the service knows a request for 15 days). Once it is
+  known that nothing of it was recorded, it is as if it had never been sent: see `_took_none`.
 - Messages that wait in one chat session go together, up to a hundred in a request. Which ones is
   in the file, too, before they are sent.
-- What the service refuses for good is set aside with the reason, and doesn't hold up the rest.
+- What the service refuses for good is set aside with the reason, and doesn't hold up the rest: of
+  a batch that may have been recorded before, all, as the request that it is.
 - Where the service fails, other sessions go first: a request that it can't do holds up its own
   session alone, and is set aside when the service has failed at it for minutes. So is no request
   to open a session, on which the rest of it depends.
@@ -33,17 +34,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 from uuid import UUID, uuid4
 
+import httpx
 from typing_extensions import Self
 
 from pydantic_models.base import ResponsePayload
 from pydantic_models.base.json_values import to_json
-from pydantic_models.base.times import from_text, now, now_text
+from pydantic_models.base.times import now_text
 from pydantic_models.canonical import AttachmentPayload, ChatMessagePayload, MessageType
 from pydantic_models.operations.chat_messages import MAX_MESSAGES
 
@@ -62,9 +63,6 @@ MAX_BATCH_BYTES = 1024 * 1024
 
 CLOSE_SECONDS = 10.0
 """How long a closing buffer goes on sending."""
-
-KNOWN_FOR = timedelta(days=14)
-"""How long the service knows a request again, less a day: later, a refusal may be of its age."""
 
 MAX_FAULTS = 5
 """How often the service may fail at one request before it is set aside."""
@@ -85,8 +83,8 @@ CREATE TABLE IF NOT EXISTS queue (
     payload TEXT NOT NULL,
     metadata TEXT NOT NULL,
     bytes INTEGER NOT NULL,
-    request_id TEXT,  -- at the latest when it is first sent
-    timestamp TEXT,  -- when it is first sent
+    request_id TEXT,  -- at the latest while it is sent
+    timestamp TEXT,  -- of the first time it was sent, unless nothing can have been recorded then
     alone INTEGER NOT NULL DEFAULT 0,  -- its batch was refused, so it goes by itself
     faults INTEGER NOT NULL DEFAULT 0,
     refused TEXT
@@ -105,6 +103,12 @@ _PUT = (
     "INSERT INTO queue (session, operation, payload, metadata, bytes, request_id)"
     " VALUES (?, ?, ?, ?, ?, ?)"
 )
+
+_AS_NEW = (
+    "UPDATE queue SET timestamp = NULL,"
+    " request_id = CASE operation WHEN 'chat' THEN NULL ELSE request_id END WHERE number = ?"
+)
+"""Whoever recorded a tool execution or opened a session has its id; no batch is one for good."""
 
 
 class Refused(NamedTuple):
@@ -136,6 +140,8 @@ class _Batch(NamedTuple):
 
     entries: list[_Entry]
     call: operations.Call[Any]
+    is_first: bool
+    """Whether it was not sent before, as far as the file tells."""
 
 
 class Buffer:
@@ -257,7 +263,7 @@ class Buffer:
             ]
 
     def retry_refused(self) -> None:
-        """Send again what was refused, as the same requests."""
+        """Send again what was refused: as the same requests, if they may have been recorded."""
         self._change("UPDATE queue SET refused = NULL, faults = 0")
 
     def forget_refused(self) -> None:
@@ -415,7 +421,7 @@ class Buffer:
             timestamp,
             json.loads(head.metadata),
         )
-        return _Batch(entries, call)
+        return _Batch(entries, call, is_first=head.timestamp is None)
 
     def _together(self, head: _Entry) -> list[_Entry]:
         """An entry of a chat, and those that go with it in one request."""
@@ -433,7 +439,7 @@ class Buffer:
             " ORDER BY number LIMIT ?",
             (head.session, head.number, MAX_MESSAGES),
         ):
-            if entry.operation != "chat":
+            if entry.operation != "chat" or entry.timestamp is not None:
                 break
             messages += len(json.loads(entry.payload)["messages"])
             size += entry.bytes
@@ -464,14 +470,12 @@ class Buffer:
         with self._changed:
             if self._is_stopped:
                 return
+            took_none = _took_none(batch, error)
+            if took_none:
+                self._mark(batch.entries, _AS_NEW)
             if isinstance(error, errors.RequestFailed) and error.is_final:
-                if len(batch.entries) > 1 and now() - from_text(batch.call.timestamp) < KNOWN_FOR:
-                    # Nothing of it was recorded, or it would have been known: each by itself, then.
-                    self._mark(
-                        batch.entries,
-                        "UPDATE queue SET alone = 1, request_id = NULL, timestamp = NULL"
-                        " WHERE number = ?",
-                    )
+                if took_none and len(batch.entries) > 1:  # Each by itself, then.
+                    self._mark(batch.entries, "UPDATE queue SET alone = 1 WHERE number = ?")
                 else:
                     self._set_aside(batch, error)
                 return
@@ -734,6 +738,26 @@ def _open(path: Path) -> sqlite3.Connection:
             raise errors.CasefileError(f"{path} is in use by another process.") from None
         raise errors.CasefileError(f"{path} can't be used as a buffer: {error}") from error
     return file
+
+
+def _took_none(batch: _Batch, error: Exception) -> bool:
+    """Whether an error shows that nothing of a batch was recorded, now or before.
+
+    A refusal shows it of the first time alone: later, who may not, or sends something that is too
+    old, is told so whatever was recorded. But what is missing is missed after the request was
+    looked for.
+    """
+    if isinstance(error, errors.ContentMissing):
+        return True
+    return batch.is_first and (
+        (
+            isinstance(error, errors.RequestFailed)
+            and error.is_final
+            and not isinstance(error, errors.AnswerTooLarge)
+        )
+        or isinstance(error, (errors.Unauthenticated, errors.TooManyRequests))
+        or isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout))
+    )
 
 
 def _is_creation(entry: _Entry) -> bool:

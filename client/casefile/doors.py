@@ -170,4 +170,6 @@ def unreachable(error: httpx.RequestError) -> errors.CasefileError:
     """What it means that no answer came that can be read; what never can be sent is wrong."""
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return errors.BadRequest(f"It can't be sent: {error}")
-    return errors.Unreachable(f"Casefile can't be reached: {str(error) or type(error).__name__}")
+    told = errors.Unreachable(f"Casefile can't be reached: {str(error) or type(error).__name__}")
+    told.__cause__ = error  # It tells whether anything was sent.
+    return told

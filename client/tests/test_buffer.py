@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
@@ -31,7 +30,11 @@ from .conftest import SignIn
 from .pretended import AT, Fault, Pretended
 from .unplugged import Plug
 
-FAULTS = st.lists(st.sampled_from([None, None, *get_args(Fault)]), max_size=40)
+PASSING = [fault for fault in get_args(Fault) if fault != "not allowed"]
+FAULTS = st.lists(st.sampled_from([None, None, *PASSING]), max_size=40)
+REFUSALS = st.lists(
+    st.sampled_from([None, "unplugged", "lost", "busy", "not allowed"]), max_size=40
+)
 STEPS = st.lists(
     st.sampled_from(["tool", "slow tool", "say", "say twice", "restart", "flush", "finish"]),
     min_size=1,
@@ -176,24 +179,124 @@ def test_what_is_refused_can_be_forgotten(service: Pretended, buffer: casefile.B
     assert said(service.logs[str(chat.session_id)]) == ["good"]
 
 
-def test_what_is_refused_when_it_may_be_too_old_to_be_known_is_never_sent_anew(
-    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+def say_together(buffer: casefile.Buffer, chat: casefile.BufferedChatSession, *texts: str) -> None:
+    with buffer._changed:  # Nothing is sent meanwhile.
+        for text in texts:
+            chat.say(text)
+
+
+@pytest.mark.parametrize("faults", [["lost", "not allowed"], ["busy", "not allowed"]])
+def test_what_may_have_been_recorded_stays_the_same_request(
+    service: Pretended, buffer: casefile.Buffer, faults: list[Fault]
 ) -> None:
-    """It may have been recorded: under another id, it could be there twice."""
-    monkeypatch.setattr("casefile.buffer.KNOWN_FOR", timedelta(0))
-    service.is_plugged_in = False
-    service.refuses = ["one"]
+    """Under another id, it could be there twice."""
     chat = buffer.create_chat_session()
-    chat.say("one")
-    chat.say("two")
-    service.is_plugged_in = True
+    assert buffer.flush(30)
+    service.faults = iter(faults)
+    say_together(buffer, chat, "one", "two")
     assert buffer.flush(30)
     assert [each.payload["messages"][0]["content"] for each in buffer.refused()] == ["one", "two"]
-    service.refuses = []
     buffer.retry_refused()
     assert buffer.flush(30)
+    assert buffer.refused() == []
     (together,) = service.logs[str(chat.session_id)]
     assert said([together]) == ["one", "two"]
+
+
+@pytest.mark.parametrize("faults", [[], ["unplugged", "stale token"]])
+def test_what_cannot_have_been_recorded_goes_each_by_itself(
+    service: Pretended, buffer: casefile.Buffer, faults: list[Fault]
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults, service.refuses = iter(faults), ["bad"]
+    say_together(buffer, chat, "one", "bad", "two")
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+    assert len(buffer.refused()) == 1
+
+
+def test_what_lacks_its_content_was_looked_for_and_goes_by_itself(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults, service.misses = iter(["busy"]), ["bad"]
+    say_together(buffer, chat, "one", "bad", "two")
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+    service.misses = []
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two", "bad"]
+
+
+@pytest.mark.parametrize("at", ["2001-01-01T00:00:00.000+00:00", "2999-01-01T00:00:00.000+00:00"])
+@pytest.mark.parametrize("faults", [[], ["unplugged", "unplugged", "stale token"]])
+def test_what_a_wrong_clock_dated_is_dated_anew(
+    service: Pretended,
+    buffer: casefile.Buffer,
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+    faults: list[Fault],
+) -> None:
+    service.faults = iter(faults)
+    with monkeypatch.context() as wrong:
+        wrong.setattr("casefile.buffer.now_text", lambda: at)
+        chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+        say_together(buffer, chat, "one", "two")
+        tool.record("search", result={})
+        assert buffer.flush(30)
+    assert len(buffer.refused()) == 5
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert buffer.refused() == []
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+    assert len(service.logs[str(tool.session_id)]) == 1
+
+
+def test_what_may_have_been_recorded_keeps_its_date(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    tool = buffer.create_tool_session()
+    assert buffer.flush(30)
+    service.faults = iter(["lost", "not allowed"])
+    tool.record("search", result={})
+    assert buffer.flush(30)
+    (at,) = buffer._file.execute("SELECT timestamp FROM queue").fetchone()
+    assert at is not None
+
+
+def test_what_waits_while_nothing_is_reached_has_no_date(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    """So it can't grow too old."""
+    tool = buffer.create_tool_session()
+    assert buffer.flush(30)
+    service.is_plugged_in = False
+    tool.record("search", result={})
+    until(lambda: buffer.problem is not None)
+    until(lambda: buffer._file.execute("SELECT timestamp FROM queue").fetchone() == (None,))
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts=st.integers(1, 30), faults=REFUSALS)
+def test_what_is_refused_and_sent_again_is_recorded_once(texts: int, faults: list[Any]) -> None:
+    service = Pretended(faults)
+    with TemporaryDirectory() as folder, opened(service, Path(folder, "buffer")) as buffer:
+        chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+        for number in range(texts):
+            chat.say(str(number))
+            tool.record(str(number), result={})
+        assert buffer.flush(30)
+        while buffer.refused():
+            buffer.retry_refused()
+            assert buffer.flush(30)
+    assert sorted(said(service.logs[str(chat.session_id)]), key=int) == [
+        str(number) for number in range(texts)
+    ]
+    names = [each["tool_name"] for each in service.logs[str(tool.session_id)]]
+    assert sorted(names, key=int) == [str(number) for number in range(texts)]
 
 
 @pytest.mark.parametrize("fault", ["broken", "not ours, broken"])
