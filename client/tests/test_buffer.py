@@ -323,8 +323,7 @@ def test_what_fails_again_and_again_is_set_aside(
     monkeypatch.setattr("casefile.buffer.FAULT_SECONDS", 0.0)
     service.breaks_at = ["odd"]
     first, second = buffer.create_chat_session(), buffer.create_chat_session()
-    first.say("odd")
-    first.say("even")
+    say_together(buffer, first, "odd", "even")
     second.say("Hello")
     assert buffer.flush(30)
     assert [each.payload["messages"][0]["content"] for each in buffer.refused()] == ["odd", "even"]
@@ -369,6 +368,109 @@ def test_what_fails_again_and_again_holds_up_its_own_session_alone(
     assert buffer.flush(30)
     assert said(service.logs[str(held[0].session_id)]) == ["Hello"]
     assert said(service.logs[str(held[1].session_id)]) == ["strange", "Hello"]
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("one", "payload = '{'"),
+        ("one", "payload = '[]'"),
+        ("one", "operation = 'newer'"),
+        ("one", "metadata = ''"),
+        ("one", "request_id = 'x'"),
+        ("two", "payload = '{'"),
+        ("two", "payload = '[]'"),
+        ("two", "operation = 'newer'"),
+    ],
+)
+def test_what_cannot_be_read_is_set_aside(
+    service: Pretended, buffer: casefile.Buffer, name: str, damage: str
+) -> None:
+    chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+    assert buffer.flush(30)
+    with buffer._changed:
+        say_together(buffer, chat, "one", "two")
+        tool.record("search", result={})
+        buffer._file.execute(f"UPDATE queue SET {damage} WHERE payload LIKE '%\"{name}\"%'")
+    assert buffer.flush(30)
+    assert len(service.logs[str(tool.session_id)]) == 1
+    expected = [text for text in ("one", "two") if text != name]
+    assert said(service.logs[str(chat.session_id)]) == expected
+    (refused,) = buffer.refused()
+    assert "can't read it" in refused.reason
+
+
+def test_what_cannot_be_read_keeps_what_was_sent_with_it(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    """It may have been recorded: without it, it would be another request."""
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults = itertools.repeat("lost")
+    say_together(buffer, chat, "one", "two", "three")
+    until(lambda: buffer.problem is not None)
+    buffer._file.execute("UPDATE queue SET payload = '{' WHERE payload LIKE '%two%'")
+    service.faults = iter([])
+    assert buffer.flush(30)
+    assert len(buffer.refused()) in (0, 3)  # It may have been on its way.
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two", "three"]
+
+
+def test_what_a_newer_version_says_is_set_aside(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    tool = buffer.create_tool_session()
+    assert buffer.flush(30)
+    with buffer._changed:
+        tool.record("odd", result={})
+        buffer._file.execute("""UPDATE queue SET payload = '{"tool_name": "odd", "newer": 1}'""")
+        tool.record("even", result={})
+    assert buffer.flush(30)
+    assert [each["tool_name"] for each in service.logs[str(tool.session_id)]] == ["even"]
+    assert [each.payload["newer"] for each in buffer.refused()] == [1]
+
+
+def test_whatever_goes_wrong_is_told(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    with monkeypatch.context() as broken:
+        broken.delattr("casefile.buffer.uuid4")
+        with buffer._changed:
+            chat.say("one")
+        until(lambda: isinstance(buffer.problem, NameError))
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one"]
+
+
+def test_what_cannot_be_uploaded_holds_up_its_own_session_alone(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    first, second = buffer.create_chat_session(), buffer.create_chat_session()
+    first.say("x" * 6_000_000)
+    first.say("Hello")
+    second.say("Hello")
+    until(lambda: len(buffer) == 2)
+    assert said(service.logs[str(second.session_id)]) == ["Hello"]
+    assert said(service.logs[str(first.session_id)]) == []
+    assert buffer.refused() == []
+
+
+def test_what_is_too_large_for_a_request_is_uploaded(ann: casefile.Client, tmp_path: Path) -> None:
+    texts = ["small", "x" * 7_000_000, "small again"]
+    with casefile.Buffer(ann, tmp_path / "buffer") as buffer:
+        chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+        for text in texts:
+            chat.say(text)
+        pending = tool.record("search", {"q": texts[1]})
+        tool.complete(pending, result={"found": texts[1]})
+        assert buffer.flush(60)
+        assert buffer.refused() == []
+    messages = ann.chat_session(str(chat.session_id)).messages()
+    assert [message.content for message in messages] == texts
+    (request,) = ann.tool_session(str(tool.session_id)).requests()
+    assert (request.parameters, request.result) == ({"q": texts[1]}, {"found": texts[1]})
 
 
 def test_what_is_too_large_to_be_carried_is_set_aside_whoever_says_so(
@@ -481,6 +583,18 @@ def test_a_full_buffer_drops_what_is_new_if_told_to(service: Pretended, tmp_path
         assert 0 < len(kept) == 100 - buffer.dropped < 10
 
 
+def test_what_is_larger_than_the_buffer_is_dropped_if_it_is_told_to(
+    service: Pretended, tmp_path: Path
+) -> None:
+    with opened(service, tmp_path / "buffer", max_bytes=2000, when_full="drop") as buffer:
+        chat = buffer.create_chat_session()
+        chat.say("x" * 3000)
+        assert buffer.dropped == 1
+        buffer.when_full = "wait"
+        with pytest.raises(casefile.BufferFull, match="2000 in all"):
+            chat.say("x" * 3000)
+
+
 def test_a_full_buffer_waits_until_there_is_room(service: Pretended, tmp_path: Path) -> None:
     service.is_plugged_in = False
     with opened(service, tmp_path / "buffer", max_records=3) as buffer:
@@ -540,6 +654,24 @@ def test_a_file_that_fails_for_a_while_is_tried_again(
 def test_what_is_wrong_is_told_at_once(buffer: casefile.Buffer) -> None:
     with pytest.raises(casefile.BadRequest, match="message_type"):
         buffer.create_chat_session().say("Hello", "nobody")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"metadata": {"x": float("nan")}},
+        {"metadata": {"x": "\ud83d"}},
+        {"metadata": {"x": object()}},
+        {"metadata": {"x": "y" * 16_000}},
+        {"result": {"x": 10**5000}},
+    ],
+)
+def test_what_cannot_be_recorded_is_told_at_once(
+    buffer: casefile.Buffer, said: dict[str, Any]
+) -> None:
+    tool = buffer.create_tool_session()
+    with pytest.raises(casefile.BadRequest):
+        tool.record("search", **said)
 
 
 def test_when_it_was_said_is_kept(service: Pretended, buffer: casefile.Buffer) -> None:
