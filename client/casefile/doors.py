@@ -56,6 +56,13 @@ class HttpDoor:
     url: str
     auth: httpx.Auth | None = None
 
+    def __post_init__(self) -> None:
+        """Raise BadRequest for what is no URL."""
+        try:
+            httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise errors.BadRequest(f"{self.url!r} is no URL: {error}") from None
+
     def request(self, call: Call[Any]) -> Outgoing:
         """The route's request; what the path doesn't hold is in the body, or in the query."""
         operation = call.operation
