@@ -79,6 +79,9 @@ _LARGE = {
 }
 """Fields that are uploaded if they are too large for a request."""
 
+_UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Of these, nothing was sent."""
+
 _UNREADABLE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What is raised by an entry that is damaged, or that a newer version put in the file."""
 
@@ -389,8 +392,11 @@ class Buffer:
 
     def _send(self, batch: _Batch, attempt: int) -> bool:
         """Send a batch once; whether it was answered."""
+        answer: ResponsePayload | None = None
         try:
             answer = self._connection.send(self._call(batch)).payload
+        except errors.AnswerTooLarge:
+            log.debug("sent, and not answered", exc_info=True)
         except Exception as error:  # Whatever it is, of a token's source too, it may pass.
             log.debug("not sent", exc_info=True)
             self._note(batch, error, attempt)
@@ -488,11 +494,11 @@ class Buffer:
             entries.append(entry)
         return entries
 
-    def _forget(self, batch: _Batch, answer: ResponsePayload) -> None:
+    def _forget(self, batch: _Batch, answer: ResponsePayload | None) -> None:
         with self._changed:
             if self._is_stopped:  # Whoever opens the file next sends it again, to no effect.
                 return
-            if _is_creation(batch.entries[0]):
+            if answer is not None and _is_creation(batch.entries[0]):
                 opened = str(batch.envelope["request_id"]), str(answer.model_dump()["session_id"])
                 self._file.execute("INSERT OR REPLACE INTO opened VALUES (?, ?)", opened)
                 self._opened.update([opened])
@@ -786,13 +792,9 @@ def _took_none(batch: _Batch, error: Exception) -> bool:
     if isinstance(error, errors.ContentMissing):
         return True
     return batch.is_first and (
-        (
-            isinstance(error, errors.RequestFailed)
-            and error.is_final
-            and not isinstance(error, errors.AnswerTooLarge)
-        )
+        (isinstance(error, errors.RequestFailed) and error.is_final)
         or isinstance(error, (errors.Unauthenticated, errors.TooManyRequests))
-        or isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout))
+        or isinstance(error.__cause__, _UNCONNECTED)
     )
 
 

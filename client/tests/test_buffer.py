@@ -502,6 +502,27 @@ def test_what_is_too_large_to_be_carried_is_set_aside_whoever_says_so(
             assert [each.payload["tool_name"] for each in buffer.refused()] == ["large"]
 
 
+def test_what_was_done_is_done_though_its_answer_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws = pytest.importorskip("casefile.aws")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "AKIAPRETENDED")
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        failed = {"errorType": "AnswerTooLarge", "errorMessage": "It was done"}
+        return httpx.Response(200, headers={"X-Amz-Function-Error": "Unhandled"}, json=failed)
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    client = casefile.Client(aws.Functions("casefile", "svc", region="eu-west-1"), http=http)
+    with casefile.Buffer(client, tmp_path / "buffer") as buffer:
+        say_together(buffer, buffer.chat_session("cs_251013chat01"), "one", "two")
+        assert buffer.flush(30)
+        assert (len(sent), buffer.refused()) == (1, [])
+
+
 def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
     tried: list[float] = []
 
