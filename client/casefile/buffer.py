@@ -6,15 +6,16 @@ of a millisecond; one thread sends what is in the file, in order, and forgets wh
 What follows:
 - The service may be away, for hours: the file waits. The process may be killed: whoever opens the
   file next sends what is left.
-- A request's id and time are in the file before it is sent for the first time, so whatever is sent
-  again, by this process or the next one, takes effect once (the service knows a request for 15
-  days).
+- A request's id and time are in the file before it is sent, so whatever is sent again, by this
+  process or the next one, takes effect once (the service knows a request for 15 days). Once it is
+  known that nothing of it was recorded, it is as if it had never been sent: see `_took_none`.
 - Messages that wait in one chat session go together, up to a hundred in a request. Which ones is
   in the file, too, before they are sent.
-- What the service refuses for good is set aside with the reason, and doesn't hold up the rest.
-- Where the service fails, other sessions go first: a request that it can't do holds up its own
-  session alone, and is set aside when the service has failed at it for minutes. So is no request
-  to open a session, on which the rest of it depends.
+- What the service refuses for good is set aside with the reason, and doesn't hold up the rest: of
+  a batch that may have been recorded before, all, as the request that it is.
+- Where one session's request fails, other sessions go first: one that can't be done holds up its
+  own session alone, and is set aside when the service has failed at it for minutes. So is no
+  request to open a session, on which the rest of it depends.
 
 The guarantee: what `record` returned for is in the file, and will be in its session once, in the
 order of the calls, or among `refused()`.
@@ -33,24 +34,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 from uuid import UUID, uuid4
 
+import httpx
+from pydantic import BaseModel, ValidationError
 from typing_extensions import Self
 
 from pydantic_models.base import ResponsePayload
-from pydantic_models.base.json_values import to_json
-from pydantic_models.base.times import from_text, now, now_text
+from pydantic_models.base.json_values import Metadata
+from pydantic_models.base.times import now_text
 from pydantic_models.canonical import AttachmentPayload, ChatMessagePayload, MessageType
 from pydantic_models.operations.chat_messages import MAX_MESSAGES
 
 from . import errors, operations
 from ._sync.client import Client
+from .doors import encoded
 from .executions import Execution, of_call
-from .operations import Operation
+from .operations import Envelope, Operation
 from .retries import Retries
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,14 +66,24 @@ MAX_BATCH_BYTES = 1024 * 1024
 CLOSE_SECONDS = 10.0
 """How long a closing buffer goes on sending."""
 
-KNOWN_FOR = timedelta(days=14)
-"""How long the service knows a request again, less a day: later, a refusal may be of its age."""
-
 MAX_FAULTS = 5
 """How often the service may fail at one request before it is set aside."""
 
 FAULT_SECONDS = 60.0
 """One fault is counted in this time: those of a bad moment are none of the request's."""
+
+_LARGE = {
+    operations.CHAT.name: ("content", "tool_calls"),
+    operations.TOOL_EXECUTION.name: ("parameters", "prompt", "result"),
+    operations.TOOL_RESULT.name: ("result",),
+}
+"""Fields that are uploaded if they are too large for a request."""
+
+_UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Of these, nothing was sent."""
+
+_UNREADABLE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What is raised by an entry that is damaged, or that a newer version put in the file."""
 
 _UNOPENED = {"tool": "ts_000000_unopened", "chat": "cs_unopened"}
 """What stands for a session's id while there is none yet."""
@@ -85,8 +98,8 @@ CREATE TABLE IF NOT EXISTS queue (
     payload TEXT NOT NULL,
     metadata TEXT NOT NULL,
     bytes INTEGER NOT NULL,
-    request_id TEXT,  -- at the latest when it is first sent
-    timestamp TEXT,  -- when it is first sent
+    request_id TEXT,  -- at the latest while it is sent
+    timestamp TEXT,  -- of the first time it was sent, unless nothing can have been recorded then
     alone INTEGER NOT NULL DEFAULT 0,  -- its batch was refused, so it goes by itself
     faults INTEGER NOT NULL DEFAULT 0,
     refused TEXT
@@ -106,6 +119,12 @@ _PUT = (
     " VALUES (?, ?, ?, ?, ?, ?)"
 )
 
+_AS_NEW = (
+    "UPDATE queue SET timestamp = NULL,"
+    " request_id = CASE operation WHEN 'chat' THEN NULL ELSE request_id END WHERE number = ?"
+)
+"""Whoever recorded a tool execution or opened a session has its id; no batch is one for good."""
+
 
 class Refused(NamedTuple):
     """What the service refused for good, and why. It stays in the file."""
@@ -115,6 +134,12 @@ class Refused(NamedTuple):
     operation: str
     payload: dict[str, Any]
     reason: str
+
+
+class _Kept(BaseModel):
+    """What is kept beside the payload of a request."""
+
+    metadata: Metadata
 
 
 class _Entry(NamedTuple):
@@ -135,7 +160,11 @@ class _Batch(NamedTuple):
     """Entries that are one request."""
 
     entries: list[_Entry]
-    call: operations.Call[Any]
+    operation: Operation[Any]
+    fields: dict[str, Any]
+    envelope: Envelope
+    is_first: bool
+    """Whether it was not sent before, as far as the file tells."""
 
 
 class Buffer:
@@ -179,7 +208,7 @@ class Buffer:
         self._count()
         self._opened: dict[str, str] = dict(self._file.execute("SELECT * FROM opened"))
         self._failing: set[str] = set()
-        """Sessions at which the service failed since anything got through: others go first."""
+        """Sessions of which a request failed since anything got through: others go first."""
         self._next_fault = 0.0
         self._thread = threading.Thread(target=self._send_all, name="casefile", daemon=True)
         self._thread.start()
@@ -250,14 +279,14 @@ class Buffer:
         with self._changed:
             self._check_open()
             return [
-                Refused(e.number, e.session, e.operation, json.loads(e.payload), str(e.refused))
+                Refused(e.number, e.session, e.operation, _payload(e), str(e.refused))
                 for e in self._select(
                     "SELECT * FROM queue WHERE refused IS NOT NULL ORDER BY number"
                 )
             ]
 
     def retry_refused(self) -> None:
-        """Send again what was refused, as the same requests."""
+        """Send again what was refused: as the same requests, if they may have been recorded."""
         self._change("UPDATE queue SET refused = NULL, faults = 0")
 
     def forget_refused(self) -> None:
@@ -281,9 +310,20 @@ class Buffer:
             raise errors.CasefileError("A buffer can't be used after a fork: open another one.")
         call = operations.call(operation, fields, {"metadata": metadata})
         call.payload.pop("session_id", None)
-        payload, told = to_json(call.payload), to_json(call.metadata)
-        size = len(payload.encode()) + len(told.encode())
-        row = (session, operation.name, payload, told, size, request_id and str(request_id))
+        payload, told = encoded(call.payload), encoded(call.metadata)
+        try:
+            _Kept.model_validate_json(b'{"metadata":%s}' % told)
+        except ValidationError as error:
+            raise errors.invalid(error) from None
+        size = len(payload) + len(told)
+        row = (
+            session,
+            operation.name,
+            payload.decode(),
+            told.decode(),
+            size,
+            request_id and str(request_id),
+        )
         with self._changed:
             if not self._make_room(size):
                 self.dropped += 1
@@ -306,7 +346,7 @@ class Buffer:
 
     def _make_room(self, size: int) -> bool:
         """Wait for room as `when_full` says; whether there is some."""
-        if size > self.max_bytes:
+        if size > self.max_bytes and self.when_full != "drop":
             raise errors.BufferFull(f"It has {size} bytes, and the buffer {self.max_bytes} in all.")
         self._check_open()
         if self._has_room(size):
@@ -344,7 +384,7 @@ class Buffer:
         try:
             batch = self._next()
             return batch is None or self._send(batch, attempt)
-        except sqlite3.Error as error:  # Of the file; what is in it stays there.
+        except Exception as error:  # Of the file, mostly; what is in it stays there.
             log.exception("%s can't be used just now", self.path)
             with self._changed:
                 self._pause(error, attempt)
@@ -352,8 +392,11 @@ class Buffer:
 
     def _send(self, batch: _Batch, attempt: int) -> bool:
         """Send a batch once; whether it was answered."""
+        answer: ResponsePayload | None = None
         try:
-            answer = self._connection.send(batch.call).payload
+            answer = self._connection.send(self._call(batch)).payload
+        except errors.AnswerTooLarge:
+            log.debug("sent, and not answered", exc_info=True)
         except Exception as error:  # Whatever it is, of a token's source too, it may pass.
             log.debug("not sent", exc_info=True)
             self._note(batch, error, attempt)
@@ -375,8 +418,9 @@ class Buffer:
                     self._changed.wait()
                     continue
                 session_id = self._session_of(head[0])
-                if session_id is not None:
-                    return self._batch(head[0], session_id)
+                batch = None if session_id is None else self._batch(head[0], session_id)
+                if batch is not None:
+                    return batch
         return None
 
     def _session_of(self, head: _Entry) -> str | None:
@@ -394,28 +438,33 @@ class Buffer:
             self._changed.notify_all()
         return found
 
-    def _batch(self, head: _Entry, session_id: str) -> _Batch:
-        entries = self._together(head) if head.operation == "chat" else [head]
-        request_id = head.request_id or str(uuid4())
-        timestamp = head.timestamp or now_text()
-        if head.timestamp is None:
+    def _batch(self, head: _Entry, session_id: str) -> _Batch | None:
+        """The request that an entry is of, or None if it can't be read, and has been set aside."""
+        entries = [head]
+        try:
+            entries = self._together(head) if head.operation == "chat" else [head]
+            batch = _read(entries, session_id)
+        except _UNREADABLE as error:
+            if head.timestamp is None:
+                entries = [head]
+            self._set_aside(entries, f"This version can't read it: {error!r}")
+            return None
+        if batch.is_first:
             self._mark(
                 entries,
                 "UPDATE queue SET request_id = ?, timestamp = ? WHERE number = ?",
-                request_id,
-                timestamp,
+                str(batch.envelope["request_id"]),
+                batch.envelope["timestamp"],
             )
-        payload = json.loads(head.payload)
-        for entry in entries[1:]:
-            payload["messages"] += json.loads(entry.payload)["messages"]
-        call: operations.Call[Any] = operations.Call(
-            operations.OPERATIONS[head.operation],
-            payload | ({"session_id": session_id} if session_id else {}),
-            UUID(request_id),
-            timestamp,
-            json.loads(head.metadata),
-        )
-        return _Batch(entries, call)
+        return batch
+
+    def _call(self, batch: _Batch) -> operations.Call[Any]:
+        """A request as it is sent, once what is too large for it was uploaded."""
+        is_chat = batch.operation is operations.CHAT
+        parts = batch.fields["messages"] if is_chat else [batch.fields]
+        carried = self._connection.carried(parts, _LARGE.get(batch.operation.name, ()))
+        fields = batch.fields | {"messages": carried} if is_chat else carried[0]
+        return operations.call(batch.operation, fields, batch.envelope)
 
     def _together(self, head: _Entry) -> list[_Entry]:
         """An entry of a chat, and those that go with it in one request."""
@@ -423,33 +472,34 @@ class Buffer:
             return self._select(
                 "SELECT * FROM queue WHERE request_id = ? ORDER BY number", (head.request_id,)
             )
-        entries = [head]
+        entries, said = [head], json.loads(head.payload)
         if head.alone:
             return entries
-        alike = _apart_from_messages(head)
-        messages, size = len(json.loads(head.payload)["messages"]), head.bytes
+        messages, size = len(said.pop("messages")), head.bytes
         for entry in self._select(
             "SELECT * FROM queue WHERE session = ? AND number > ? AND refused IS NULL"
             " ORDER BY number LIMIT ?",
             (head.session, head.number, MAX_MESSAGES),
         ):
-            if entry.operation != "chat":
+            if entry.operation != "chat" or entry.timestamp is not None:
                 break
-            messages += len(json.loads(entry.payload)["messages"])
+            try:
+                told = json.loads(entry.payload)
+                messages += len(told.pop("messages"))
+            except _UNREADABLE:  # It is set aside when it is next.
+                break
             size += entry.bytes
-            if messages > MAX_MESSAGES or size > MAX_BATCH_BYTES:
-                break
-            if _apart_from_messages(entry) != alike:
+            if messages > MAX_MESSAGES or size > MAX_BATCH_BYTES or told != said:
                 break
             entries.append(entry)
         return entries
 
-    def _forget(self, batch: _Batch, answer: ResponsePayload) -> None:
+    def _forget(self, batch: _Batch, answer: ResponsePayload | None) -> None:
         with self._changed:
             if self._is_stopped:  # Whoever opens the file next sends it again, to no effect.
                 return
-            if _is_creation(batch.entries[0]):
-                opened = str(batch.call.request_id), str(answer.model_dump()["session_id"])
+            if answer is not None and _is_creation(batch.entries[0]):
+                opened = str(batch.envelope["request_id"]), str(answer.model_dump()["session_id"])
                 self._file.execute("INSERT OR REPLACE INTO opened VALUES (?, ?)", opened)
                 self._opened.update([opened])
             self._mark(batch.entries, "DELETE FROM queue WHERE number = ?")
@@ -464,22 +514,19 @@ class Buffer:
         with self._changed:
             if self._is_stopped:
                 return
+            took_none = _took_none(batch, error)
+            if took_none:
+                self._mark(batch.entries, _AS_NEW)
             if isinstance(error, errors.RequestFailed) and error.is_final:
-                if len(batch.entries) > 1 and now() - from_text(batch.call.timestamp) < KNOWN_FOR:
-                    # Nothing of it was recorded, or it would have been known: each by itself, then.
-                    self._mark(
-                        batch.entries,
-                        "UPDATE queue SET alone = 1, request_id = NULL, timestamp = NULL"
-                        " WHERE number = ?",
-                    )
+                if took_none and len(batch.entries) > 1:  # Each by itself, then.
+                    self._mark(batch.entries, "UPDATE queue SET alone = 1 WHERE number = ?")
                 else:
-                    self._set_aside(batch, error)
+                    self._set_aside(batch.entries, f"{error.code}: {error}")
                 return
-            if isinstance(error, errors.InternalError):
-                if self._counts(batch):
-                    self._set_aside(batch, error)
-                    return
-                self._failing.add(batch.entries[0].session)
+            if isinstance(error, errors.InternalError) and self._counts(batch):
+                self._set_aside(batch.entries, f"{error.code}: {error}")
+                return
+            self._failing.add(batch.entries[0].session)
             if self.problem is None:
                 log.warning("nothing gets through to Casefile, %s keeps it: %s", self.path, error)
             self._pause(error, attempt)
@@ -504,10 +551,9 @@ class Buffer:
         )
         self._is_hurried = False
 
-    def _set_aside(self, batch: _Batch, error: errors.RequestFailed) -> None:
-        log.error("refused for good, and kept in %s: %s", self.path, error)
-        reason = f"{error.code}: {error}"
-        self._mark(batch.entries, "UPDATE queue SET refused = ? WHERE number = ?", reason)
+    def _set_aside(self, entries: Sequence[_Entry], reason: str) -> None:
+        log.error("refused for good, and kept in %s: %s", self.path, reason)
+        self._mark(entries, "UPDATE queue SET refused = ? WHERE number = ?", reason)
         self._count()
         self._changed.notify_all()
 
@@ -736,6 +782,22 @@ def _open(path: Path) -> sqlite3.Connection:
     return file
 
 
+def _took_none(batch: _Batch, error: Exception) -> bool:
+    """Whether an error shows that nothing of a batch was recorded, now or before.
+
+    A refusal shows it of the first time alone: later, who may not, or sends something that is too
+    old, is told so whatever was recorded. But what is missing is missed after the request was
+    looked for.
+    """
+    if isinstance(error, errors.ContentMissing):
+        return True
+    return batch.is_first and (
+        (isinstance(error, errors.RequestFailed) and error.is_final)
+        or isinstance(error, (errors.Unauthenticated, errors.TooManyRequests))
+        or isinstance(error.__cause__, _UNCONNECTED)
+    )
+
+
 def _is_creation(entry: _Entry) -> bool:
     return entry.operation in (
         operations.CREATE_SESSION.name,
@@ -743,7 +805,24 @@ def _is_creation(entry: _Entry) -> bool:
     )
 
 
-def _apart_from_messages(entry: _Entry) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(entry.payload)
-    del said["messages"]
-    return said
+def _read(entries: list[_Entry], session_id: str) -> _Batch:
+    """The request that entries are together. Raises one of `_UNREADABLE`."""
+    head = entries[0]
+    fields = json.loads(head.payload) | ({"session_id": session_id} if session_id else {})
+    for entry in entries[1:]:
+        fields["messages"] += json.loads(entry.payload)["messages"]
+    envelope: Envelope = {
+        "request_id": UUID(head.request_id) if head.request_id else uuid4(),
+        "timestamp": head.timestamp or now_text(),
+        "metadata": json.loads(head.metadata),
+    }
+    operation = operations.OPERATIONS[head.operation]
+    return _Batch(entries, operation, fields, envelope, is_first=head.timestamp is None)
+
+
+def _payload(entry: _Entry) -> dict[str, Any]:
+    """What an entry holds; nothing if it can't be read."""
+    try:
+        return dict(json.loads(entry.payload))
+    except _UNREADABLE:
+        return {}

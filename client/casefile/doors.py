@@ -56,6 +56,13 @@ class HttpDoor:
     url: str
     auth: httpx.Auth | None = None
 
+    def __post_init__(self) -> None:
+        """Raise BadRequest for what is no URL."""
+        try:
+            httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise errors.BadRequest(f"{self.url!r} is no URL: {error}") from None
+
     def request(self, call: Call[Any]) -> Outgoing:
         """The route's request; what the path doesn't hold is in the body, or in the query."""
         operation = call.operation
@@ -170,4 +177,6 @@ def unreachable(error: httpx.RequestError) -> errors.CasefileError:
     """What it means that no answer came that can be read; what never can be sent is wrong."""
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return errors.BadRequest(f"It can't be sent: {error}")
-    return errors.Unreachable(f"Casefile can't be reached: {str(error) or type(error).__name__}")
+    told = errors.Unreachable(f"Casefile can't be reached: {str(error) or type(error).__name__}")
+    told.__cause__ = error  # It tells whether anything was sent.
+    return told

@@ -60,7 +60,8 @@ class RequestFailed(CasefileError):
     """The service answered that a request failed, and why.
 
     `retry_after` are the seconds after which to try again, if the service told. `is_final` tells
-    that Casefile itself refused it, and would again; or that it is too large to reach it.
+    that Casefile itself refused it, or would if it were sent, and would again; or that it is too
+    large to reach it.
     """
 
     code = "failed"
@@ -254,4 +255,4 @@ def invalid(error: ValidationError, kind: type[BadRequest] = BadRequest) -> BadR
         for each in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     told = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
-    return kind(f"The request is not valid: {told}", faults=faults)
+    return kind(f"The request is not valid: {told}", faults=faults, is_final=True)

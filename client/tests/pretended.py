@@ -1,20 +1,30 @@
 """A service that is pretended, to let go wrong what can: it keeps the rule of the real one alone.
 
-A request id is in a session's log once, and sent again gets the first answer. The tests that use it
-are about what the client sends, and when; that the real one keeps the rule is tested elsewhere.
+A request id is in a session's log once, and sent again gets the first answer; none is taken that is
+older than 15 days, or dated ahead. The tests that use it are about what the client sends, and when;
+that the real one keeps the rules is tested elsewhere.
 """
 
 import json
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Literal
 
 import httpx
 
 import casefile
+from pydantic_models.base.times import from_text, now
 
 Fault = Literal[
-    "unplugged", "lost", "busy", "broken", "stale token", "not ours", "not ours, broken"
+    "unplugged",
+    "lost",
+    "busy",
+    "broken",
+    "stale token",
+    "not ours",
+    "not ours, broken",
+    "not allowed",
 ]
 
 AT = "2025-10-13T14:30:00.000+00:00"
@@ -28,6 +38,7 @@ class Pretended(httpx.BaseTransport):
         self.is_plugged_in = True
         self.logs: dict[str, list[dict[str, Any]]] = {}
         self.refuses: list[str] = []
+        self.misses: list[str] = []
         self.breaks_at: list[str] = []
         self.requests = 0
         self._lock = threading.Lock()
@@ -47,6 +58,8 @@ class Pretended(httpx.BaseTransport):
                 return _failed(503, "unavailable")
             if fault == "stale token":
                 return _failed(401, "unauthenticated")
+            if fault == "not allowed":
+                return _failed(404, "not_found")
             if fault == "not ours":
                 return httpx.Response(404, text="<html>Sign in to the hotel's network</html>")
             if fault == "not ours, broken":
@@ -60,6 +73,9 @@ class Pretended(httpx.BaseTransport):
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         envelope = json.loads(request.content)
+        made = from_text(envelope["timestamp"])
+        if not now() - timedelta(days=15) <= made <= now() + timedelta(minutes=5):
+            return _failed(400, "invalid_request")
         kind, *rest = request.url.path.strip("/").split("/")
         is_chat = kind == "chat-sessions"
         if not rest:
@@ -82,6 +98,8 @@ class Pretended(httpx.BaseTransport):
         if not same:
             if log and log[-1]["at"] == "close":
                 return _failed(409, "session_closed")
+            if any(word in text for word in self.misses):
+                return _failed(400, "content_missing")
             log.append(told)
         number = (same[0] if same else len(log) - 1) + 1
         return _done(envelope, _payload(session, action, told, number))

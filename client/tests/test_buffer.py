@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
@@ -31,7 +30,11 @@ from .conftest import SignIn
 from .pretended import AT, Fault, Pretended
 from .unplugged import Plug
 
-FAULTS = st.lists(st.sampled_from([None, None, *get_args(Fault)]), max_size=40)
+PASSING = [fault for fault in get_args(Fault) if fault != "not allowed"]
+FAULTS = st.lists(st.sampled_from([None, None, *PASSING]), max_size=40)
+REFUSALS = st.lists(
+    st.sampled_from([None, "unplugged", "lost", "busy", "not allowed"]), max_size=40
+)
 STEPS = st.lists(
     st.sampled_from(["tool", "slow tool", "say", "say twice", "restart", "flush", "finish"]),
     min_size=1,
@@ -176,24 +179,124 @@ def test_what_is_refused_can_be_forgotten(service: Pretended, buffer: casefile.B
     assert said(service.logs[str(chat.session_id)]) == ["good"]
 
 
-def test_what_is_refused_when_it_may_be_too_old_to_be_known_is_never_sent_anew(
-    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+def say_together(buffer: casefile.Buffer, chat: casefile.BufferedChatSession, *texts: str) -> None:
+    with buffer._changed:  # Nothing is sent meanwhile.
+        for text in texts:
+            chat.say(text)
+
+
+@pytest.mark.parametrize("faults", [["lost", "not allowed"], ["busy", "not allowed"]])
+def test_what_may_have_been_recorded_stays_the_same_request(
+    service: Pretended, buffer: casefile.Buffer, faults: list[Fault]
 ) -> None:
-    """It may have been recorded: under another id, it could be there twice."""
-    monkeypatch.setattr("casefile.buffer.KNOWN_FOR", timedelta(0))
-    service.is_plugged_in = False
-    service.refuses = ["one"]
+    """Under another id, it could be there twice."""
     chat = buffer.create_chat_session()
-    chat.say("one")
-    chat.say("two")
-    service.is_plugged_in = True
+    assert buffer.flush(30)
+    service.faults = iter(faults)
+    say_together(buffer, chat, "one", "two")
     assert buffer.flush(30)
     assert [each.payload["messages"][0]["content"] for each in buffer.refused()] == ["one", "two"]
-    service.refuses = []
     buffer.retry_refused()
     assert buffer.flush(30)
+    assert buffer.refused() == []
     (together,) = service.logs[str(chat.session_id)]
     assert said([together]) == ["one", "two"]
+
+
+@pytest.mark.parametrize("faults", [[], ["unplugged", "stale token"]])
+def test_what_cannot_have_been_recorded_goes_each_by_itself(
+    service: Pretended, buffer: casefile.Buffer, faults: list[Fault]
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults, service.refuses = iter(faults), ["bad"]
+    say_together(buffer, chat, "one", "bad", "two")
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+    assert len(buffer.refused()) == 1
+
+
+def test_what_lacks_its_content_was_looked_for_and_goes_by_itself(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults, service.misses = iter(["busy"]), ["bad"]
+    say_together(buffer, chat, "one", "bad", "two")
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+    service.misses = []
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two", "bad"]
+
+
+@pytest.mark.parametrize("at", ["2001-01-01T00:00:00.000+00:00", "2999-01-01T00:00:00.000+00:00"])
+@pytest.mark.parametrize("faults", [[], ["unplugged", "unplugged", "stale token"]])
+def test_what_a_wrong_clock_dated_is_dated_anew(
+    service: Pretended,
+    buffer: casefile.Buffer,
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+    faults: list[Fault],
+) -> None:
+    service.faults = iter(faults)
+    with monkeypatch.context() as wrong:
+        wrong.setattr("casefile.buffer.now_text", lambda: at)
+        chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+        say_together(buffer, chat, "one", "two")
+        tool.record("search", result={})
+        assert buffer.flush(30)
+    assert len(buffer.refused()) == 5
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert buffer.refused() == []
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+    assert len(service.logs[str(tool.session_id)]) == 1
+
+
+def test_what_may_have_been_recorded_keeps_its_date(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    tool = buffer.create_tool_session()
+    assert buffer.flush(30)
+    service.faults = iter(["lost", "not allowed"])
+    tool.record("search", result={})
+    assert buffer.flush(30)
+    (at,) = buffer._file.execute("SELECT timestamp FROM queue").fetchone()
+    assert at is not None
+
+
+def test_what_waits_while_nothing_is_reached_has_no_date(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    """So it can't grow too old."""
+    tool = buffer.create_tool_session()
+    assert buffer.flush(30)
+    service.is_plugged_in = False
+    tool.record("search", result={})
+    until(lambda: buffer.problem is not None)
+    until(lambda: buffer._file.execute("SELECT timestamp FROM queue").fetchone() == (None,))
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts=st.integers(1, 30), faults=REFUSALS)
+def test_what_is_refused_and_sent_again_is_recorded_once(texts: int, faults: list[Any]) -> None:
+    service = Pretended(faults)
+    with TemporaryDirectory() as folder, opened(service, Path(folder, "buffer")) as buffer:
+        chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+        for number in range(texts):
+            chat.say(str(number))
+            tool.record(str(number), result={})
+        assert buffer.flush(30)
+        while buffer.refused():
+            buffer.retry_refused()
+            assert buffer.flush(30)
+    assert sorted(said(service.logs[str(chat.session_id)]), key=int) == [
+        str(number) for number in range(texts)
+    ]
+    names = [each["tool_name"] for each in service.logs[str(tool.session_id)]]
+    assert sorted(names, key=int) == [str(number) for number in range(texts)]
 
 
 @pytest.mark.parametrize("fault", ["broken", "not ours, broken"])
@@ -220,8 +323,7 @@ def test_what_fails_again_and_again_is_set_aside(
     monkeypatch.setattr("casefile.buffer.FAULT_SECONDS", 0.0)
     service.breaks_at = ["odd"]
     first, second = buffer.create_chat_session(), buffer.create_chat_session()
-    first.say("odd")
-    first.say("even")
+    say_together(buffer, first, "odd", "even")
     second.say("Hello")
     assert buffer.flush(30)
     assert [each.payload["messages"][0]["content"] for each in buffer.refused()] == ["odd", "even"]
@@ -268,6 +370,109 @@ def test_what_fails_again_and_again_holds_up_its_own_session_alone(
     assert said(service.logs[str(held[1].session_id)]) == ["strange", "Hello"]
 
 
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("one", "payload = '{'"),
+        ("one", "payload = '[]'"),
+        ("one", "operation = 'newer'"),
+        ("one", "metadata = ''"),
+        ("one", "request_id = 'x'"),
+        ("two", "payload = '{'"),
+        ("two", "payload = '[]'"),
+        ("two", "operation = 'newer'"),
+    ],
+)
+def test_what_cannot_be_read_is_set_aside(
+    service: Pretended, buffer: casefile.Buffer, name: str, damage: str
+) -> None:
+    chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+    assert buffer.flush(30)
+    with buffer._changed:
+        say_together(buffer, chat, "one", "two")
+        tool.record("search", result={})
+        buffer._file.execute(f"UPDATE queue SET {damage} WHERE payload LIKE '%\"{name}\"%'")
+    assert buffer.flush(30)
+    assert len(service.logs[str(tool.session_id)]) == 1
+    expected = [text for text in ("one", "two") if text != name]
+    assert said(service.logs[str(chat.session_id)]) == expected
+    (refused,) = buffer.refused()
+    assert "can't read it" in refused.reason
+
+
+def test_what_cannot_be_read_keeps_what_was_sent_with_it(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    """It may have been recorded: without it, it would be another request."""
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults = itertools.repeat("lost")
+    say_together(buffer, chat, "one", "two", "three")
+    until(lambda: buffer.problem is not None)
+    buffer._file.execute("UPDATE queue SET payload = '{' WHERE payload LIKE '%two%'")
+    service.faults = iter([])
+    assert buffer.flush(30)
+    assert len(buffer.refused()) in (0, 3)  # It may have been on its way.
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two", "three"]
+
+
+def test_what_a_newer_version_says_is_set_aside(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    tool = buffer.create_tool_session()
+    assert buffer.flush(30)
+    with buffer._changed:
+        tool.record("odd", result={})
+        buffer._file.execute("""UPDATE queue SET payload = '{"tool_name": "odd", "newer": 1}'""")
+        tool.record("even", result={})
+    assert buffer.flush(30)
+    assert [each["tool_name"] for each in service.logs[str(tool.session_id)]] == ["even"]
+    assert [each.payload["newer"] for each in buffer.refused()] == [1]
+
+
+def test_whatever_goes_wrong_is_told(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    with monkeypatch.context() as broken:
+        broken.delattr("casefile.buffer.uuid4")
+        with buffer._changed:
+            chat.say("one")
+        until(lambda: isinstance(buffer.problem, NameError))
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one"]
+
+
+def test_what_cannot_be_uploaded_holds_up_its_own_session_alone(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    first, second = buffer.create_chat_session(), buffer.create_chat_session()
+    first.say("x" * 6_000_000)
+    first.say("Hello")
+    second.say("Hello")
+    until(lambda: len(buffer) == 2)
+    assert said(service.logs[str(second.session_id)]) == ["Hello"]
+    assert said(service.logs[str(first.session_id)]) == []
+    assert buffer.refused() == []
+
+
+def test_what_is_too_large_for_a_request_is_uploaded(ann: casefile.Client, tmp_path: Path) -> None:
+    texts = ["small", "x" * 7_000_000, "small again"]
+    with casefile.Buffer(ann, tmp_path / "buffer") as buffer:
+        chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+        for text in texts:
+            chat.say(text)
+        pending = tool.record("search", {"q": texts[1]})
+        tool.complete(pending, result={"found": texts[1]})
+        assert buffer.flush(60)
+        assert buffer.refused() == []
+    messages = ann.chat_session(str(chat.session_id)).messages()
+    assert [message.content for message in messages] == texts
+    (request,) = ann.tool_session(str(tool.session_id)).requests()
+    assert (request.parameters, request.result) == ({"q": texts[1]}, {"found": texts[1]})
+
+
 def test_what_is_too_large_to_be_carried_is_set_aside_whoever_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +500,27 @@ def test_what_is_too_large_to_be_carried_is_set_aside_whoever_says_so(
             tool.record("small", result={})
             assert buffer.flush(30)
             assert [each.payload["tool_name"] for each in buffer.refused()] == ["large"]
+
+
+def test_what_was_done_is_done_though_its_answer_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws = pytest.importorskip("casefile.aws")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "AKIAPRETENDED")
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        failed = {"errorType": "AnswerTooLarge", "errorMessage": "It was done"}
+        return httpx.Response(200, headers={"X-Amz-Function-Error": "Unhandled"}, json=failed)
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    client = casefile.Client(aws.Functions("casefile", "svc", region="eu-west-1"), http=http)
+    with casefile.Buffer(client, tmp_path / "buffer") as buffer:
+        say_together(buffer, buffer.chat_session("cs_251013chat01"), "one", "two")
+        assert buffer.flush(30)
+        assert (len(sent), buffer.refused()) == (1, [])
 
 
 def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
@@ -378,6 +604,18 @@ def test_a_full_buffer_drops_what_is_new_if_told_to(service: Pretended, tmp_path
         assert 0 < len(kept) == 100 - buffer.dropped < 10
 
 
+def test_what_is_larger_than_the_buffer_is_dropped_if_it_is_told_to(
+    service: Pretended, tmp_path: Path
+) -> None:
+    with opened(service, tmp_path / "buffer", max_bytes=2000, when_full="drop") as buffer:
+        chat = buffer.create_chat_session()
+        chat.say("x" * 3000)
+        assert buffer.dropped == 1
+        buffer.when_full = "wait"
+        with pytest.raises(casefile.BufferFull, match="2000 in all"):
+            chat.say("x" * 3000)
+
+
 def test_a_full_buffer_waits_until_there_is_room(service: Pretended, tmp_path: Path) -> None:
     service.is_plugged_in = False
     with opened(service, tmp_path / "buffer", max_records=3) as buffer:
@@ -437,6 +675,24 @@ def test_a_file_that_fails_for_a_while_is_tried_again(
 def test_what_is_wrong_is_told_at_once(buffer: casefile.Buffer) -> None:
     with pytest.raises(casefile.BadRequest, match="message_type"):
         buffer.create_chat_session().say("Hello", "nobody")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"metadata": {"x": float("nan")}},
+        {"metadata": {"x": "\ud83d"}},
+        {"metadata": {"x": object()}},
+        {"metadata": {"x": "y" * 16_000}},
+        {"result": {"x": 10**5000}},
+    ],
+)
+def test_what_cannot_be_recorded_is_told_at_once(
+    buffer: casefile.Buffer, said: dict[str, Any]
+) -> None:
+    tool = buffer.create_tool_session()
+    with pytest.raises(casefile.BadRequest):
+        tool.record("search", **said)
 
 
 def test_when_it_was_said_is_kept(service: Pretended, buffer: casefile.Buffer) -> None:

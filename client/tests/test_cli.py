@@ -147,10 +147,10 @@ def test_what_cannot_be_sent_waits_in_a_file_until_it_is(
     path = str(tmp_path / "buffer")
     with monkeypatch.context() as away:
         away.setenv("CASEFILE_URL", "http://127.0.0.1:9")
-        away.setattr("casefile.buffer.CLOSE_SECONDS", 0.1)
+        away.setattr("casefile.cli.commands.CLOSE_SECONDS", 0.1)
         away.setattr("casefile.cli.commands.SEND_SECONDS", 0.1)
         ran = ann_runs("record", session, "--buffer", path, stdin='"one"\n"two"\n')
-        assert (ran.code, ran.out) == (0, "Recorded 2.\n")
+        assert (ran.code, ran.out) == (0, f"Recorded 2 in {path}: 2 wait, 0 were refused.\n")
         assert ann_runs("send", path).code == 6
     assert ann_runs("send", path).out == "All is sent.\n"
     assert [message.content for message in ann.chat_session(session).messages()] == ["one", "two"]

@@ -1,11 +1,13 @@
 """Whatever is wrong, the command line says so in a line, and by its exit code: no tracebacks."""
 
+import io
 import json
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from casefile._sync.chat_sessions import ChatSession
 from casefile.cli import commands
 from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
 from pydantic_models.export import head_line, record_line
@@ -82,6 +84,37 @@ def test_what_is_wrong_is_a_line_and_an_exit_code(
 def test_what_is_wrong_is_told_by_way_of_a_buffer_too(offline: Run, tmp_path: Path) -> None:
     stdin = '{"content": "x", "metadata": "none"}'
     check(offline("record", CHAT, "--buffer", str(tmp_path / "buffer"), stdin=stdin), 2)
+
+
+def test_what_a_buffer_had_refused_is_told(offline: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "buffer")
+    ran = offline("record", "cs_nosuch", "--buffer", path, stdin='"x"\n"y"')
+    assert (ran.code, ran.out) == (1, f"Recorded 2 in {path}: 0 wait, 2 were refused.\n")
+    ran = offline("record", CHAT, "--buffer", path, "--json", stdin='"x"')
+    assert (ran.code, json.loads(ran.out)) == (0, {"recorded": 1, "waiting": 0, "refused": 0})
+
+
+def test_what_the_terminal_lacks_is_shown_escaped_and_exported_as_it_is(
+    offline: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = io.BytesIO()
+    terminal = io.TextIOWrapper(printed, "cp1252", write_through=True)
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert offline("record", "cs_nosuch", "--buffer", str(tmp_path / "🙂"), stdin='"x"').code == 1
+    assert b"\\U0001f642: 0 wait, 1 were refused." in printed.getvalue()
+    printed.seek(0)
+    printed.truncate()
+    monkeypatch.setattr(ChatSession, "export", lambda self: iter(["🙂"]))
+    assert offline("export", CHAT).code == 0
+    assert printed.getvalue() == "🙂\n".encode()
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://x:port"])
+def test_what_is_no_url_is_wrong(run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("CASEFILE_URL", url)
+    monkeypatch.setenv("CASEFILE_TOKEN", "token")
+    check(run("list"), 2)
+    check(run("login", url, "--token", "token"), 2)
 
 
 def test_input_that_is_no_text_is_wrong(offline: Run) -> None:

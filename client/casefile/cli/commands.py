@@ -26,7 +26,7 @@ from .. import errors, importing
 from .._sync.chat_sessions import ChatSession
 from .._sync.client import Client
 from .._sync.tool_sessions import ToolSession
-from ..buffer import Buffer, BufferedChatSession
+from ..buffer import CLOSE_SECONDS, Buffer, BufferedChatSession
 from ..credentials import CognitoUser, Token
 from ..doors import HttpDoor
 from . import login as logins
@@ -100,6 +100,9 @@ class Order(str, Enum):
 
 def main() -> None:
     """Run a command; an error is a line on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # Not each terminal has each character.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except (errors.CasefileError, OSError, UnicodeDecodeError) as error:
@@ -176,11 +179,18 @@ def record(
     In a chat session each is a message, {"content": "Hello", "message_type": "user"}, or text
     alone, "Hello". In a tool session each is an execution, {"tool_name": "search", "parameters":
     {}, "result": {}}.
+
+    By way of a buffer's file, it tells how many entries wait in it, and how many were refused for
+    good meanwhile; if any were, it exits with 1.
     """
-    count = 0
+    count = waiting = refused = 0
     with _client() as client, ExitStack() as opened, _progress() as progress:
         task = progress.add_task("Recording", total=None)
-        recorder = _recorder(client, session, opened, buffer)
+        by: Client | Buffer = client
+        if buffer is not None:
+            by = opened.enter_context(Buffer(client, buffer, close_seconds=0.0))
+            refused = -len(by.refused())
+        recorder = _recorder(by, session)
         try:
             for document in _documents(kind_of(session.lower())):
                 recorder(document)
@@ -189,7 +199,19 @@ def record(
         except errors.CasefileError:
             err.print(f"What came before was recorded: {count}.")
             raise
-    as_json({"recorded": count}) if json_ else fact(f"Recorded {count}.")
+        finally:
+            if isinstance(by, Buffer):
+                by.flush(CLOSE_SECONDS)
+                waiting, refused = len(by), refused + len(by.refused())
+    if json_:
+        kept = {} if buffer is None else {"waiting": waiting, "refused": refused}
+        as_json({"recorded": count, **kept})
+    elif waiting or refused:
+        fact(f"Recorded {count} in {buffer}: {waiting} wait, {refused} were refused.")
+    else:
+        fact(f"Recorded {count}.")
+    if refused:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -293,6 +315,8 @@ def export(
     with _client() as client:
         opened = _session(client, session)
         if output is None:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8")
             for line in opened.export():
                 sys.stdout.write(f"{line}\n")
             return
@@ -526,11 +550,8 @@ def _documents(kind: str) -> Iterator[dict[str, Any]]:
         yield document
 
 
-def _recorder(
-    client: Client, session_id: str, opened: ExitStack, path: Path | None
-) -> Callable[[dict[str, Any]], object]:
+def _recorder(by: Client | Buffer, session_id: str) -> Callable[[dict[str, Any]], object]:
     """What records one document, at once or by way of a buffer's file."""
-    by = client if path is None else opened.enter_context(Buffer(client, path))
     is_chat = kind_of(session_id.lower()) == "chat"
     session = by.chat_session(session_id) if is_chat else by.tool_session(session_id)
 
