@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
+import botocore.session
 import pytest
 
 from casefile import aws, functions
@@ -285,16 +286,40 @@ def test_the_webhook_is_sent_just_the_events_chosen_with_the_key_over_https() ->
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Action"] == ["events:InvokeApiDestination"]
     assert statement["Resource"] == {"Fn::GetAtt": ["WebhookDestination", "Arn"]}
-    addresses = template()["Parameters"]["WebhookUrl"]["AllowedPattern"]
-    assert re.fullmatch(addresses, "https://hooks.example.com/casefile?tenant=1")
-    for wrong in (
-        "http://hooks.example.com",
-        "https://",
-        "https://a.example/*",
-        "https://a b",
-        "*",
-    ):
-        assert not re.fullmatch(addresses, wrong), wrong
+
+
+@pytest.mark.parametrize(
+    ("parameter", "asked_in", "field", "taken"),
+    [
+        (
+            *("WebhookUrl", "CreateApiDestinationRequest", "InvocationEndpoint"),
+            ("", "https://hooks.example.com:8443/casefile/%20?tenant=1&of=a,b"),
+        ),
+        (
+            *("WebhookKey", "CreateConnectionApiKeyAuthRequestParameters", "ApiKeyValue"),
+            ("", "word", "Bearer q8-_.~+/=", 'with "quotes" {and} |more|'),
+        ),
+        (
+            *("WebhookHeader", "CreateConnectionApiKeyAuthRequestParameters", "ApiKeyName"),
+            ("X-Api-Key", "Authorization"),
+        ),
+    ],
+)
+def test_what_eventbridge_refuses_of_a_webhook_is_refused_before_anything_is_deployed(
+    parameter: str, asked_in: str, field: str, taken: tuple[str, ...]
+) -> None:
+    events = botocore.session.get_session().get_service_model("events")
+    shape: Any = events.shape_for(asked_in)
+    asked = shape.members[field].metadata
+    assert template()["Parameters"][parameter]["MaxLength"] == asked["max"]
+    for value in taken:
+        assert takes(parameter, value), value
+        assert value == "" or re.fullmatch(asked["pattern"], value), value
+    for character in map(chr, range(0x180)):
+        value = f"https://a.example/{character}" if parameter == "WebhookUrl" else f"a{character}b"
+        assert takes(parameter, value) <= bool(re.fullmatch(asked["pattern"], value)), value
+    wrong = ("https://a.example/%2", "https://a.example/*", "http://a.example", "https://", "*")
+    assert parameter != "WebhookUrl" or not any(takes(parameter, value) for value in wrong)
 
 
 def test_the_webhook_can_be_sent_every_event_that_there_is_and_no_other() -> None:
