@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from casefile import metrics
+from casefile import metrics, transport
 from tests.conftest import OPERATIONS, load
 from tests.template import ROOT, resources, template
+from tests.unit.test_template import camel
 
 ALARMS = resources("AWS::CloudWatch::Alarm")
 FILTERS = resources("AWS::Logs::MetricFilter")
@@ -35,7 +36,7 @@ AWS_METRICS = {
 """Those that we watch, of the metrics that AWS's user guides list for these services."""
 
 
-WORDS = {9: "nine", 10: "ten", 11: "eleven", 19: "nineteen", 20: "twenty", 21: "twenty-one"}
+WORDS = {20: "twenty", 21: "twenty-one", 22: "twenty-two", 23: "twenty-three"}
 SEARCHED = (
     r"""^SEARCH\('{"?(.+?)"?,(?:operation|GlobalSecondaryIndexName,TableName)} """
     r"""(?:TableName="\${Table}" )?MetricName="(\w+)"', 'Sum', 300\)$"""
@@ -187,8 +188,20 @@ def test_what_an_index_turns_away_is_watched_as_what_the_table_does() -> None:
         for alarm in ALARMS.values()
         if "Throttle" in alarm["MetricName"] and alarm["Namespace"] == "AWS/DynamoDB"
     ]
-    assert {each["Operation"] for each in throttled} == {"PutItem", "UpdateItem", "Query"}
+    assert sorted(each["Operation"] for each in throttled) == sorted(single_calls())
     assert all(each["TableName"] == {"Ref": "Table"} for each in throttled)
+
+
+def test_the_dashboard_shows_of_every_call_how_often_the_table_turns_it_away() -> None:
+    told = json.dumps(dashboard())
+    shown = re.findall(r'"ThrottledRequests", "TableName", "\${Table}", "Operation", "(\w+)"', told)
+    assert sorted(shown) == sorted(single_calls())
+
+
+def single_calls() -> list[str]:
+    """The calls that the code makes, but those of which DynamoDB hands back what it didn't do."""
+    others = ("_", "close", "batch_")
+    return [camel(name) for name in vars(transport.Client) if not name.startswith(others)]
 
 
 def test_alarms_and_dashboard_name_metrics_that_there_are() -> None:
