@@ -46,14 +46,37 @@ def test_folder_operation_route_and_rights_agree(operation: str) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_rights_are_named_one_by_one(name: str) -> None:
-    for policy in FUNCTIONS[camel(name)].get("Policies", []):
-        said = policy["Statement"]
-        for statement in said if isinstance(said, list) else [said]:
-            assert statement["Effect"] == "Allow"
-            assert not any("*" in action for action in statement["Action"])
-            resource = json.dumps(statement["Resource"])
-            named = r"Contents.Arn}/(content|incoming|archive)/\*|:function:\$\{AWS::StackName}_\*"
-            assert "*" not in re.sub(named, "", resource)
+    for statement in statements(camel(name), "Allow"):
+        assert not any("*" in action for action in statement["Action"])
+        resource = json.dumps(statement["Resource"])
+        named = r"Contents.Arn}/(content|incoming|archive)/\*|:function:\$\{AWS::StackName}_\*"
+        assert "*" not in re.sub(named, "", resource)
+
+
+def statements(function: str, effect: str) -> list[dict[str, Any]]:
+    """What a function's policies allow, or deny."""
+    said = [policy["Statement"] for policy in FUNCTIONS[function].get("Policies", [])]
+    every = [each for told in said for each in (told if isinstance(told, list) else [told])]
+    return [statement for statement in every if statement["Effect"] == effect]
+
+
+STREAM = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_role_reads_no_queue_and_no_stream_but_those_of_its_events(name: str) -> None:
+    """SAM adds a policy of AWS's own for such events, which allows it of all."""
+    denied: dict[str, list[Any]] = {}
+    for event in FUNCTIONS[name]["Events"].values():
+        if event["Type"] == "SQS":
+            denied.setdefault("sqs:*", []).append(event["Properties"]["Queue"])
+        elif event["Type"] == "DynamoDB":
+            denied |= dict.fromkeys(STREAM, event["Properties"]["Stream"])
+    assert denied == {
+        action: statement["NotResource"]
+        for statement in statements(name, "Deny")
+        for action in statement["Action"]
+    }
 
 
 def routes(name: str) -> list[str]:
@@ -188,9 +211,9 @@ def test_only_functions_of_operations_have_names_that_requests_can_lead_to() -> 
         operation = function["CodeUri"].removeprefix("functions/")
         named = {"Fn::Sub": f"${{AWS::StackName}}_{operation}"} if operation in OPERATIONS else None
         assert function.get("FunctionName") == named, name
-    (policy,) = FUNCTIONS["OnRequest"]["Policies"]
-    assert policy["Statement"]["Action"] == ["lambda:InvokeFunction"]
-    assert policy["Statement"]["Resource"]["Fn::Sub"].endswith(":function:${AWS::StackName}_*")
+    (allowed,) = statements("OnRequest", "Allow")
+    assert allowed["Action"] == ["lambda:InvokeFunction"]
+    assert allowed["Resource"]["Fn::Sub"].endswith(":function:${AWS::StackName}_*")
     variables = FUNCTIONS["OnRequest"]["Environment"]["Variables"]
     assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
 
