@@ -321,6 +321,13 @@ What isn't paid at rest, but isn't in the price of a million messages, either:
 - **Cognito** takes {
         prices["cognito"]["user_month"] * 100:.1f} cents a month for each user who signs in; the
   first ten thousand are free.
+- **`CustomerKey`** adds requests to KMS, {
+        _dollars(prices["kms"]["million_requests"])
+    } a million: few, since DynamoDB and S3 use what
+  they are given for some minutes. After each of its first two years the key costs {
+        _dollars(prices["kms"]["key_month"])
+    } a month more, as it is
+  changed then. Without it, AWS's own keys cost nothing.
 - **Idle sessions that are open** are looked at each hour, half a read unit each: a thousand of them
   {_dollars(fixed.HOURS * 1000 * 0.5 * prices["dynamodb"]["million_read_units"] / MILLION)} a month.
 

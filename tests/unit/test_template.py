@@ -361,9 +361,23 @@ def test_the_table_is_kept_safe() -> None:
     (table,) = resources("AWS::DynamoDB::Table").values()
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["SSESpecification"]["SSEEnabled"] is True
     assert table["TimeToLiveSpecification"]["Enabled"] is True
     assert template()["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+def test_only_a_key_of_the_stacks_own_is_paid() -> None:
+    """Without one, table and bucket are encrypted all the same, by keys that cost nothing."""
+    table = resources("AWS::DynamoDB::Table")["Table"]["SSESpecification"]["Fn::If"]
+    own = {"Fn::GetAtt": ["Key", "Arn"]}
+    by_own_key = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": own}
+    assert table == ["HasCustomerKey", by_own_key, {"Ref": "AWS::NoValue"}]
+    bucket = resources("AWS::S3::Bucket")["Contents"]["BucketEncryption"]
+    (rule,) = bucket["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["Fn::If"] == [
+        "HasCustomerKey",
+        {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": own},
+        {"SSEAlgorithm": "AES256"},
+    ]
 
 
 def test_the_bucket_is_private_and_forgets_uploads_that_nobody_refers_to() -> None:
