@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -153,6 +154,48 @@ def watched(metric: str) -> set[str]:
         if (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", metric)
         for dimension in alarm.get("Dimensions", [])
     }
+
+
+def matches(pattern: str, line: dict[str, Any]) -> bool:
+    """Whether a metric filter takes a line of the log, by as much of its language as ours use."""
+
+    def compare(found: re.Match[str]) -> str:
+        value: Any = line
+        for name in found[1].split("."):
+            value = value.get(name, {})
+        return str(isinstance(value, str) and fnmatchcase(value, found[2]))
+
+    told = re.sub(r'\$\.([\w.]+) = "([^"]*)"', compare, pattern.strip("{ }"))
+    return bool(eval(told.replace("&&", "and").replace("||", "or")))
+
+
+@pytest.mark.parametrize(
+    ("line", "is_bug"),
+    [
+        ({"service": "casefile", "level": "ERROR", "message": "bug"}, True),
+        ({"service": "casefile", "level": "INFO", "message": "refused"}, False),
+        ({"level": "ERROR", "errorType": "NotFound"}, False),
+        ({"type": "platform.report", "record": {"status": "success"}}, False),
+        ({"type": "platform.report", "record": {"status": "timeout"}}, True),
+        ({"type": "platform.runtimeDone", "record": {"status": "timeout"}}, False),
+        (
+            {
+                "type": "platform.report",
+                "record": {"status": "error", "errorType": "Runtime.OutOfMemory"},
+            },
+            True,
+        ),
+        (
+            {"type": "platform.report", "record": {"status": "error", "errorType": "NotFound"}},
+            False,
+        ),
+    ],
+)
+def test_errors_timeouts_and_crashes_are_bugs_once_each_and_refusals_are_none(
+    line: dict[str, Any], is_bug: bool
+) -> None:
+    """What a function refuses its caller is an error to Lambda, too."""
+    assert matches(FILTERS["BugsFilter"]["FilterPattern"], line) is is_bug
 
 
 def test_whatever_nobody_asks_for_and_waits_for_has_an_alarm_for_breaking_down() -> None:
