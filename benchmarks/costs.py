@@ -188,13 +188,17 @@ def as_page(results: dict[str, Any]) -> str:
     _, _, rest, transfer = _doors()[0]
     creation = HELD["create_units"]["held"] / assumed["sessions_of"] * write_unit
     closing = (HELD["close_units"]["held"] + 1) / assumed["sessions_of"] * write_unit
+    each_way = 2 / assumed["sessions_of"]  # An opening and a closing, for each message.
+    around = function + logs + traces
+    told = each_way * prices["events"]["million_events"]
     unused = sum(
         each.dollars
         for each in fixed.of_template(TEMPLATE, prices)
         if fixed.holds(TEMPLATE, each.condition)
     )
-    inside = append + function + logs + traces + lists_often + creation + closing
-    whole = inside + rest + transfer
+    inside = append + lists_often + creation + closing + told + (1 + each_way) * around
+    whole = inside + (1 + each_way) * (rest + transfer)
+    session = creation + closing + told + each_way * (around + rest + transfer)
     parts = [
         ("DynamoDB: the record", f"{ours['mean']['write_units']:.2f} WRU × ${write_unit}", append),
         (
@@ -233,11 +237,21 @@ def as_page(results: dict[str, Any]) -> str:
             f"{_dollars(prices['transfer']['gigabyte'])}/GB",
             transfer,
         ),
+        (
+            "two requests more, to open and close its session",
+            f"2 ÷ {assumed['sessions_of']} messages × the five lines above",
+            each_way * (around + rest + transfer),
+        ),
+        (
+            "EventBridge: that it was opened, and closed",
+            f"2 ÷ {assumed['sessions_of']} messages × ${prices['events']['million_events']:.2f}",
+            told,
+        ),
     ]
     return f"""# What it costs
 
 A million messages recorded through the REST API cost about **{_dollars(whole)}**, of which API
-Gateway takes {_dollars(rest)} and the record itself {_dollars(append)}; **{
+Gateway takes {_dollars((1 + each_way) * rest)} and the record itself {_dollars(append)}; **{
         _dollars(whole - lists_often + lists_seldom)
     }** if their sessions
 get one every {SELDOM:.0f} seconds, and {
@@ -307,6 +321,13 @@ What isn't paid at rest, but isn't in the price of a million messages, either:
 - **Cognito** takes {
         prices["cognito"]["user_month"] * 100:.1f} cents a month for each user who signs in; the
   first ten thousand are free.
+- **`CustomerKey`** adds requests to KMS, {
+        _dollars(prices["kms"]["million_requests"])
+    } a million: few, since DynamoDB and S3 use what
+  they are given for some minutes. After each of its first two years the key costs {
+        _dollars(prices["kms"]["key_month"])
+    } a month more, as it is
+  changed then. Without it, AWS's own keys cost nothing.
 - **Idle sessions that are open** are looked at each hour, half a read unit each: a thousand of them
   {_dollars(fixed.HOURS * 1000 * 0.5 * prices["dynamodb"]["million_read_units"] / MILLION)} a month.
 
@@ -349,9 +370,7 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
             "held"
         ]:.2f} times the write units of 25 appends, and a 25th of everything
   else but their session and the answers, which tell all messages: a million messages come to about
-  **{_dollars(_batched(append, whole, creation + closing + transfer))}** instead of {
-        _dollars(whole)
-    }.
+  **{_dollars(_batched(append, whole, session + transfer))}** instead of {_dollars(whole)}.
 - **Make request ids UUIDv7s**, as the Python client does: they tell that they are new. An instance that
   meets a session then takes {
         HELD["cold_append_read_units"]["held"]:g} read units more for its first append to it; with
@@ -376,7 +395,7 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
                     door.told,
                     _dollars(door.requests),
                     _dollars(door.transfer),
-                    _dollars(inside + door.requests + door.transfer),
+                    _dollars(inside + (1 + each_way) * (door.requests + door.transfer)),
                 ]
                 for door in _doors()
             ),
@@ -391,7 +410,7 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
         _dollars(traces)
     } a million; **`LogRetentionDays`** what logs cost at
   rest, ${prices["logs"]["gigabyte_month"]} a gigabyte and month.
-- **`MessageEvents=off`** is the default; on, each message costs an event,
+- **`MessageEvents=off`** is the default; on, each message costs an event, too,
   ${prices["events"]["million_events"]:.2f} a million.
 - **Provisioned capacity** suits a load that is the same all day: a million write units then cost
   {_dollars(prices["dynamodb"]["provisioned_write_unit_hour"] / 3600 * MILLION)} instead of

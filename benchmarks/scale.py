@@ -226,7 +226,7 @@ def limits(every: float) -> list[Limit]:
             Limit(
                 "Lambda: concurrency of the account, at ten requests a second for each instance",
                 CONCURRENCY / busy,
-                "429 to callers, SQS waits; a quota, raise it",
+                "5xx to callers; messages come again, at last as dead letters; a quota, raise it",
             ),
             Limit("API Gateway: the account's requests", API_REQUESTS, "429; a quota, raise it"),
             Limit(

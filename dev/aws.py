@@ -26,7 +26,9 @@ LONGEST_NAME = 35
 
 def deploy(arguments: Sequence[str]) -> None:
     """Build and deploy. The first time SAM asks its questions, and remembers the answers."""
-    name = _stack_name(arguments)
+    given = _read(arguments)
+    saved = _saved_name(_ROOT / given.config_file, given.config_env)
+    name = given.stack_name or saved
     if name is not None and len(name) > LONGEST_NAME:
         raise Problem(f"A stack's name may have up to {LONGEST_NAME} characters: {name} has more.")
     sam = _find_sam()
@@ -45,7 +47,9 @@ def deploy(arguments: Sequence[str]) -> None:
         build_output.finish(_BUILD, python)
         build_output.check(_BUILD, python)
     rest = [argument for argument in arguments if argument != "--use-container"]
-    guided = [] if _saved_name() or "--guided" in rest else ["--guided"]
+    guided = [] if saved or "--guided" in rest else ["--guided"]
+    if guided or "--guided" in rest:
+        say(f"\nSAM will ask for the stack's name. It may have up to {LONGEST_NAME} characters.")
     _run(sam, ["deploy", *guided, *rest], python)
 
 
@@ -116,20 +120,20 @@ def _is(python: Path, name: str) -> bool:
     return asked.stdout.strip() == name
 
 
-def _stack_name(arguments: Sequence[str]) -> str | None:
-    """The name to deploy under, if it is known before SAM asks."""
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    """What arguments for SAM tell of the stack's name, and of where it saved its answers."""
     known = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    known.add_argument("--stack-name", default=_saved_name())
-    name: str | None = known.parse_known_args(arguments)[0].stack_name
-    return name
+    known.add_argument("--stack-name")
+    known.add_argument("--config-env", default="default")
+    known.add_argument("--config-file", default="samconfig.toml")
+    return known.parse_known_args(arguments)[0]
 
 
-def _saved_name() -> str | None:
-    """The stack's name among the answers that SAM saved, if it did."""
-    file = _ROOT / "samconfig.toml"
-    if not file.exists():
+def _saved_name(file: Path, environment: str) -> str | None:
+    """The stack's name among the answers that SAM saved, if it did, as TOML."""
+    if file.suffix != ".toml" or not file.exists():
         return None
-    saved = tomllib.loads(file.read_text()).get("default", {})
+    saved = tomllib.loads(file.read_text()).get(environment, {})
     for section in ("deploy", "global"):
         if name := saved.get(section, {}).get("parameters", {}).get("stack_name"):
             return str(name)

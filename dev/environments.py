@@ -113,6 +113,15 @@ def run_pip(python: Path, arguments: list[str], log: Path) -> None:
         raise Problem("\n".join([*tail, "", f"pip could not install (all it said is in {log})."]))
 
 
+def move_into_place(made: Path, place: Path) -> None:
+    """Put a folder that is complete where others look for it."""
+    try:
+        made.rename(place)
+    except OSError:
+        if not place.exists():  # otherwise another process was faster, with the same content
+            raise
+
+
 def _is(environment: Environment, wanted: list[str]) -> bool:
     return environment.python.exists() and _stamped(environment) == wanted
 

@@ -1,6 +1,7 @@
 """Packages from npm, and the Node.js to run them: the machine's own, or else one from PyPI.
 
-Each package lies in a folder that its version names, so that it is installed once.
+Each package lies in a folder that its version names, so that it is installed once. What is moved
+there is whole, so an install that was interrupted is redone.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from dev import environments
@@ -20,15 +22,20 @@ _OLDEST = (20, 19)
 def install(package: str, version: str, purpose: str) -> Path:
     """The folder of an npm package, which is installed if it isn't there; raises Problem."""
     folder = environments.LOCAL / f"{package.strip('@').replace('/', '-')}-{version}"
-    installed = folder / "node_modules" / package
-    if not installed.exists():
+    if not folder.exists():
         node, npm = _commands()
-        options = ["install", "--no-audit", "--no-fund", "--prefix", str(folder)]
-        with step(f"Installing {purpose}"):
+        folder.parent.mkdir(exist_ok=True)
+        with (
+            step(f"Installing {purpose}"),
+            tempfile.TemporaryDirectory(dir=folder.parent) as scratch,
+        ):
+            made = Path(scratch, "package")
+            options = ["install", "--no-audit", "--no-fund", "--prefix", str(made)]
             done = _run([*npm, *options, f"{package}@{version}"], node)
-        if done.returncode:
-            raise Problem(f"{done.stderr.strip()}\n\nnpm could not install {package}.")
-    return installed
+            if done.returncode:
+                raise Problem(f"{done.stderr.strip()}\n\nnpm could not install {package}.")
+            environments.move_into_place(made, folder)
+    return folder / "node_modules" / package
 
 
 def run(script: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:

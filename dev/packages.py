@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from dev.console import Problem, step
-from dev.environments import LOCAL, digest, interpreter_tag, run_pip
+from dev.environments import LOCAL, digest, interpreter_tag, move_into_place, run_pip
 
 _NOT_PACKAGED = {"__pycache__", "ruff.toml", ".DS_Store"}
 
@@ -73,7 +73,7 @@ def install_dependencies(folder: Path, python: Path) -> Path:
             arguments = ["--no-compile", "-r", requirements, "--target", str(target / "python")]
             run_pip(python, arguments, LOCAL / "logs" / "install-layer.log")
             _compile(python, target, must_compile=False)
-            _move_into_place(target, installed)
+            move_into_place(target, installed)
     return installed
 
 
@@ -91,14 +91,6 @@ def _compile(python: Path, folder: Path, *, must_compile: bool) -> None:
     compiled = subprocess.run(command, capture_output=True, text=True)
     if compiled.returncode and must_compile:
         raise Problem(f"{compiled.stdout}\nThe layer does not compile.")
-
-
-def _move_into_place(made: Path, place: Path) -> None:
-    try:
-        made.rename(place)
-    except OSError:
-        if not place.exists():  # otherwise another process was faster, with the same content
-            raise
 
 
 def _digest(files: Iterable[tuple[str, Path]]) -> str:

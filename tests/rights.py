@@ -157,6 +157,7 @@ def _statements() -> dict[str, list[Statement]]:
             _read(statement)
             for policy in properties.get("Policies", [])
             for statement in _listed(policy["Statement"])
+            if statement["Effect"] == "Allow"  # What is denied, Lambda does, and no function.
         ]
         for properties in resources("AWS::Serverless::Function").values()
     }

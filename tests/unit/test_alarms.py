@@ -3,13 +3,15 @@
 import json
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
-from casefile import metrics
+from casefile import metrics, transport
 from tests.conftest import OPERATIONS, load
 from tests.template import ROOT, resources, template
+from tests.unit.test_template import camel
 
 ALARMS = resources("AWS::CloudWatch::Alarm")
 FILTERS = resources("AWS::Logs::MetricFilter")
@@ -35,7 +37,7 @@ AWS_METRICS = {
 """Those that we watch, of the metrics that AWS's user guides list for these services."""
 
 
-WORDS = {9: "nine", 10: "ten", 11: "eleven", 19: "nineteen", 20: "twenty", 21: "twenty-one"}
+WORDS = {20: "twenty", 21: "twenty-one", 22: "twenty-two", 23: "twenty-three"}
 SEARCHED = (
     r"""^SEARCH\('{"?(.+?)"?,(?:operation|GlobalSecondaryIndexName,TableName)} """
     r"""(?:TableName="\${Table}" )?MetricName="(\w+)"', 'Sum', 300\)$"""
@@ -154,6 +156,48 @@ def watched(metric: str) -> set[str]:
     }
 
 
+def matches(pattern: str, line: dict[str, Any]) -> bool:
+    """Whether a metric filter takes a line of the log, by as much of its language as ours use."""
+
+    def compare(found: re.Match[str]) -> str:
+        value: Any = line
+        for name in found[1].split("."):
+            value = value.get(name, {})
+        return str(isinstance(value, str) and fnmatchcase(value, found[2]))
+
+    told = re.sub(r'\$\.([\w.]+) = "([^"]*)"', compare, pattern.strip("{ }"))
+    return bool(eval(told.replace("&&", "and").replace("||", "or")))
+
+
+@pytest.mark.parametrize(
+    ("line", "is_bug"),
+    [
+        ({"service": "casefile", "level": "ERROR", "message": "bug"}, True),
+        ({"service": "casefile", "level": "INFO", "message": "refused"}, False),
+        ({"level": "ERROR", "errorType": "NotFound"}, False),
+        ({"type": "platform.report", "record": {"status": "success"}}, False),
+        ({"type": "platform.report", "record": {"status": "timeout"}}, True),
+        ({"type": "platform.runtimeDone", "record": {"status": "timeout"}}, False),
+        (
+            {
+                "type": "platform.report",
+                "record": {"status": "error", "errorType": "Runtime.OutOfMemory"},
+            },
+            True,
+        ),
+        (
+            {"type": "platform.report", "record": {"status": "error", "errorType": "NotFound"}},
+            False,
+        ),
+    ],
+)
+def test_errors_timeouts_and_crashes_are_bugs_once_each_and_refusals_are_none(
+    line: dict[str, Any], is_bug: bool
+) -> None:
+    """What a function refuses its caller is an error to Lambda, too."""
+    assert matches(FILTERS["BugsFilter"]["FilterPattern"], line) is is_bug
+
+
 def test_whatever_nobody_asks_for_and_waits_for_has_an_alarm_for_breaking_down() -> None:
     unasked = {
         name
@@ -187,8 +231,20 @@ def test_what_an_index_turns_away_is_watched_as_what_the_table_does() -> None:
         for alarm in ALARMS.values()
         if "Throttle" in alarm["MetricName"] and alarm["Namespace"] == "AWS/DynamoDB"
     ]
-    assert {each["Operation"] for each in throttled} == {"PutItem", "UpdateItem", "Query"}
+    assert sorted(each["Operation"] for each in throttled) == sorted(single_calls())
     assert all(each["TableName"] == {"Ref": "Table"} for each in throttled)
+
+
+def test_the_dashboard_shows_of_every_call_how_often_the_table_turns_it_away() -> None:
+    told = json.dumps(dashboard())
+    shown = re.findall(r'"ThrottledRequests", "TableName", "\${Table}", "Operation", "(\w+)"', told)
+    assert sorted(shown) == sorted(single_calls())
+
+
+def single_calls() -> list[str]:
+    """The calls that the code makes, but those of which DynamoDB hands back what it didn't do."""
+    others = ("_", "close", "batch_")
+    return [camel(name) for name in vars(transport.Client) if not name.startswith(others)]
 
 
 def test_alarms_and_dashboard_name_metrics_that_there_are() -> None:

@@ -46,6 +46,50 @@ def test_a_saved_one_is_too_unless_another_is_given(root: Path, section: str) ->
         aws.deploy(["--stack-name", LONG[:-1]])
 
 
+@pytest.mark.parametrize(
+    ("given", "file"),
+    [
+        (["--config-env", "prod"], "samconfig.toml"),
+        (["--config-env=prod", "--config-file=other.toml"], "other.toml"),
+    ],
+)
+def test_answers_are_looked_for_where_sam_is_told_that_they_are(
+    root: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], file: str
+) -> None:
+    (root / file).write_text(f'[prod.deploy.parameters]\nstack_name = "{LONG}"\n')
+    with pytest.raises(Problem, match=LONG):
+        aws.deploy(["--use-container", *given])
+    with pytest.raises(Begun):
+        aws.deploy(["--use-container"])
+    (root / file).write_text('[prod.deploy.parameters]\nstack_name = "casefile"\n')
+    assert asked(monkeypatch, given) == [["deploy", *given]]
+
+
+def test_sam_asks_if_it_has_no_answers_and_the_limit_is_told_before(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "answers.yaml").write_text("default: {}\n")
+    for given in ([], ["--guided"], ["--config-env", "prod"], ["--config-file", "answers.yaml"]):
+        (done,) = asked(monkeypatch, given)
+        assert sorted(done) == sorted({"deploy", "--guided", *given})
+        assert "up to 35 characters" in capsys.readouterr().err
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, given: list[str]) -> list[list[str]]:
+    """What SAM is asked to deploy, of what is built already and in a container."""
+    done: list[list[str]] = []
+
+    def run(sam: Path, arguments: list[str], python: Path | None) -> None:
+        done.append(arguments)
+
+    monkeypatch.setattr(aws, "_find_sam", lambda: Path("sam"))
+    monkeypatch.setattr(aws, "_find_runtime", lambda: None)
+    monkeypatch.setattr(aws, "_runtime", lambda: "python3.13")
+    monkeypatch.setattr(aws, "_run", run)
+    aws.deploy(["--use-container", *given])
+    return done[1:]
+
+
 def test_a_python_that_is_not_there_is_told_before_anything_is_installed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,23 @@ def test_what_a_run_on_aws_costs_grows_with_what_it_does() -> None:
     assert 0 < costs.of_run(QUICK, ["raw"]) < quick < full < 10
 
 
+def test_a_session_costs_the_requests_and_events_of_its_beginning_and_its_end() -> None:
+    page = costs.as_page(RESULTS)
+    rows = re.findall(r"^\| (.+?) \| .* \| \**\$([\d.]+)\** \|$", page, re.M)
+    dollars = {what: float(amount) for what, amount in rows}
+    parts = [what for what, _ in rows][: [what for what, _ in rows].index("**together**")]
+    whole = float(rows[len(parts)][1])
+    assert whole == pytest.approx(sum(map(dollars.__getitem__, parts)), abs=0.03)
+    share = 2 / costs.PRICES["assumed"]["sessions_of"]
+    (by_request,) = (dollars[what] for what in parts if what.startswith("two requests more"))
+    assert by_request == pytest.approx(share * sum(dollars[each] for each in parts[3:8]), abs=0.01)
+    (events,) = (dollars[what] for what in parts if what.startswith("EventBridge"))
+    assert events == pytest.approx(share * costs.PRICES["events"]["million_events"])
+    rest, *_, direct = costs._doors()
+    by_door = (1 + share) * (rest.requests + rest.transfer)
+    assert whole - dollars[direct.name] == pytest.approx(by_door, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("every", "held"),
     [(costs.OFTEN, "lists_units_often"), (costs.SELDOM, "lists_units_seldom")],

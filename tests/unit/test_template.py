@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
+import botocore.session
 import pytest
 
 from casefile import aws, functions
@@ -17,6 +18,7 @@ from pydantic_models.base import BaseRequest
 from pydantic_models.domain_events import DomainEvent
 from tests.conftest import FUNCTIONS as FOLDERS
 from tests.conftest import OPERATIONS, PAGES, load
+from tests.doors.test_api import NULLS
 from tests.events import DOORS
 from tests.template import ROOT, resources, template
 
@@ -44,14 +46,37 @@ def test_folder_operation_route_and_rights_agree(operation: str) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_rights_are_named_one_by_one(name: str) -> None:
-    for policy in FUNCTIONS[camel(name)].get("Policies", []):
-        said = policy["Statement"]
-        for statement in said if isinstance(said, list) else [said]:
-            assert statement["Effect"] == "Allow"
-            assert not any("*" in action for action in statement["Action"])
-            resource = json.dumps(statement["Resource"])
-            named = r"Contents.Arn}/(content|incoming|archive)/\*|:function:\$\{AWS::StackName}_\*"
-            assert "*" not in re.sub(named, "", resource)
+    for statement in statements(camel(name), "Allow"):
+        assert not any("*" in action for action in statement["Action"])
+        resource = json.dumps(statement["Resource"])
+        named = r"Contents.Arn}/(content|incoming|archive)/\*|:function:\$\{AWS::StackName}_\*"
+        assert "*" not in re.sub(named, "", resource)
+
+
+def statements(function: str, effect: str) -> list[dict[str, Any]]:
+    """What a function's policies allow, or deny."""
+    said = [policy["Statement"] for policy in FUNCTIONS[function].get("Policies", [])]
+    every = [each for told in said for each in (told if isinstance(told, list) else [told])]
+    return [statement for statement in every if statement["Effect"] == effect]
+
+
+STREAM = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_role_reads_no_queue_and_no_stream_but_those_of_its_events(name: str) -> None:
+    """SAM adds a policy of AWS's own for such events, which allows it of all."""
+    denied: dict[str, list[Any]] = {}
+    for event in FUNCTIONS[name]["Events"].values():
+        if event["Type"] == "SQS":
+            denied.setdefault("sqs:*", []).append(event["Properties"]["Queue"])
+        elif event["Type"] == "DynamoDB":
+            denied |= dict.fromkeys(STREAM, event["Properties"]["Stream"])
+    assert denied == {
+        action: statement["NotResource"]
+        for statement in statements(name, "Deny")
+        for action in statement["Action"]
+    }
 
 
 def routes(name: str) -> list[str]:
@@ -142,12 +167,13 @@ def test_a_batch_of_the_stream_has_the_window_that_lambda_asks_for() -> None:
 
 
 def test_what_a_client_leaves_empty_passes_as_an_envelope() -> None:
-    """Clients send what they don't set as null, and null has no length: so no type is asked for."""
+    """Clients send what they don't set as null, which has no length, and whose type isn't asked."""
     (api,) = resources("AWS::Serverless::Api").values()
     envelope = api["Models"]["Envelope"]
     assert "required" not in envelope
     typed = {name for name, each in envelope["properties"].items() if "type" in each}
-    assert typed == {"payload", "metadata"}
+    assert typed == {"payload"}
+    assert typed.isdisjoint(NULLS), "the functions take null there"
     assert len(BaseRequest.model_fields) < envelope["maxProperties"]
 
 
@@ -185,9 +211,9 @@ def test_only_functions_of_operations_have_names_that_requests_can_lead_to() -> 
         operation = function["CodeUri"].removeprefix("functions/")
         named = {"Fn::Sub": f"${{AWS::StackName}}_{operation}"} if operation in OPERATIONS else None
         assert function.get("FunctionName") == named, name
-    (policy,) = FUNCTIONS["OnRequest"]["Policies"]
-    assert policy["Statement"]["Action"] == ["lambda:InvokeFunction"]
-    assert policy["Statement"]["Resource"]["Fn::Sub"].endswith(":function:${AWS::StackName}_*")
+    (allowed,) = statements("OnRequest", "Allow")
+    assert allowed["Action"] == ["lambda:InvokeFunction"]
+    assert allowed["Resource"]["Fn::Sub"].endswith(":function:${AWS::StackName}_*")
     variables = FUNCTIONS["OnRequest"]["Environment"]["Variables"]
     assert variables["STACK_NAME"] == {"Ref": "AWS::StackName"}
 
@@ -285,16 +311,40 @@ def test_the_webhook_is_sent_just_the_events_chosen_with_the_key_over_https() ->
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Action"] == ["events:InvokeApiDestination"]
     assert statement["Resource"] == {"Fn::GetAtt": ["WebhookDestination", "Arn"]}
-    addresses = template()["Parameters"]["WebhookUrl"]["AllowedPattern"]
-    assert re.fullmatch(addresses, "https://hooks.example.com/casefile?tenant=1")
-    for wrong in (
-        "http://hooks.example.com",
-        "https://",
-        "https://a.example/*",
-        "https://a b",
-        "*",
-    ):
-        assert not re.fullmatch(addresses, wrong), wrong
+
+
+@pytest.mark.parametrize(
+    ("parameter", "asked_in", "field", "taken"),
+    [
+        (
+            *("WebhookUrl", "CreateApiDestinationRequest", "InvocationEndpoint"),
+            ("", "https://hooks.example.com:8443/casefile/%20?tenant=1&of=a,b"),
+        ),
+        (
+            *("WebhookKey", "CreateConnectionApiKeyAuthRequestParameters", "ApiKeyValue"),
+            ("", "word", "Bearer q8-_.~+/=", 'with "quotes" {and} |more|'),
+        ),
+        (
+            *("WebhookHeader", "CreateConnectionApiKeyAuthRequestParameters", "ApiKeyName"),
+            ("X-Api-Key", "Authorization"),
+        ),
+    ],
+)
+def test_what_eventbridge_refuses_of_a_webhook_is_refused_before_anything_is_deployed(
+    parameter: str, asked_in: str, field: str, taken: tuple[str, ...]
+) -> None:
+    events = botocore.session.get_session().get_service_model("events")
+    shape: Any = events.shape_for(asked_in)
+    asked = shape.members[field].metadata
+    assert template()["Parameters"][parameter]["MaxLength"] == asked["max"]
+    for value in taken:
+        assert takes(parameter, value), value
+        assert value == "" or re.fullmatch(asked["pattern"], value), value
+    for character in map(chr, range(0x180)):
+        value = f"https://a.example/{character}" if parameter == "WebhookUrl" else f"a{character}b"
+        assert takes(parameter, value) <= bool(re.fullmatch(asked["pattern"], value)), value
+    wrong = ("https://a.example/%2", "https://a.example/*", "http://a.example", "https://", "*")
+    assert parameter != "WebhookUrl" or not any(takes(parameter, value) for value in wrong)
 
 
 def test_the_webhook_can_be_sent_every_event_that_there_is_and_no_other() -> None:
@@ -311,9 +361,23 @@ def test_the_table_is_kept_safe() -> None:
     (table,) = resources("AWS::DynamoDB::Table").values()
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["SSESpecification"]["SSEEnabled"] is True
     assert table["TimeToLiveSpecification"]["Enabled"] is True
     assert template()["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+def test_only_a_key_of_the_stacks_own_is_paid() -> None:
+    """Without one, table and bucket are encrypted all the same, by keys that cost nothing."""
+    table = resources("AWS::DynamoDB::Table")["Table"]["SSESpecification"]["Fn::If"]
+    own = {"Fn::GetAtt": ["Key", "Arn"]}
+    by_own_key = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": own}
+    assert table == ["HasCustomerKey", by_own_key, {"Ref": "AWS::NoValue"}]
+    bucket = resources("AWS::S3::Bucket")["Contents"]["BucketEncryption"]
+    (rule,) = bucket["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["Fn::If"] == [
+        "HasCustomerKey",
+        {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": own},
+        {"SSEAlgorithm": "AES256"},
+    ]
 
 
 def test_the_bucket_is_private_and_forgets_uploads_that_nobody_refers_to() -> None:
