@@ -678,3 +678,53 @@ def test_no_more_of_large_contents_is_fetched_than_from_the_table(
     leave_table(session_id)
     assert read()[0] == before
     assert fetched[0] < at_most + AT_ONCE
+
+
+@pytest.mark.parametrize("kind", ["tool", "chat"])
+def test_deleted_while_it_is_read_it_is_told_whole_or_not_at_all(
+    invoke: Invoke,
+    request: pytest.FixtureRequest,
+    asked: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    """Before each call to the table that reads it, when its records have left that."""
+    session_id = request.getfixturevalue(kind)
+    for name, size in (("PAGE", 4), ("LEAN_PAGE", 5)):
+        monkeypatch.setattr(f"casefile.reading.{name}", size)
+    run()
+    leave_table(session_id)
+    items, bucket = stored(), account("s3")
+    kept = {key: bucket.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in objects()}
+    delete = "delete_session" if kind == "tool" else "delete_chat_session"
+
+    def read(way: tuple[str, dict[str, Any]], number: int) -> Any:
+        """What is told if it is deleted before a call; None if there are not so many calls."""
+        made: list[str] = []
+
+        def overtaken(model: Any, **_: Any) -> None:
+            made.append(model.name)
+            if len(made) == number:
+                invoke(delete, {"session_id": session_id, "confirm": True})
+
+        restore(items, kept)
+        dynamodb.client().meta.events.register("before-call.dynamodb", overtaken)
+        answer = told(invoke, *way)
+        return answer if len(made) >= number else None
+
+    of: dict[str, Any] = {"session_id": session_id}
+    newest = of | {"order": "newest"}
+    if kind == "tool":
+        ways = [("get_session", of | {"include_events": True}), ("list_tool_requests", newest)]
+        ways += [("list_tool_events", of | {"after": 3, "limit": 2}), ("export_session", of)]
+        ways.append(("get_tool_request", of | {"request_id": asked["pending"]}))
+    else:
+        ways = [("get_chat_session", of | {"include_messages": True})]
+        ways += [("list_chat_messages", of), ("list_chat_messages", newest)]
+    for way in ways:
+        whole = told(invoke, *way)
+        for number in range(2, 30):
+            answer = read(way, number)
+            if answer is None:
+                break
+            assert answer == whole or answer[0] is NotFound, (way, number)

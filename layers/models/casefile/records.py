@@ -204,7 +204,10 @@ def marks(session_id: str, number: int) -> bytes:
 
 
 def get_many(session_id: str, numbers: Iterable[int]) -> Iterator[Record]:
-    """Some records of a session that who asks is known to see, in this order, loaded in turn."""
+    """Some records of a session that who asks is known to see, in this order, loaded in turn.
+
+    Those that it has; raises NotFound if it was deleted.
+    """
     keys = [to_attributes(slot_key(session_id, number)) for number in numbers]
     found = {item["sk"]: item for item in dynamodb.get_many(keys)}
     missing = [int(key["sk"]["S"]) for key in keys if key["sk"]["S"] not in found]
@@ -217,12 +220,25 @@ def get_many(session_id: str, numbers: Iterable[int]) -> Iterator[Record]:
 
 
 def _archived(session_id: str, numbers: Sequence[int]) -> Iterator[Record | None]:
-    """Records that the table hasn't, as the archive has them; None for one that it hasn't."""
-    head = sessions.from_item(top(session_id)[0] or {}) if numbers else None
-    if head is None or head.archived_at is None:
-        yield from [None] * len(numbers)
-    else:
+    """Records that the table hasn't, as the archive has them; None for one that it hasn't.
+
+    Raises NotFound if the session was deleted.
+    """
+    if numbers and _head_now(session_id).archived_at is not None:
         yield from archives.get_many(session_id, numbers)
+    else:
+        yield from [None] * len(numbers)
+
+
+def _head_now(session_id: str) -> SessionHead:
+    """The head of a session of which the table hasn't what was asked for.
+
+    Raises NotFound if it was deleted: then what is missing was there, and is in no archive.
+    """
+    head = sessions.from_item(top(session_id)[0] or {})
+    if head is None:
+        raise access.missing_session(session_id)
+    return head
 
 
 def stored(session_id: str) -> Iterator[tuple[Record, bytes | None]]:
@@ -286,7 +302,8 @@ def query(
     """Up to `limit` items between two slots, in either direction; the head is above them all.
 
     Content is left empty unless asked for; with it, fewer come if they are large. Unless `strong`,
-    the newest may be missing for a moment; never one below them.
+    the newest may be missing for a moment; never one below them. Raises NotFound if the session
+    was deleted just now, and what is asked for is gone.
     """
     high = None if below is None else below - 1
     asked = _Range(above + 1, high, limit, newest_first, with_content)
@@ -338,9 +355,9 @@ def _in_table(
 
 
 def _in_archive(session_id: str, asked: _Range, head: SessionHead | None) -> Run | None:
-    """What the archive has of a range, None if the session is not in it."""
-    head = head or sessions.from_item(top(session_id)[0] or {})
-    if head is None or head.archived_at is None:
+    """What the archive has of a range, None if the session is not in it. Raises NotFound."""
+    head = head or _head_now(session_id)
+    if head.archived_at is None:
         return None
     page, count = archives.page(
         session_id,
