@@ -249,7 +249,7 @@ def test_an_archive_written_again_is_the_same(invoke: Invoke, tool: str) -> None
     before = {item["Key"]: item["ETag"] for item in listed()}
     dynamodb.update(
         dynamodb.to_attributes({"pk": f"SESSION#{tool}", "sk": "HEAD"}),
-        "SET stage_list = :closed",
+        "SET stage_list = :closed REMOVE archived_at",
         condition="attribute_exists(pk)",
         values={":closed": "closed#0"},
     )
@@ -260,6 +260,26 @@ def test_an_archive_written_again_is_the_same(invoke: Invoke, tool: str) -> None
 def listed() -> list[Any]:
     found = account("s3").list_objects_v2(Bucket=BUCKET, Prefix="archive/")
     return list(found["Contents"])
+
+
+def test_what_another_run_archived_meanwhile_is_done(
+    invoke: Invoke, tool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was on a page that one run held while others archived it and took it from the table."""
+    closed = retention._closed
+
+    def overtaken(session_id: str) -> Any:
+        with monkeypatch.context() as others:
+            others.setattr(retention, "_closed", closed)
+            assert run(1)["archived"] == DONE
+            assert run(1)["expired"] == DONE
+        return closed(session_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(retention, "_closed", overtaken)
+        assert run(1)["archived"] == {**DONE, "done": 0}
+    assert run(1) == {"archived": NONE, "expired": NONE}
+    assert invoke("get_session", {"session_id": tool})["payload"]["request_count"] == 16
 
 
 def test_what_is_sent_late_gets_the_answer_that_it_got_before(

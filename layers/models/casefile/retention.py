@@ -66,6 +66,8 @@ def archive_sessions(keep: timedelta | None) -> Retained:
 
 def _archive(session_id: str) -> bool:
     head, closing = _closed(session_id)
+    if head.archived_at is not None:  # Another run did it, and its records may have left since.
+        return False
     archives.write(head, records.stored(session_id))
     try:
         sessions.mark_archived(head, closing.at)
