@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from casefile import archives, contents, deletion, dynamodb, erasure, lists
+from casefile import archives, contents, deletion, dynamodb, erasure, grants, lists
 from casefile.attempts import RESERVE
 from casefile.erasure import ANSWER_SECONDS
 from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
@@ -470,6 +470,25 @@ def test_what_the_last_step_left_is_found_though_indexes_lag(
     assert finish()["users"]["done"] == 1
     told = erase(request_id=request_id)["payload"]
     assert (told["casefiles"], told["grants"]) == (0, REMOVED["grants"] + 1)
+    assert ANN not in everything()
+
+
+def test_what_a_casefile_was_called_does_not_come_back(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deletion is about to end while an erasure ends it first, and is over."""
+    casefile_id = invoke("create_casefile", {"title": SECRET})["payload"]["casefile_id"]
+    forget_all, others = grants.forget_all, iter([True])
+
+    def overtaken(casefile: dynamodb.Item) -> None:
+        forget_all(casefile)
+        if next(others, False):
+            assert erase()["payload"]["casefiles"] == 1
+
+    monkeypatch.setattr(grants, "forget_all", overtaken)
+    told = invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})["payload"]
+    assert told["title"] == SECRET
+    assert SECRET not in everything()
     assert ANN not in everything()
 
 

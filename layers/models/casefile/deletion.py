@@ -181,11 +181,30 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
             "deleted_at": at,
             "news": True,
         }
-        dynamodb.put_many([title])
-        dynamodb.put_many([tombstone])
+        _end_casefile(tombstone, title)
         return DeletedCasefile(head["title"], at)
     kept = dynamodb.get(dynamodb.to_attributes(_title_key(casefile_id))) or {}
     return DeletedCasefile(kept.get("title", ""), head["deleted_at"])
+
+
+def _end_casefile(tombstone: Item, title: Item) -> None:
+    """Put the tombstone of a casefile and its title, unless somebody ended it meanwhile.
+
+    Then its title may have been forgotten since, and must not come back.
+    """
+    ending: Any = {
+        "TableName": dynamodb.table(),
+        "Item": dynamodb.to_attributes(tombstone),
+        "ConditionExpression": "attribute_not_exists(deleted_at)",
+    }
+    naming: Any = {"TableName": dynamodb.table(), "Item": dynamodb.to_attributes(title)}
+    for _ in attempts(f"Casefile {dynamodb.identifier(tombstone)}"):
+        try:
+            return dynamodb.transact([{"Put": ending}, {"Put": naming}])
+        except TransactionFailed as failed:
+            if any(found is not None for found in failed.found):
+                return None
+    raise AssertionError("attempts() ends by raising")
 
 
 def finish_casefile(casefile_id: str) -> bool:
