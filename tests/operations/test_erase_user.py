@@ -492,6 +492,36 @@ def test_what_a_casefile_was_called_does_not_come_back(
     assert ANN not in everything()
 
 
+def test_what_is_left_of_sessions_that_the_user_deleted_goes_first(
+    invoke: Invoke, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session of Ann's and one of Bob's are half deleted."""
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, "_clear", dawdle)
+        for session_id, user in ((world["archived"], ANN), (world["bob's in ann's"], BOB)):
+            with pytest.raises(Unavailable):
+                invoke(
+                    "delete_chat_session", {"session_id": session_id, "confirm": True}, user=user
+                )
+    request_id = str(uuid4())
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, "finish_of", dawdle)
+        assert erase(request_id=request_id)["status"] == "processing"
+    clear, cleared = deletion._clear, []
+
+    def noted(session_id: str) -> None:
+        cleared.append(session_id)
+        clear(session_id)
+
+    monkeypatch.setattr(deletion, "_clear", noted)
+    assert erase(request_id=request_id)["status"] == "completed"
+    assert cleared == [world["archived"]]
+    left = everything()
+    assert SECRET[:20] not in left
+    assert ANN not in left
+    assert "Bob was here" in left
+
+
 @pytest.mark.parametrize("step", ["delete", "delete_casefile"])
 def test_what_is_held_counts_once_after_an_interruption(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, step: str

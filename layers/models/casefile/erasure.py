@@ -3,7 +3,7 @@
 The idea: what is theirs is found in their own lists: sessions, casefiles, what others granted them,
 uploads. Each thing is noted as in hand before it is touched; when it is gone it is counted, by a
 write that takes it out of hand. An erasure is over when, some time after the last thing went, a
-look at all the lists found nothing more.
+look at all the lists found nothing more, and nothing is left of sessions that the user had deleted.
 
 What follows:
 - Whoever goes on after an interruption ends what is in hand, and counts it once. So do two at once:
@@ -263,6 +263,8 @@ def _go_on(user_id: str, item: Item) -> None:
         if look.stuck and not look.removed:
             raise look.stuck[0]
         if not look.removed and looked_at >= settled_at:
+            asked_at = max(item["started_at"], item["takes_until"])
+            deletion.finish_of(user_id, asked_at + 1)
             _end(user_id, item, look)
         elif not look.removed:
             check_time(SETTLING_SECONDS)
