@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from casefile import archives, contents, creation, deletion, dynamodb, erasure, grants, lists
+from casefile import archives, contents, deletion, dynamodb, erasure, grants, lists
 from casefile.attempts import RESERVE
 from casefile.erasure import ANSWER_SECONDS
 from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
@@ -300,40 +300,6 @@ def test_what_the_user_makes_after_the_request_stays(invoke: Invoke, world: dict
     assert {name: told[name] for name in REMOVED} == REMOVED
     assert is_there(invoke, session_id)
     assert invoke("get_casefile", {"casefile_id": casefile_id})["status"] == "completed"
-
-
-@pytest.mark.parametrize("joins", [False, True])
-def test_what_the_user_makes_after_a_request_that_comes_late_stays(
-    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, joins: bool
-) -> None:
-    """One session is made before the request, and one after it; it comes three days later."""
-    asked_at, before, made = now(), create(invoke), []
-    first, late = str(uuid4()), str(uuid4())
-    if joins:
-        begin(first)
-    with monkeypatch.context() as patched:
-        patched.setattr("casefile.sessions.now", lambda: asked_at + timedelta(minutes=6))
-        made.append(create(invoke))
-    for module in (erasure, creation):
-        monkeypatch.setattr(module, "now", lambda: asked_at + timedelta(days=3))
-    told = erase(request_id=late, timestamp=asked_at.isoformat())
-    assert (told["status"], told["payload"]["sessions"]) == ("completed", 1)
-    assert (is_there(invoke, before), is_there(invoke, *made)) == (False, True)
-    if joins:
-        assert erase(request_id=first)["payload"] == told["payload"]
-    later = asked_at + timedelta(days=2)
-    assert erase(timestamp=later.isoformat())["payload"]["sessions"] == 1
-
-
-def test_a_request_that_comes_late_takes_nothing_back_of_one_that_it_joins(
-    invoke: Invoke,
-) -> None:
-    first, late = str(uuid4()), str(uuid4())
-    session_id = create(invoke)
-    begin(first)
-    told = erase(request_id=late, timestamp=(now() - timedelta(days=3)).isoformat())
-    assert (told["status"], told["payload"]["sessions"]) == ("completed", 1)
-    assert not is_there(invoke, session_id)
 
 
 def test_what_the_user_uploads_after_the_request_stays(

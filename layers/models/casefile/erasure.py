@@ -9,9 +9,8 @@ What follows:
 - Whoever goes on after an interruption ends what is in hand, and counts it once. So do two at once:
   a thing is taken in hand only in one's own turn, and each taking ends the turn of all others.
 - What can't be removed just now stays in hand, and holds up nothing else.
-- What the user made after the request stays, however late that comes: things tell when they were
-  made, and a request when it was, as exactly as clocks agree. Another request meanwhile joins the
-  erasure, which then removes what was made before that request, too.
+- What the user made after the request stays: things tell when they were made. Another request
+  meanwhile joins the erasure, which then removes what was made before that request, too.
 - Each request is noted, so it is known for as long as there is a receipt: sent again, it is told
   the same, and erases nothing anew.
 
@@ -185,20 +184,16 @@ def _begun(user_id: str, request: EraseUserRequest) -> Item:
         creation.check_age(request)
         head = dynamodb.get(to_attributes(_head_key(user_id))) or {}
         at = to_milliseconds(now())
-        until = min(at, to_milliseconds(request.made_at() + creation.CLOCK_ALLOWANCE))
         with contextlib.suppress(TransactionFailed):  # Another one began, or ended, just now.
             if "user_id" in head:
-                _join(user_id, head["request_id"], key, at, until)
+                _join(user_id, head["request_id"], key, at)
             else:
-                _begin(user_id, request_id, key, at, until)
+                _begin(user_id, request_id, key, at)
     raise AssertionError("attempts() ends by raising")
 
 
-def _begin(user_id: str, request_id: bytes, key: Item, at: int, until: int) -> None:
-    """Note an erasure of what was made until a time, and that it is under way.
-
-    Raises TransactionFailed if another one is.
-    """
+def _begin(user_id: str, request_id: bytes, key: Item, at: int) -> None:
+    """Note an erasure and that it is under way. Raises TransactionFailed if another one is."""
     head_key = _head_key(user_id)
     head = {
         **head_key,
@@ -213,22 +208,20 @@ def _begin(user_id: str, request_id: bytes, key: Item, at: int, until: int) -> N
             "ConditionExpression": "attribute_not_exists(user_id)",
         }
     }
-    receipt = {**key, "started_at": at, "takes_until": until, "changed_at": at, "turn": 0}
+    receipt = {**key, "started_at": at, "takes_until": at, "changed_at": at, "turn": 0}
     dynamodb.transact([beginning, {"Put": dynamodb.creation(receipt)}])
 
 
-def _join(user_id: str, first: bytes, key: Item, at: int, until: int) -> None:
-    """Note a request as one of the erasure of another, which takes what was made until a time.
+def _join(user_id: str, first: bytes, key: Item, at: int) -> None:
+    """Note a request as one of the erasure that another began, which takes what was made until now.
 
     Raises TransactionFailed if that is over.
     """
-    begun = _now(_key(user_id, first))
-    until = max(until, begun.get("takes_until", 0))
     joining = _changing(
-        begun,
-        "SET takes_until = :until, changed_at = :at",
-        "takes_until <= :until AND attribute_not_exists(completed_at)",
-        {":at": at, ":until": until},
+        _key(user_id, first),
+        "SET takes_until = :at, changed_at = :at",
+        "takes_until <= :at AND attribute_not_exists(completed_at)",
+        {":at": at},
     )
     noted = {**key, "joined": first, "ttl": at // 1000 + RECEIPT_SECONDS}
     dynamodb.transact([joining, {"Put": dynamodb.creation(noted)}])
