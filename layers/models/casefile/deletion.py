@@ -99,9 +99,9 @@ def finish_of(user_id: str, before: int) -> None:
                 _clear(session_id)
 
 
-def _owner(session_id: str, user_id: str) -> bytes:
-    """What a tombstone tells of whose the session was."""
-    return sha256(f"{session_id}\n{user_id}".encode()).digest()
+def _owner(identifier: str, user_id: str) -> bytes:
+    """What a tombstone tells of whose the session or casefile was."""
+    return sha256(f"{identifier}\n{user_id}".encode()).digest()
 
 
 def _clear(session_id: str) -> None:
@@ -172,7 +172,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
     Sent again, it goes on where it was interrupted, and as it was asked for first. Raises NotFound,
     Forbidden, and Unavailable when there is more to delete than there is time.
     """
-    owner = sha256(f"{casefile_id}\n{user_id}".encode()).digest()
+    owner = _owner(casefile_id, user_id)
     head = _marked(casefile_id, user_id, owner, with_sessions=with_sessions)
     with_sessions = head.get("with_sessions", with_sessions)
     if "session_in_hand" in head and sessions.find(head["session_in_hand"]) is None:

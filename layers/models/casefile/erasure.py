@@ -263,8 +263,7 @@ def _go_on(user_id: str, item: Item) -> None:
         if look.stuck and not look.removed:
             raise look.stuck[0]
         if not look.removed and looked_at >= settled_at:
-            asked_at = max(item["started_at"], item["takes_until"])
-            deletion.finish_of(user_id, asked_at + 1)
+            deletion.finish_of(user_id, item["takes_until"] + 1)
             _end(user_id, item, look)
         elif not look.removed:
             check_time(SETTLING_SECONDS)
