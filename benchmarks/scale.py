@@ -61,6 +61,8 @@ APPEND_UNITS = 1.15
 REFRESH_UNITS = {"table": 1.0, "by activity": 2.0, "by creation": 1.0}
 IMAGE_BYTES = 2_000
 """Of a record in the stream, spelled as JSON."""
+PUBLISH_CALL = 0.015
+BUCKET_CALL = 0.02
 FULL_BATCH = min(BATCH, LARGEST_BATCH_BYTES // IMAGE_BYTES)
 
 
@@ -537,7 +539,7 @@ A longer one helps shards with fewer than {FULL_BATCH / REFRESH_SECONDS:.0f} app
 
 With one update at a time, of {
         REFRESH_CALL * 1000:.0f} ms, the follower would be the first part of the
-design to end, at a third of what a shard carries: almost each record is another session's. So it makes
+design to end, at less than half of what a shard carries: almost each record is another session's. So it makes
 {
         AT_ONCE
     } at a time, and keeps up with whatever a shard carries; what ends it then is its processor, of
@@ -545,8 +547,14 @@ which an update takes {
         REFRESH_OWN * 1000:.1f} ms with 512 MB. It does so within one batch of a shard at
 a time. Lambda would follow ten of them at once (`ParallelizationFactor`), but keeps together what is of
 one item: the records of a session, each an item, would be spread over all ten, and each of these
-would refresh the head. With `MessageEvents`, ten events are one call to the bus, which takes its time,
-too: some 15 ms.
+would refresh the head.
+
+What else it does takes time, too. With `MessageEvents=on`, ten events are one call to the bus, of some
+{PUBLISH_CALL * 1000:.0f} ms: it then follows {
+        1 / (REFRESH_OWN + PUBLISH_CALL / 10):,.0f} messages a second of a
+shard that carries {
+        shard:.0f}. And whether a tool failed is read in its result; of one that lies in the
+bucket, {AT_ONCE} at a time, {AT_ONCE / BUCKET_CALL:,.0f} a second.
 
 ## How far the models hold
 

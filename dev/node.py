@@ -22,7 +22,9 @@ _OLDEST = (20, 19)
 def install(package: str, version: str, purpose: str) -> Path:
     """The folder of an npm package, which is installed if it isn't there; raises Problem."""
     folder = environments.LOCAL / f"{package.strip('@').replace('/', '-')}-{version}"
-    if not folder.exists():
+    installed = folder / "node_modules" / package
+    if not installed.exists():
+        shutil.rmtree(folder, ignore_errors=True)  # Of an install that was not whole.
         node, npm = _commands()
         folder.parent.mkdir(exist_ok=True)
         with (
@@ -35,7 +37,7 @@ def install(package: str, version: str, purpose: str) -> Path:
             if done.returncode:
                 raise Problem(f"{done.stderr.strip()}\n\nnpm could not install {package}.")
             environments.move_into_place(made, folder)
-    return folder / "node_modules" / package
+    return installed
 
 
 def run(script: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:

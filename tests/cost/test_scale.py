@@ -56,7 +56,7 @@ def test_the_model_has_the_settings_of_the_template() -> None:
     follower = resources("AWS::Serverless::Function")["OnSessionRecord"]
     source = follower["Events"]["Records"]["Properties"]
     assert source["BatchSize"] == scale.BATCH
-    assert "ParallelizationFactor" not in source  # It would spread a session's records.
+    assert source["ParallelizationFactor"] == 1  # More would spread a session's records.
     assert scale.AT_ONCE == parallel.AT_ONCE
     parameters = template()["Parameters"]
     assert int(parameters["RefreshSeconds"]["Default"]) == scale.REFRESH_SECONDS

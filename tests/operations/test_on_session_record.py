@@ -2,18 +2,23 @@
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casefile import sessions
-from casefile.stream import Batch
+from casefile import bus, sessions
+from casefile.attempts import time_limit
+from casefile.dynamodb import Item
+from casefile.stream import Batch, Change
 from pydantic_models.base.times import now_text
 from pydantic_models.canonical.record import Record
+from pydantic_models.domain_events import DomainEvent, SessionDeleted
 from tests.conftest import Context, Invoke, Lines, load, stored
 from tests.stream import is_let_through, stream
 
@@ -203,6 +208,55 @@ def test_sessions_are_followed_several_at_the_same_time(invoke: Invoke) -> None:
     batch.follow_records(follow_one)
     assert followed == dict.fromkeys(opened, 2)
     assert not batch.failed
+
+
+def test_changes_are_read_several_at_the_same_time_and_told_in_order(invoke: Invoke) -> None:
+    """What lies in the bucket is read for it, and one at a time would be too slow."""
+    both_are_at_it = threading.Barrier(2, timeout=10)
+    told: list[str] = []
+
+    def event_of(_: object, new: Item) -> list[DomainEvent]:
+        both_are_at_it.wait()
+        return [SessionDeleted(session_id=new["pk"], session_type="chat", occurred_at="now")]
+
+    def publish(events: Sequence[DomainEvent]) -> list[int]:
+        assert len(events) <= bus.MAX_EVENTS
+        told.extend(event.session_id for event in events if isinstance(event, SessionDeleted))
+        return []
+
+    batch = Batch([Change(str(each), None, {"pk": f"cs_{each}"}) for each in range(124)])
+    with mock.patch.object(bus, "publish", publish):
+        batch.tell(event_of)
+    assert told == [f"cs_{each}" for each in range(124)]
+    assert not batch.failed
+
+
+def test_what_there_was_no_time_for_is_reported_and_logged_once(
+    invoke: Invoke, lines: Lines
+) -> None:
+    """A line with its traceback for each would take more than the time that is left."""
+    opened = [invoke("create_chat_session")["payload"]["session_id"] for _ in range(3)]
+    for session_id in opened:
+        say(invoke, session_id)
+    batch = Batch()
+    batch.read({"Records": changes()})
+    lines()
+    with time_limit(0):
+        batch.follow_records(sessions.refresh)
+        batch.tell(lambda old, new: [])
+    assert len(batch.failed) == 3
+    (told,) = lines()
+    assert (told["message"], told["exception_name"]) == ("bug", "Unavailable")
+
+
+def test_what_is_shown_already_is_one_write(
+    invoke: Invoke, session_id: str, calls: list[str]
+) -> None:
+    say(invoke, session_id, 2)
+    assert follow(changes()) == []
+    calls.clear()
+    assert follow(changes()) == []
+    assert calls == ["UpdateItem"]
 
 
 def test_what_fails_is_reported_from_its_first_record(

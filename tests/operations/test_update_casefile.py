@@ -50,11 +50,13 @@ def test_who_loses_access_just_then_is_told_what_was_done(
         monkeypatch.setattr(dynamodb, "transact", transact)
         transact(writes)
         invoke("revoke_permission", granted)
+        invoke("update_casefile", {"casefile_id": casefile_id, "notes": "Not for Bob"})
+        invoke("create_session", {"casefile_id": casefile_id})
 
     monkeypatch.setattr(dynamodb, "transact", overtaken)
     asked = {"casefile_id": casefile_id, "title": "New"}
     told = invoke("update_casefile", asked, user=BOB)["payload"]["casefile"]
-    assert told["metadata"]["title"] == "New"
+    assert (told["metadata"]["title"], told["notes"], told["session_ids"]) == ("New", None, [])
     assert [entry["user_id"] for entry in told["acl"]["permissions"]] == [BOB]
     with pytest.raises(NotFound):
         invoke("update_casefile", asked, user=BOB)

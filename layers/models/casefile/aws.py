@@ -9,6 +9,7 @@ boto3 takes a quarter of a second to import, so it is imported here, when a clie
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 from .attempts import check_time
@@ -37,6 +38,9 @@ THROTTLED = {
 }
 PASSING = {"ReplicatedWriteConflictException", "RequestTimeout", "RequestTimeoutException"}
 """What AWS calls errors that pass by themselves, and that a client tries again for."""
+
+_MAKING = threading.Lock()
+"""boto3 makes one client at a time, or its session breaks."""
 
 _MET_ANOTHER = "OperationAborted"
 """What S3 calls a change that met another one; it passes, too."""
@@ -80,7 +84,8 @@ def client(
         **more,
     )
     make: Any = boto3.client
-    return make(service, config=config)
+    with _MAKING:
+        return make(service, config=config)
 
 
 class Calling:

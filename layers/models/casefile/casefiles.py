@@ -252,28 +252,26 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
 
     The same request again changes nothing. Raises NotFound and Forbidden.
     """
-    casefile_id = request.payload.casefile_id
+    casefile_id, user_id = request.payload.casefile_id, request.user_id
     changes: Item = request.payload.changes()
+    asked = operations.GetCasefilePayload(casefile_id=casefile_id)
     for _ in attempts(f"Casefile {casefile_id}"):
-        permissions = grants.permitted(casefile_id, request.user_id)
+        permissions = grants.permitted(casefile_id, user_id)
         seen = permissions.casefile
         if receipts.find(request) is not None:
-            break
+            return _told(permissions, asked, user_id)[0]
         at = max(to_milliseconds(now()), seen["updated_at"])
         made = changes | casefile_heads.active(casefile_id, at)
+        # Before it is made: right after, who asks may be somebody who may not see it any more.
+        told = _told(permissions._replace(casefile=seen | made), asked, user_id)[0]
         setting, values = dynamodb.setting(made)
         update = casefile_heads.if_owned(
             casefile_id, permissions.owner, f"{setting} REMOVE news", values
         )
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact([update, receipts.leaving(request)])
-            # Who may do what can have changed since, too: the answer goes by what was seen.
-            found = dynamodb.get(casefile_heads.key(casefile_id))
-            casefile = found if casefile_heads.is_alive(found) else seen | made
-            permissions = permissions._replace(casefile=casefile)
-            break
-    asked = operations.GetCasefilePayload(casefile_id=casefile_id)
-    return _told(permissions, asked, request.user_id)[0]
+            return told
+    raise AssertionError("attempts() ends by raising")
 
 
 def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:

@@ -236,7 +236,7 @@ def _change(
         seen = permissions.grants.get(target)
         at = _time_after(permissions, target)
         # While it holds it keeps its place, or who walks through the list would miss it.
-        place = seen["creation"] if seen and before is not NONE else None
+        place = seen.get("creation") if seen and before is not NONE else None
         given = {"granted_by": user, "at": at, "request_id": request.request_id.bytes}
         # A new owner finds it among their own; what is granted to them is told all the same.
         listed = (

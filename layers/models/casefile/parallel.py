@@ -15,8 +15,7 @@ Made = TypeVar("Made")
 def in_parallel(do: Callable[[Thing], Made], things: Sequence[Thing]) -> list[Made]:
     """What is made of each thing, in their order. The first failure is raised.
 
-    A client that they use must have been made before: clients may be used by many threads, but
-    not made by them.
+    A client that they use should have been made before, or each thread makes one of its own.
     """
     if len(things) < 2:
         return [do(thing) for thing in things]

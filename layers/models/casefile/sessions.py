@@ -476,7 +476,8 @@ def refresh(session_id: str, newest: Record) -> None:
         )
     except ConditionFailed as found:
         head = found.item or {}
-        if head.get("updated_at", 0) >= at:  # It was changed since, and keeps that time.
+        is_behind = head.get("recorded", 0) < newest.number
+        if is_behind and head.get("updated_at", 0) >= at:  # Changed since, it keeps that time.
             with contextlib.suppress(ConditionFailed):
                 dynamodb.update(_key(session_id), setting, condition=condition, values=values)
 

@@ -16,12 +16,16 @@ from typing import Any, NamedTuple
 from pydantic_models.canonical.record import Record
 from pydantic_models.domain_events import DomainEvent
 
-from . import bus, dynamodb, records
+from . import bus, contents, dynamodb, records
 from .attempts import time_limit
 from .dynamodb import Item
+from .errors import Unavailable
 from .log import logger
 from .parallel import in_parallel
 from .starting import start
+
+TOLD_AT_ONCE = 100
+"""Changes of which the events are known before any is sent: some take a read of the bucket."""
 
 
 class Change(NamedTuple):
@@ -38,6 +42,8 @@ class Batch:
 
     changes: list[Change] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
+    unanswered: set[str] = field(default_factory=set)
+    """What failed for want of time or of an answer: one line tells it for all changes."""
 
     def read(self, event: dict[str, Any]) -> None:
         """Take in what Lambda was sent. What can't be read has failed, and stops no other."""
@@ -68,7 +74,6 @@ class Batch:
             with self._reporting("a session can't be followed", first[session_id], **about):
                 follow(session_id, record)
 
-        dynamodb.client()
         in_parallel(follow_one, list(newest))
 
     def tell(self, of_change: Callable[[Item | None, Item], Iterable[DomainEvent]]) -> None:
@@ -76,14 +81,21 @@ class Batch:
 
         So what was sent before the time is up, or the bus doesn't answer, need not come again.
         """
+
+        def events_of(change: Change) -> list[tuple[str, DomainEvent]]:
+            with self._reporting("a change can't be told", change.number):
+                return [(change.number, event) for event in of_change(change.old, change.new)]
+            return []
+
         told: list[tuple[str, DomainEvent]] = []
-        for place, (number, old, new) in enumerate(self.changes, 1):
-            with self._reporting("a change can't be told", number):
-                told += [(number, event) for event in of_change(old, new)]
-            ready = len(told) - (len(told) % bus.MAX_EVENTS if place < len(self.changes) else 0)
-            if ready and not self._send(told[:ready]):
-                break  # What comes after these comes again with them.
-            told = told[ready:]
+        for begin in range(0, len(self.changes), TOLD_AT_ONCE):
+            some = self.changes[begin : begin + TOLD_AT_ONCE]
+            told += [each for events in in_parallel(events_of, some) for each in events]
+            is_last = some[-1] is self.changes[-1]
+            while len(told) >= bus.MAX_EVENTS or (told and is_last):
+                if not self._send(told[: bus.MAX_EVENTS]):
+                    return  # What comes after these comes again with them.
+                told = told[bus.MAX_EVENTS :]
 
     def _send(self, told: list[tuple[str, DomainEvent]]) -> bool:
         """Send events, each of a change; whether the bus answered."""
@@ -100,15 +112,19 @@ class Batch:
         """Report these changes as failed if anything goes wrong with them."""
         try:
             yield
-        except Exception:
+        except Exception as error:
+            self.failed.update(numbers)
+            if isinstance(error, Unavailable):
+                if why in self.unanswered:
+                    return
+                self.unanswered.add(why)
             told = [number for number in numbers[:10] if re.fullmatch(r"[0-9]{1,40}", number)]
             logger.exception("bug", why=why, sequence_numbers=told, **about)
-            self.failed.update(numbers)
 
 
 def following(follow: Callable[[Batch], None]) -> Callable[[Any, Any], Any]:
     """Make a function of a batch of changes the Lambda handler of the stream."""
-    start(dynamodb.client, bus.client)
+    start(dynamodb.client, bus.client, contents.client)
 
     def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         batch = Batch()
