@@ -370,7 +370,7 @@ def test_only_a_key_of_the_stacks_own_is_paid() -> None:
     table = resources("AWS::DynamoDB::Table")["Table"]["SSESpecification"]["Fn::If"]
     own = {"Fn::GetAtt": ["Key", "Arn"]}
     by_own_key = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": own}
-    assert table == ["HasCustomerKey", by_own_key, {"Ref": "AWS::NoValue"}]
+    assert table == ["HasCustomerKey", by_own_key, {"SSEEnabled": False}]
     bucket = resources("AWS::S3::Bucket")["Contents"]["BucketEncryption"]
     (rule,) = bucket["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"]["Fn::If"] == [

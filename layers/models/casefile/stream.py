@@ -21,10 +21,10 @@ from .attempts import time_limit
 from .dynamodb import Item
 from .errors import Unavailable
 from .log import logger
-from .parallel import in_parallel
+from .parallel import AT_ONCE, in_parallel
 from .starting import start
 
-TOLD_AT_ONCE = 100
+TOLD_AT_ONCE = 2 * AT_ONCE
 """Changes of which the events are known before any is sent: some take a read of the bucket."""
 
 
