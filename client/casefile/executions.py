@@ -98,14 +98,23 @@ def as_object(result: Any) -> dict[str, Any]:
 
 
 def _named(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {portable(str(name)): jsonable(value) for name, value in parameters.items()}
+    known: _Known = {}
+    return {portable(str(name)): _told(value, known) for name, value in parameters.items()}
 
 
 def jsonable(value: Any) -> Any:
     """The value as portable JSON; what is none is told by its repr."""
+    return _told(value, {})
+
+
+_Known = dict[int, tuple[Any, bool]]
+"""Of each thing by its id whether it holds an iterator; the thing is kept, and so its id is."""
+
+
+def _told(value: Any, known: _Known) -> Any:
     try:
         plain = to_jsonable_python(
-            _spared(value), fallback=repr, by_alias=True, bytes_mode="base64"
+            _spared(value, known), fallback=repr, by_alias=True, bytes_mode="base64"
         )
     except Exception:  # Whatever the value's own code raises.
         log.debug("told by its type", exc_info=True)
@@ -113,7 +122,7 @@ def jsonable(value: Any) -> Any:
     return _portable_json(plain, MAX_DEPTH - 2)  # It may stand in an object.
 
 
-def _spared(value: Any, within: tuple[int, ...] = ()) -> Any:
+def _spared(value: Any, known: _Known, within: tuple[int, ...] = ()) -> Any:
     """The value, with a repr for each iterator in it, which to tell would be to use up.
 
     Raises ValueError for what contains itself.
@@ -124,24 +133,52 @@ def _spared(value: Any, within: tuple[int, ...] = ()) -> Any:
         raise ValueError("it contains itself")
     if len(within) == MAX_DEPTH:
         return TOO_DEEP
-    if hasattr(type(value), "__next__"):
+    if _is_iterator(value):
         return repr(value)
     inner = (*within, id(value))
     if isinstance(value, _SEQUENCES):
-        return [_spared(each, inner) for each in value]
-    if isinstance(value, dict) or _holds_iterator(value, {}):
-        return {name: _spared(each, inner) for name, each in _members(value).items()}
+        return [_spared(each, known, inner) for each in value]
+    if isinstance(value, dict) or _holds_iterator(value, known):
+        return {name: _spared(each, known, inner) for name, each in _members(value).items()}
     return value
 
 
-def _holds_iterator(value: Any, seen: dict[int, Any]) -> bool:
-    """Whether an iterator is somewhere in it; each thing is `seen` once, and kept for its id."""
-    seen[id(value)] = value
-    return hasattr(type(value), "__next__") or any(
-        _holds_iterator(each, seen)
-        for each in (value if isinstance(value, _SEQUENCES) else _members(value).values())
-        if id(each) not in seen
-    )
+def _is_iterator(value: Any) -> bool:
+    return hasattr(type(value), "__next__")
+
+
+def _holds_iterator(value: Any, known: _Known) -> bool:
+    """Whether an iterator is somewhere in it; each thing is looked at once, and known then."""
+    if id(value) not in known:
+        known |= _look(value, known)
+    return known[id(value)][1]
+
+
+def _look(value: Any, known: _Known) -> _Known:
+    """What is to be known of a thing and all that is in it, without what is known."""
+    things, holders = [value], []
+    outer: dict[int, list[int]] = {id(value): []}  # Of each thing, what it is in.
+    for thing in things:  # It grows.
+        if _is_iterator(thing):
+            holders.append(id(thing))
+            continue
+        for each in thing if isinstance(thing, _SEQUENCES) else _members(thing).values():
+            if isinstance(each, _PLAIN):
+                continue
+            if id(each) in known:
+                if known[id(each)][1]:
+                    holders.append(id(thing))
+                continue
+            if id(each) not in outer:
+                outer[id(each)] = []
+                things.append(each)
+            outer[id(each)].append(id(thing))
+    holding = set()
+    while holders:
+        if (holder := holders.pop()) not in holding:
+            holding.add(holder)
+            holders += outer[holder]
+    return {id(thing): (thing, id(thing) in holding) for thing in things}
 
 
 def _members(value: Any) -> dict[Any, Any]:

@@ -214,12 +214,15 @@ def read_openai_sqlite(
     address = f"{Path(file).resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True)) as database:
         database.text_factory = _decode
-        names = database.execute(f"SELECT session_id FROM {sessions} ORDER BY created_at, rowid")
-        for (name,) in names.fetchall():
+        names = database.execute(
+            "SELECT session_id, CAST(session_id AS BLOB) "
+            f"FROM {sessions} ORDER BY created_at, rowid"
+        )
+        for name, as_stored in names.fetchall():  # What is no UTF-8 is read as another name.
             rows = database.execute(
                 "SELECT id, CAST(message_data AS TEXT), CAST(created_at AS TEXT) "
-                f"FROM {messages} WHERE session_id = ? ORDER BY id",
-                (name,),
+                f"FROM {messages} WHERE session_id IN (?, CAST(? AS TEXT)) ORDER BY id",
+                (as_stored, as_stored),
             )
             # A row's number alone could be another's in another file.
             stored = [Stored(_digest(row), _from_openai(*row[1:])) for row in rows]

@@ -273,7 +273,9 @@ class Interrupting(httpx.BaseTransport):
         self._way.close()
 
 
-@pytest.mark.parametrize("change", ["rewound", "rewound and much said", "replaced", "said"])
+@pytest.mark.parametrize(
+    "change", ["rewound", "rewound and much said", "rewound twice", "replaced", "said"]
+)
 def test_what_is_told_to_stand_stood_together(
     ann: casefile.Client, stack: Stack, sign_in: SignIn, change: str
 ) -> None:
@@ -295,6 +297,12 @@ def test_what_is_told_to_stand_stood_together(
             talk.rewind(keep=2)
             talk.say("new")
             stood.append(["0", "1", "new"])
+        elif change == "rewound twice":
+            talk.rewind(4)
+            for number in range(5):
+                talk.say(f"new {number}")
+            talk.rewind(1)
+            stood.append(["0", "1", "new", "new", "new", "new"])
         elif change == "replaced":
             talk.replace(said[5], {"content": "five", "message_type": "user"})
             talk.replace(said[0], {"content": "zero", "message_type": "user"})
@@ -332,6 +340,28 @@ def test_a_few_that_stand_are_one_read(stack: Stack, sign_in: SignIn, ann: casef
             standing = client.chat_session(talk.session_id).standing(newest=newest)
             assert [each.content for each in standing] == found
     assert way.pages == 2
+
+
+@pytest.mark.parametrize("taken_back", [0, 1, 2])
+def test_of_many_that_stand_the_newest_are_read_once_however_many_were_taken_back_after_them(
+    ann: casefile.Client, stack: Stack, sign_in: SignIn, taken_back: int
+) -> None:
+    talk = ann.chat_sessions.create()
+    for first in (0, 100, 200):
+        numbers = [str(first + number) for number in range(100)]
+        talk.record([{"content": each, "message_type": "user"} for each in numbers])
+    for _ in range(taken_back):
+        talk.say("taken back")
+    if taken_back:
+        talk.rewind(taken_back)
+    way = Interrupting(lambda: None)
+    with (
+        httpx.Client(transport=way) as http,
+        casefile.Client(stack.url, sign_in("ann@client.example"), http=http) as client,
+    ):
+        standing = client.chat_session(talk.session_id).standing(newest=150)
+    assert [each.content for each in standing] == [str(number) for number in range(150, 300)]
+    assert way.pages == 3
 
 
 def test_a_token_is_asked_for_again_when_it_is_refused(stack: Stack, sign_in: SignIn) -> None:

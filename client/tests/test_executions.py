@@ -131,6 +131,40 @@ def test_what_refers_to_each_other_is_looked_at_once(made: Any) -> None:
     assert list(rows) == [1]
 
 
+class Counted(Table):
+    looks = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        Counted.looks += name == "rows"
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("last", [None, iter([])])
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda each: each,
+        lambda each: [each],
+        lambda each: {"of": each},
+        lambda each: Counted(each),
+        lambda each: Counted([each, iter([])]),
+    ],
+)
+def test_each_thing_is_looked_at_a_few_times_however_many_hold_it(held: Any, last: Any) -> None:
+    count = 200
+    parent = Counted(None)
+    children = [Counted([parent]) for _ in range(count)]
+    parent.rows = [*children, last]
+    values = [held(each) for each in children]
+    for told in (values, {str(each): value for each, value in enumerate(values)}, Counted(values)):
+        Counted.looks = 0
+        jsonable(told)
+        assert Counted.looks < 8 * count
+    Counted.looks = 0
+    Execution("tool", {str(each): value for each, value in enumerate(values)})
+    assert Counted.looks < 8 * count
+
+
 def test_what_is_there_many_times_is_told_as_often() -> None:
     twice: Any = [1]
     for _ in range(15):

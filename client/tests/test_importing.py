@@ -78,7 +78,7 @@ class Sqlite:
         self.database = sqlite3.connect(file)
         self.database.executescript(LAYOUT)
 
-    def add(self, name: str, items: Sequence[Any], hour: int = 9) -> None:
+    def add(self, name: str | bytes, items: Sequence[Any], hour: int = 9) -> None:
         self.database.execute(
             "INSERT OR IGNORE INTO agent_sessions (session_id) VALUES (?)", (name,)
         )
@@ -270,6 +270,20 @@ def test_rows_are_imported_whatever_is_in_their_columns(
         *(f"2025-03-01T09:0{minute}:00.000+00:00" for minute in range(3)),
         *(None, None, "2025-03-01T09:05:00.000+00:00"),
     ]
+
+
+def test_a_conversation_is_found_whatever_its_name_is(sqlite: Sqlite) -> None:
+    sqlite.add("a", ITEMS[:2])
+    sqlite.add("a\\xff", ITEMS[:1])
+    for table in ("agent_sessions", "agent_messages"):
+        sqlite.database.execute(
+            f"UPDATE {table} SET session_id = CAST(? AS TEXT) WHERE session_id = ?",
+            (b"a\xff", "a\\xff"),
+        )
+    sqlite.add("b", ITEMS[:3])
+    sqlite.add(b"\xfe", ITEMS[:1])
+    found = [(each.name, len(each.messages)) for each in read_openai_sqlite(sqlite.file)]
+    assert found == [("a", 2), ("a\\xff", 1), ("b", 3), ("b'\\xfe'", 1)]
 
 
 def test_what_hinders_one_conversation_does_not_hinder_the_next(

@@ -177,7 +177,8 @@ class AsyncChatSession:
         if not found:
             return []
         since = await self._page(after=found[-1].record)
-        if since.has_more or since.keep is not None or since.replaced:
+        is_less = since.keep is not None and since.keep <= found[-1].index
+        if since.has_more or is_less or since.replaced:
             return (await self.standing())[-newest:]
         return list(found)
 
