@@ -93,7 +93,7 @@ log = logging.getLogger(__name__)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS queue (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    session TEXT NOT NULL,  -- its id, or @ and the request id by which it is to be opened
+    session TEXT NOT NULL,  -- its id, or @ and the request id by which it is still to be opened
     operation TEXT NOT NULL,
     payload TEXT NOT NULL,
     metadata TEXT NOT NULL,
@@ -107,6 +107,9 @@ CREATE TABLE IF NOT EXISTS queue (
 CREATE INDEX IF NOT EXISTS by_session ON queue (session, number);
 CREATE INDEX IF NOT EXISTS by_request ON queue (request_id);
 CREATE TABLE IF NOT EXISTS opened (request_id TEXT PRIMARY KEY, session_id TEXT NOT NULL);
+UPDATE queue SET session = (
+    SELECT session_id FROM opened WHERE '@' || opened.request_id = session
+) WHERE session IN (SELECT '@' || opened.request_id FROM opened);
 """
 
 _HEAD = (
@@ -118,6 +121,9 @@ _PUT = (
     "INSERT INTO queue (session, operation, payload, metadata, bytes, request_id)"
     " VALUES (?, ?, ?, ?, ?, ?)"
 )
+
+_NAME = "UPDATE queue SET session = ?2 WHERE session = '@' || ?1"
+"""A session has one name, so that its order is one, whoever recorded by its id or by its handle."""
 
 _AS_NEW = (
     "UPDATE queue SET timestamp = NULL,"
@@ -317,7 +323,6 @@ class Buffer:
             raise errors.invalid(error) from None
         size = len(payload) + len(told)
         row = (
-            session,
             operation.name,
             payload.decode(),
             told.decode(),
@@ -329,7 +334,7 @@ class Buffer:
                 self.dropped += 1
                 return False
             try:
-                self._file.execute(_PUT, row)
+                self._file.execute(_PUT, (self.session_id(session) or session, *row))
             except sqlite3.Error as error:
                 raise errors.CasefileError(f"{self.path} can't be written: {error}") from error
             self._records += 1
@@ -501,6 +506,7 @@ class Buffer:
             if answer is not None and _is_creation(batch.entries[0]):
                 opened = str(batch.envelope["request_id"]), str(answer.model_dump()["session_id"])
                 self._file.execute("INSERT OR REPLACE INTO opened VALUES (?, ?)", opened)
+                self._file.execute(_NAME, opened)
                 self._opened.update([opened])
             self._mark(batch.entries, "DELETE FROM queue WHERE number = ?")
             self._records -= len(batch.entries)

@@ -142,6 +142,34 @@ def test_only_what_is_alike_goes_together(service: Pretended, buffer: casefile.B
     assert [each.reason.split(":")[0] for each in buffer.refused()] == ["session_closed"]
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_session_is_one_by_its_id_and_by_its_handle(
+    service: Pretended, tmp_path: Path, is_restarted: bool
+) -> None:
+    with opened(service, tmp_path / "buffer") as buffer:
+        chat = buffer.create_chat_session()
+        assert buffer.flush(30)
+        session_id = str(chat.session_id)
+        service.is_plugged_in = False
+        chat.say("one")
+        buffer.chat_session(session_id).say("two")
+        chat.say("three")
+        if is_restarted:  # with a file of before, which had entries by both
+            buffer._file.execute(
+                "UPDATE queue SET session = '@' || (SELECT request_id FROM opened)"
+                " WHERE payload NOT LIKE '%two%'"
+            )
+            buffer.close()
+            buffer = opened(service, tmp_path / "buffer")
+        service.faults = iter(["unplugged", "busy"])
+        service.is_plugged_in = True
+        buffer.chat_session(session_id).close()
+        assert buffer.flush(30)
+        assert buffer.refused() == []
+        assert said(service.logs[session_id]) == ["one", "two", "three"]
+        buffer.close()
+
+
 def test_what_is_refused_is_set_aside_alone(
     service: Pretended, buffer: casefile.Buffer, caplog: pytest.LogCaptureFixture
 ) -> None:
