@@ -8,7 +8,7 @@ What follows:
   file next sends what is left.
 - A request's id and time are in the file before it is sent, so whatever is sent again, by this
   process or the next one, takes effect once (the service knows a request for 15 days). Once it is
-  known that nothing of it was recorded, it is as if it had never been sent: see `_took_none`.
+  known that nothing of it was recorded, it is as if it had never been sent: see `_shows_none`.
 - Messages that wait in one chat session go together, up to a hundred in a request. Which ones is
   in the file, too, before they are sent.
 - What the service refuses for good is set aside with the reason, and doesn't hold up the rest: of
@@ -206,6 +206,8 @@ class Buffer:
         self._close_seconds = CLOSE_SECONDS if close_seconds is None else close_seconds
         self._pauses = Retries(first=0.2, longest=longest_pause)
         self._connection = client.once()
+        self._is_first_told = client.is_ours
+        """Whether a first time shows: another's HTTP client may have tried before, unseen."""
         self._process = os.getpid()
         self._changed = threading.Condition()
         self._is_hurried = self._is_stopped = False
@@ -520,7 +522,9 @@ class Buffer:
         with self._changed:
             if self._is_stopped:
                 return
-            took_none = _took_none(batch, error)
+            took_none = _shows_none(error) or (
+                batch.is_first and self._is_first_told and _took_none(error)
+            )
             if took_none:
                 self._mark(batch.entries, _AS_NEW)
             if isinstance(error, errors.RequestFailed) and error.is_final:
@@ -788,16 +792,23 @@ def _open(path: Path) -> sqlite3.Connection:
     return file
 
 
-def _took_none(batch: _Batch, error: Exception) -> bool:
-    """Whether an error shows that nothing of a batch was recorded, now or before.
+def _shows_none(error: Exception) -> bool:
+    """Whether an error shows that nothing of a request was recorded, however often it was sent.
 
-    A refusal shows it of the first time alone: later, who may not, or sends something that is too
-    old, is told so whatever was recorded. But what is missing is missed after the request was
-    looked for.
+    What isn't valid or too large now was so before, and what is missing, or closed, is told after
+    the request was looked for. Who may not, or sends something that is too old, is told so whatever
+    was recorded; so is what we refuse ourselves, for it may be another version's.
     """
-    if isinstance(error, errors.ContentMissing):
-        return True
-    return batch.is_first and (
+    if not isinstance(error, errors.RequestFailed) or not error.is_final:
+        return False
+    if isinstance(error, errors.BadRequest) and error.faults:
+        return error.status is not None
+    return isinstance(error, (errors.ContentMissing, errors.SessionClosed, errors.TooLarge))
+
+
+def _took_none(error: Exception) -> bool:
+    """Whether an error shows that nothing of a request was recorded by sending it just now."""
+    return (
         (isinstance(error, errors.RequestFailed) and error.is_final)
         or isinstance(error, (errors.Unauthenticated, errors.TooManyRequests))
         or isinstance(error.__cause__, _UNCONNECTED)

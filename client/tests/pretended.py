@@ -20,6 +20,7 @@ Fault = Literal[
     "unplugged",
     "lost",
     "busy",
+    "throttled",
     "broken",
     "stale token",
     "not ours",
@@ -40,13 +41,17 @@ class Pretended(httpx.BaseTransport):
         self.refuses: list[str] = []
         self.misses: list[str] = []
         self.breaks_at: list[str] = []
+        self.carries: int | None = None
         self.requests = 0
         self._lock = threading.Lock()
 
     def client(self, **more: Any) -> casefile.Client:
-        return casefile.Client(
+        """A client whose HTTP client is as one that it made itself: it sends each request once."""
+        client = casefile.Client(
             "http://pretended.invalid", "token", http=httpx.Client(transport=self), **more
         )
+        client.is_ours = True
+        return client
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         with self._lock:
@@ -56,6 +61,8 @@ class Pretended(httpx.BaseTransport):
                 raise httpx.ConnectError("unplugged")
             if fault == "busy":
                 return _failed(503, "unavailable")
+            if fault == "throttled":
+                return _failed(429, "too_many_requests")
             if fault == "stale token":
                 return _failed(401, "unauthenticated")
             if fault == "not allowed":
@@ -88,7 +95,10 @@ class Pretended(httpx.BaseTransport):
             return _failed(404, "not_found")
         text = json.dumps(envelope["payload"])
         if any(word in text for word in self.refuses):
-            return _failed(400, "invalid_request")
+            faults = [{"where": "messages", "what": "It is refused"}]
+            return _failed(400, "invalid_request", errors=faults)
+        if self.carries is not None and len(request.content) > self.carries:
+            return httpx.Response(413, text="<html>Request Entity Too Large</html>")
         log = self.logs[session]
         kept = {name: envelope[name] for name in ("request_id", "metadata") if name in envelope}
         told = {"at": action[-1], **envelope["payload"], **kept}
@@ -122,6 +132,6 @@ def _done(envelope: dict[str, Any], payload: dict[str, Any]) -> httpx.Response:
     return httpx.Response(200, json=told)
 
 
-def _failed(status: int, code: str) -> httpx.Response:
-    told = {"status": "failed", "error": code, "metadata": {"error_code": code}}
+def _failed(status: int, code: str, **more: Any) -> httpx.Response:
+    told = {"status": "failed", "error": code, "metadata": {"error_code": code, **more}}
     return httpx.Response(status, json=told)

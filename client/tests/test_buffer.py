@@ -1,6 +1,7 @@
 """The buffer: everything once and in order, whatever happens to the service and to us."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import multiprocessing
@@ -33,7 +34,8 @@ from .unplugged import Plug
 PASSING = [fault for fault in get_args(Fault) if fault != "not allowed"]
 FAULTS = st.lists(st.sampled_from([None, None, *PASSING]), max_size=40)
 REFUSALS = st.lists(
-    st.sampled_from([None, "unplugged", "lost", "busy", "not allowed"]), max_size=40
+    st.sampled_from([None, "unplugged", "lost", "busy", "throttled", "broken", "not allowed"]),
+    max_size=40,
 )
 STEPS = st.lists(
     st.sampled_from(["tool", "slow tool", "say", "say twice", "restart", "flush", "finish"]),
@@ -213,7 +215,10 @@ def say_together(buffer: casefile.Buffer, chat: casefile.BufferedChatSession, *t
             chat.say(text)
 
 
-@pytest.mark.parametrize("faults", [["lost", "not allowed"], ["busy", "not allowed"]])
+@pytest.mark.parametrize(
+    "faults",
+    [["lost", "not allowed"], ["busy", "not allowed"], ["broken", "not allowed"]],
+)
 def test_what_may_have_been_recorded_stays_the_same_request(
     service: Pretended, buffer: casefile.Buffer, faults: list[Fault]
 ) -> None:
@@ -231,32 +236,136 @@ def test_what_may_have_been_recorded_stays_the_same_request(
     assert said([together]) == ["one", "two"]
 
 
-@pytest.mark.parametrize("faults", [[], ["unplugged", "stale token"]])
-def test_what_cannot_have_been_recorded_goes_each_by_itself(
+@pytest.mark.parametrize("fault", ["lost", "throttled", "stale token", "not allowed"])
+@pytest.mark.parametrize("last", ["unplugged", "throttled", "stale token", "not allowed"])
+def test_what_an_http_client_may_have_sent_before_stays_the_same_request(
+    service: Pretended, tmp_path: Path, fault: Fault, last: Fault
+) -> None:
+    """One that is given may try by itself: what it tells is of its last time alone."""
+
+    class Retrying(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            with contextlib.suppress(httpx.ReadError):
+                answer = service.handle_request(request)
+                if answer.is_success:
+                    return answer
+            return service.handle_request(request)
+
+    http = httpx.Client(transport=Retrying())
+    client = casefile.Client("http://pretended.invalid", "token", http=http)
+    with casefile.Buffer(client, tmp_path / "b", longest_pause=0.002) as buffer:
+        chat = buffer.create_chat_session()
+        assert buffer.flush(30)
+        service.faults = iter([fault, last])
+        say_together(buffer, chat, "one", "two")
+        assert buffer.flush(30)
+        buffer.retry_refused()
+        assert buffer.flush(30)
+        assert buffer.refused() == []
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+
+
+NONE_SENT: list[list[Fault]] = [
+    [],
+    ["unplugged", "stale token"],
+    ["throttled"],
+]
+
+
+@pytest.mark.parametrize("faults", NONE_SENT)
+def test_what_was_not_recorded_is_no_request_yet(
     service: Pretended, buffer: casefile.Buffer, faults: list[Fault]
+) -> None:
+    """So it can be put together anew; where it could be told at the first time alone, too."""
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults = iter([*faults, "not allowed", "not allowed"])
+    say_together(buffer, chat, "one", "two")
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["two"]
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["two", "one"]
+
+
+@pytest.mark.parametrize("faults", [*NONE_SENT, ["busy"], ["busy", "unplugged", "busy"]])
+@pytest.mark.parametrize("why", ["not valid", "too large", "missing"])
+def test_what_cannot_have_been_recorded_goes_each_by_itself(
+    service: Pretended, buffer: casefile.Buffer, faults: list[Fault], why: str
 ) -> None:
     chat = buffer.create_chat_session()
     assert buffer.flush(30)
-    service.faults, service.refuses = iter(faults), ["bad"]
-    say_together(buffer, chat, "one", "bad", "two")
+    service.faults = iter(faults)
+    bad = f"bad {'x' * 10_000}"
+    if why == "not valid":
+        service.refuses = ["bad"]
+    elif why == "missing":
+        service.misses = ["bad"]
+    else:
+        service.carries = 10_000
+    say_together(buffer, chat, "one", bad, "two")
     assert buffer.flush(30)
     assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
     assert len(buffer.refused()) == 1
+    service.refuses, service.misses, service.carries = [], [], None
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two", bad]
 
 
-def test_what_lacks_its_content_was_looked_for_and_goes_by_itself(
+def test_what_came_after_a_closing_is_no_request_yet(
     service: Pretended, buffer: casefile.Buffer
 ) -> None:
     chat = buffer.create_chat_session()
     assert buffer.flush(30)
-    service.faults, service.misses = iter(["busy"]), ["bad"]
-    say_together(buffer, chat, "one", "bad", "two")
+    chat.close()
     assert buffer.flush(30)
-    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
-    service.misses = []
+    service.faults = iter(["busy"])
+    say_together(buffer, chat, "one", "two")
+    assert buffer.flush(30)
+    assert len(buffer.refused()) == 2
+    assert buffer._file.execute("SELECT request_id, timestamp FROM queue").fetchall() == [
+        (None, None),
+        (None, None),
+    ]
+
+
+def test_what_we_refuse_ourselves_may_have_been_recorded(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    """A newer version may have sent it."""
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults = itertools.repeat("lost")
+    say_together(buffer, chat, "one", "two")
+    until(lambda: buffer.problem is not None)
+    with buffer._changed:
+        newer = """UPDATE queue SET payload = json_insert(payload, '$.newer', 1)"""
+        buffer._file.execute(newer)
+    assert buffer.flush(30)
+    assert len(buffer.refused()) == 2
+    ids = buffer._file.execute("SELECT DISTINCT request_id, timestamp FROM queue").fetchall()
+    assert len(ids) == 1
+    assert None not in ids[0]
+
+
+def test_what_was_sent_before_is_sent_with_nothing_else(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    """Though something waits before it that can still be put together."""
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults = iter(["not allowed"])
+    chat.say("one")
+    assert buffer.flush(30)
+    service.faults = itertools.chain(["lost"], itertools.repeat("busy"))
+    chat.say("two")
+    until(lambda: len(said(service.logs[str(chat.session_id)])) == 1)
+    until(lambda: buffer.problem is not None)
     buffer.retry_refused()
+    service.faults = iter([])
     assert buffer.flush(30)
-    assert said(service.logs[str(chat.session_id)]) == ["one", "two", "bad"]
+    assert said(service.logs[str(chat.session_id)]) == ["two", "one"]
 
 
 @pytest.mark.parametrize("at", ["2001-01-01T00:00:00.000+00:00", "2999-01-01T00:00:00.000+00:00"])

@@ -46,7 +46,8 @@ class AsyncConnection:
         self.door = door
         self._retries = retries
         self._timeout = timeout
-        self._is_ours = http is None
+        self.is_ours = http is None
+        """Whether the HTTP client is one that we made, which sends each request once."""
         self._made, self._process = http or httpx.AsyncClient(), os.getpid()
 
     async def __aenter__(self) -> Self:
@@ -63,13 +64,13 @@ class AsyncConnection:
     @property
     def _http(self) -> httpx.AsyncClient:
         """The HTTP client; ours anew after a fork: two processes would mix up their answers."""
-        if self._is_ours and self._process != os.getpid():
+        if self.is_ours and self._process != os.getpid():
             self._made, self._process = httpx.AsyncClient(), os.getpid()
         return self._made
 
     async def aclose(self) -> None:
         """Close the connections, unless they are of an HTTP client that was given."""
-        if self._is_ours:
+        if self.is_ours:
             await self._http.aclose()
 
     def once(self) -> AsyncConnection:

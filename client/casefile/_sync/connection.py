@@ -46,7 +46,8 @@ class Connection:
         self.door = door
         self._retries = retries
         self._timeout = timeout
-        self._is_ours = http is None
+        self.is_ours = http is None
+        """Whether the HTTP client is one that we made, which sends each request once."""
         self._made, self._process = http or httpx.Client(), os.getpid()
 
     def __enter__(self) -> Self:
@@ -63,13 +64,13 @@ class Connection:
     @property
     def _http(self) -> httpx.Client:
         """The HTTP client; ours anew after a fork: two processes would mix up their answers."""
-        if self._is_ours and self._process != os.getpid():
+        if self.is_ours and self._process != os.getpid():
             self._made, self._process = httpx.Client(), os.getpid()
         return self._made
 
     def close(self) -> None:
         """Close the connections, unless they are of an HTTP client that was given."""
-        if self._is_ours:
+        if self.is_ours:
             self._http.close()
 
     def once(self) -> Connection:
