@@ -7,6 +7,7 @@ that the real one keeps the rules is tested elsewhere.
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Literal
@@ -42,6 +43,9 @@ class Pretended(httpx.BaseTransport):
         self.misses: list[str] = []
         self.breaks_at: list[str] = []
         self.carries: int | None = None
+        self.break_seconds = 0.0
+        self.bucket: int | Exception = 200
+        self.uploads = 0
         self.requests = 0
         self._lock = threading.Lock()
 
@@ -71,12 +75,21 @@ class Pretended(httpx.BaseTransport):
                 return httpx.Response(404, text="<html>Sign in to the hotel's network</html>")
             if fault == "not ours, broken":
                 return httpx.Response(500, json={"message": "Internal Server Error"})
+            if request.method == "PUT":
+                return self._upload()
             if any(word in request.content.decode() for word in self.breaks_at):
+                time.sleep(self.break_seconds)
                 return _failed(500, "internal_error")
             answer = self._answer(request)
             if fault == "lost":
                 raise httpx.ReadError("lost")
             return _failed(500, "internal_error") if fault == "broken" else answer
+
+    def _upload(self) -> httpx.Response:
+        if isinstance(self.bucket, Exception):
+            raise self.bucket
+        self.uploads += 1
+        return httpx.Response(self.bucket)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         envelope = json.loads(request.content)
@@ -84,6 +97,9 @@ class Pretended(httpx.BaseTransport):
         if not now() - timedelta(days=15) <= made <= now() + timedelta(minutes=5):
             return _failed(400, "invalid_request")
         kind, *rest = request.url.path.strip("/").split("/")
+        if kind == "uploads":
+            link = {"url": "http://bucket.invalid/x", "headers": {}, "expires_at": AT}
+            return _done(envelope, {**envelope["payload"], **link})
         is_chat = kind == "chat-sessions"
         if not rest:
             compact = envelope["request_id"].replace("-", "")
@@ -123,7 +139,8 @@ def _payload(session: str, action: list[str], told: dict[str, Any], number: int)
     if action == ["messages"]:
         first = {"message_id": "m", "user_id": "u@e", "record": number, "timestamp": AT}
         first |= {"position": 0, "index": 0}
-        return place | {"message": told["messages"][0] | first}
+        said = {name: told["messages"][0][name] for name in ("content", "message_type")}
+        return place | {"message": said | first}
     return place | {"result": {}, "status": "completed"}
 
 

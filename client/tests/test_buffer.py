@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -157,11 +158,13 @@ def test_a_session_is_one_by_its_id_and_by_its_handle(
         buffer.chat_session(session_id).say("two")
         chat.say("three")
         if is_restarted:  # with a file of before, which had entries by both
-            buffer._file.execute(
-                "UPDATE queue SET session = '@' || (SELECT request_id FROM opened)"
-                " WHERE payload NOT LIKE '%two%'"
-            )
             buffer.close()
+            with contextlib.closing(sqlite3.connect(tmp_path / "buffer")) as file, file:
+                file.execute(
+                    "UPDATE queue SET request_id = NULL, timestamp = NULL, session ="
+                    " CASE WHEN payload LIKE '%two%' THEN session"
+                    " ELSE '@' || (SELECT request_id FROM opened) END"
+                )
             buffer = opened(service, tmp_path / "buffer")
         service.faults = iter(["unplugged", "busy"])
         service.is_plugged_in = True
@@ -581,17 +584,112 @@ def test_whatever_goes_wrong_is_told(
     assert said(service.logs[str(chat.session_id)]) == ["one"]
 
 
-def test_what_cannot_be_uploaded_holds_up_its_own_session_alone(
+LARGE = "x" * 6_000_000
+
+
+def test_what_cannot_be_uploaded_is_set_aside(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casefile.buffer.FAULT_SECONDS", 0.0)
+    for fault in (403, httpx.ConnectError("no way to the bucket")):
+        service.bucket = fault
+        chat = buffer.create_chat_session()
+        chat.say(LARGE)
+        chat.say("Hello")
+        assert buffer.flush(30)
+        assert [each.payload["messages"][0]["content"] for each in buffer.refused()] == [LARGE]
+        assert said(service.logs[str(chat.session_id)]) == ["Hello"]
+        service.bucket = 200
+        buffer.retry_refused()
+        assert buffer.flush(30)
+        assert len(service.logs[str(chat.session_id)]) == 2
+    assert buffer.refused() == []
+
+
+@pytest.mark.parametrize("fault", ["unplugged", "busy", "not ours", "stale token"])
+def test_what_waits_for_leave_to_be_uploaded_is_not_set_aside(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """It would be, each time the way to the service fails for a while."""
+    monkeypatch.setattr("casefile.buffer.FAULT_SECONDS", 0.0)
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults, before = itertools.repeat(fault), service.requests
+    chat.say(LARGE)
+    until(lambda: service.requests > before + 2 * MAX_FAULTS)
+    assert buffer.refused() == []
+    service.faults = iter([])
+    assert buffer.flush(30)
+    assert len(service.logs[str(chat.session_id)]) == 1
+
+
+def test_what_was_uploaded_is_not_uploaded_again(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults = itertools.chain([None, None], itertools.repeat("busy"))
+    before = service.requests
+    chat.say(LARGE)
+    until(lambda: service.requests > before + 10)
+    assert service.uploads == 1
+    monkeypatch.setattr("casefile.buffer.UPLOADED_SECONDS", 0.0)
+    service.faults = iter([])
+    assert buffer.flush(30)
+    assert service.uploads > 1
+    assert len(service.logs[str(chat.session_id)]) == 1
+
+
+@pytest.mark.parametrize("failing", [1, 6])
+@pytest.mark.parametrize("seconds", [0.0, 0.1])
+def test_however_many_sessions_fail_others_go_on(
+    service: Pretended, tmp_path: Path, failing: int, seconds: float
+) -> None:
+    service.breaks_at, service.break_seconds = ["odd"], seconds
+    with casefile.Buffer(service.client(), tmp_path / "buffer", close_seconds=0) as buffer:
+        held = [buffer.create_chat_session() for _ in range(failing)]
+        tool = buffer.create_tool_session()
+        assert buffer.flush(30)
+        for chat in held:
+            chat.say("odd")
+            chat.say("even")
+        until(lambda: len(buffer._failing) == failing)
+        began = time.monotonic()
+        for number in range(30):
+            tool.record(str(number), result={})
+        until(lambda: len(service.logs[str(tool.session_id)]) == 30)
+        assert time.monotonic() - began < 2.0
+        service.breaks_at = []
+        assert buffer.flush(30)
+        assert buffer.refused() == []
+        for chat in held:
+            assert said(service.logs[str(chat.session_id)]) == ["odd", "even"]
+
+
+def test_what_fails_is_tried_again_though_others_never_end(
     service: Pretended, buffer: casefile.Buffer
 ) -> None:
-    first, second = buffer.create_chat_session(), buffer.create_chat_session()
-    first.say("x" * 6_000_000)
-    first.say("Hello")
-    second.say("Hello")
-    until(lambda: len(buffer) == 2)
-    assert said(service.logs[str(second.session_id)]) == ["Hello"]
-    assert said(service.logs[str(first.session_id)]) == []
-    assert buffer.refused() == []
+    chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+    assert buffer.flush(30)
+    service.breaks_at = ["odd"]
+    chat.say("odd")
+    until(lambda: buffer._failing != {})
+    service.breaks_at = []
+    is_over = threading.Event()
+
+    def record() -> None:
+        while not is_over.is_set():
+            for number in range(10):
+                tool.record(str(number), result={})
+            until(lambda: len(buffer) < 10)
+
+    others = threading.Thread(target=record)
+    others.start()
+    try:
+        until(lambda: said(service.logs[str(chat.session_id)]) == ["odd"])
+    finally:
+        is_over.set()
+        others.join(30)
 
 
 def test_what_is_too_large_for_a_request_is_uploaded(ann: casefile.Client, tmp_path: Path) -> None:
@@ -673,23 +771,6 @@ def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
         buffer.create_chat_session()
         until(lambda: buffer.flush(0.001) or len(tried) > 2)  # though it is in a hurry
     assert min(later - tried[n] for n, later in enumerate(tried[1:])) >= 0.2
-
-
-def test_a_session_that_was_passed_by_is_next_when_something_got_through(
-    service: Pretended, buffer: casefile.Buffer
-) -> None:
-    first, second = buffer.create_tool_session(), buffer.create_tool_session()
-    assert buffer.flush(30)
-    service.is_plugged_in = False
-    first.record("one", result={})
-    for name in ("two", "three"):
-        second.record(name, result={})
-    faults: list[Fault | None] = ["broken", None, None]
-    service.faults = itertools.chain(faults, itertools.repeat("busy"))
-    service.is_plugged_in = True
-    until(lambda: len(buffer) == 1)
-    names = [[each["tool_name"] for each in log] for log in service.logs.values()]
-    assert names == [["one"], ["two"]]
 
 
 def until(holds: Callable[[], bool]) -> None:
