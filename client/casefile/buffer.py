@@ -47,7 +47,7 @@ from typing_extensions import Self
 
 from pydantic_models.base import ResponsePayload
 from pydantic_models.base.json_values import Metadata
-from pydantic_models.base.times import now_text
+from pydantic_models.base.times import from_text, now_text
 from pydantic_models.canonical import AttachmentPayload, ChatMessagePayload, MessageType
 from pydantic_models.operations.chat_messages import MAX_MESSAGES
 
@@ -487,7 +487,7 @@ class Buffer:
         """The request that an entry is of, or None if it can't be read, and has been set aside."""
         entries = [head]
         try:
-            entries = self._together(head) if head.operation == "chat" else [head]
+            entries = (self._together(head) if head.operation == "chat" else []) or [head]
             batch = _read(entries, session_id)
         except _UNREADABLE as error:
             if head.timestamp is None:
@@ -505,6 +505,7 @@ class Buffer:
 
     def _call(self, batch: _Batch, failing: _Failing) -> operations.Call[Any]:
         """A request as it is sent, once what is too large for it was uploaded."""
+        _check(batch)
         if time.monotonic() - failing.uploaded_since > UPLOADED_SECONDS:
             failing.uploaded, failing.uploaded_since = {}, time.monotonic()
         is_chat = batch.operation is operations.CHAT
@@ -827,6 +828,7 @@ def _open(path: Path) -> sqlite3.Connection:
         file.execute("PRAGMA locking_mode = EXCLUSIVE")
         file.execute("PRAGMA journal_mode = WAL")
         file.execute("PRAGMA synchronous = NORMAL")
+        file.text_factory = _text
         file.executescript(_SCHEMA)
         file.execute("BEGIN EXCLUSIVE")
         file.execute("COMMIT")
@@ -879,16 +881,36 @@ def _is_creation(entry: _Entry) -> bool:
 def _read(entries: list[_Entry], session_id: str) -> _Batch:
     """The request that entries are together. Raises one of `_UNREADABLE`."""
     head = entries[0]
+    if head.timestamp is not None:
+        from_text(head.timestamp)  # The service would refuse it, and that proves nothing.
     fields = json.loads(head.payload) | ({"session_id": session_id} if session_id else {})
     for entry in entries[1:]:
         fields["messages"] += json.loads(entry.payload)["messages"]
     envelope: Envelope = {
         "request_id": UUID(head.request_id) if head.request_id else uuid4(),
         "timestamp": head.timestamp or now_text(),
-        "metadata": json.loads(head.metadata),
+        "metadata": _Kept.model_validate({"metadata": json.loads(head.metadata)}).metadata,
     }
     operation = operations.OPERATIONS[head.operation]
     return _Batch(entries, operation, fields, envelope, is_first=head.timestamp is None)
+
+
+def _check(batch: _Batch) -> None:
+    """Raise BadRequest for a batch that holds what is no such request, be it damaged or newer."""
+    try:
+        operations.call(batch.operation, batch.fields, batch.envelope)
+    except errors.BadRequest:
+        raise
+    except _UNREADABLE as error:
+        raise errors.BadRequest(f"This version can't read it: {error!r}", is_final=True) from error
+
+
+def _text(raw: bytes) -> str:
+    """A text of the file; what is no UTF-8 is none that can be read as anything."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "\ufffd"
 
 
 def _payload(entry: _Entry) -> dict[str, Any]:
