@@ -27,6 +27,7 @@ Fault = Literal[
     "not ours",
     "not ours, broken",
     "not allowed",
+    "too old",
 ]
 
 AT = "2025-10-13T14:30:00.000+00:00"
@@ -71,6 +72,8 @@ class Pretended(httpx.BaseTransport):
                 return _failed(401, "unauthenticated")
             if fault == "not allowed":
                 return _failed(404, "not_found")
+            if fault == "too old":
+                return _failed(400, "invalid_request")
             if fault == "not ours":
                 return httpx.Response(404, text="<html>Sign in to the hotel's network</html>")
             if fault == "not ours, broken":

@@ -32,7 +32,7 @@ from .conftest import SignIn
 from .pretended import AT, Fault, Pretended
 from .unplugged import Plug
 
-PASSING = [fault for fault in get_args(Fault) if fault != "not allowed"]
+PASSING = [fault for fault in get_args(Fault) if fault not in ("not allowed", "too old")]
 FAULTS = st.lists(st.sampled_from([None, None, *PASSING]), max_size=40)
 REFUSALS = st.lists(
     st.sampled_from([None, "unplugged", "lost", "busy", "throttled", "broken", "not allowed"]),
@@ -175,6 +175,50 @@ def test_a_session_is_one_by_its_id_and_by_its_handle(
         buffer.close()
 
 
+def test_a_session_is_one_though_it_was_opened_meanwhile(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    service.breaks_at = ["one"]
+    with buffer._changed:
+        chat = buffer.create_chat_session()
+        chat.say("one")
+    until(lambda: chat.session_id is not None)
+    before = service.requests
+    buffer.chat_session(str(chat.session_id)).say("two")
+    until(lambda: service.requests > before + 10)
+    service.breaks_at = []
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+
+
+def test_who_waits_for_what_failed_has_it_tried_at_once(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.is_plugged_in = False
+    chat.say("one")
+    until(lambda: buffer._failing != {})
+    with buffer._changed:
+        service.is_plugged_in = True
+        for each in buffer._failing.values():
+            each.due += 1000
+    assert buffer.flush(30)
+
+
+def test_what_is_retried_is_sent_though_nobody_waits(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    service.refuses = ["one"]
+    chat = buffer.create_chat_session()
+    chat.say("one")
+    assert buffer.flush(30)
+    until(lambda: not buffer._has_news)
+    service.refuses = []
+    buffer.retry_refused()
+    until(lambda: said(service.logs[str(chat.session_id)]) == ["one"])
+
+
 def test_what_is_refused_is_set_aside_alone(
     service: Pretended, buffer: casefile.Buffer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -220,7 +264,12 @@ def say_together(buffer: casefile.Buffer, chat: casefile.BufferedChatSession, *t
 
 @pytest.mark.parametrize(
     "faults",
-    [["lost", "not allowed"], ["busy", "not allowed"], ["broken", "not allowed"]],
+    [
+        ["lost", "not allowed"],
+        ["busy", "not allowed"],
+        ["broken", "not allowed"],
+        ["lost", "too old"],
+    ],
 )
 def test_what_may_have_been_recorded_stays_the_same_request(
     service: Pretended, buffer: casefile.Buffer, faults: list[Fault]
@@ -619,6 +668,7 @@ def test_what_cannot_be_uploaded_is_set_aside(
         assert buffer.flush(30)
         assert [each.payload["messages"][0]["content"] for each in buffer.refused()] == [LARGE]
         assert said(service.logs[str(chat.session_id)]) == ["Hello"]
+        assert buffer._file.execute("SELECT timestamp FROM queue").fetchall() == [(None,)]
         service.bucket = 200
         buffer.retry_refused()
         assert buffer.flush(30)
@@ -648,25 +698,25 @@ def test_what_was_uploaded_is_not_uploaded_again(
 ) -> None:
     chat = buffer.create_chat_session()
     assert buffer.flush(30)
-    service.faults = itertools.chain([None, None], itertools.repeat("busy"))
-    before = service.requests
+    service.breaks_at, before = ['"messages"'], service.requests
     chat.say(LARGE)
     until(lambda: service.requests > before + 10)
     assert service.uploads == 1
     monkeypatch.setattr("casefile.buffer.UPLOADED_SECONDS", 0.0)
-    service.faults = iter([])
+    until(lambda: service.uploads > 1)
+    service.breaks_at = []
     assert buffer.flush(30)
     assert service.uploads > 1
     assert len(service.logs[str(chat.session_id)]) == 1
 
 
 @pytest.mark.parametrize("failing", [1, 6])
-@pytest.mark.parametrize("seconds", [0.0, 0.1])
+@pytest.mark.parametrize(("seconds", "pause"), [(0.0, 30.0), (0.1, 30.0), (0.1, 0.0)])
 def test_however_many_sessions_fail_others_go_on(
-    service: Pretended, tmp_path: Path, failing: int, seconds: float
+    service: Pretended, tmp_path: Path, failing: int, seconds: float, pause: float
 ) -> None:
     service.breaks_at, service.break_seconds = ["odd"], seconds
-    with casefile.Buffer(service.client(), tmp_path / "buffer", close_seconds=0) as buffer:
+    with opened(service, tmp_path / "buffer", longest_pause=pause) as buffer:
         held = [buffer.create_chat_session() for _ in range(failing)]
         tool = buffer.create_tool_session()
         assert buffer.flush(30)
@@ -694,17 +744,17 @@ def test_what_fails_is_tried_again_though_others_never_end(
     service.breaks_at = ["odd"]
     chat.say("odd")
     until(lambda: buffer._failing != {})
-    service.breaks_at = []
     is_over = threading.Event()
 
     def record() -> None:
         while not is_over.is_set():
-            for number in range(10):
-                tool.record(str(number), result={})
-            until(lambda: len(buffer) < 10)
+            tool.record("search", result={})
+            until(lambda: len(buffer) < 100)
 
     others = threading.Thread(target=record)
     others.start()
+    until(lambda: len(buffer) > 50)
+    service.breaks_at = []
     try:
         until(lambda: said(service.logs[str(chat.session_id)]) == ["odd"])
     finally:
