@@ -8,14 +8,15 @@ What follows:
   file next sends what is left.
 - A request's id and time are in the file before it is sent, so whatever is sent again, by this
   process or the next one, takes effect once (the service knows a request for 15 days). Once it is
-  known that nothing of it was recorded, it is as if it had never been sent: see `_took_none`.
+  known that nothing of it was recorded, it is as if it had never been sent: see `_shows_none`.
 - Messages that wait in one chat session go together, up to a hundred in a request. Which ones is
   in the file, too, before they are sent.
 - What the service refuses for good is set aside with the reason, and doesn't hold up the rest: of
   a batch that may have been recorded before, all, as the request that it is.
-- Where one session's request fails, other sessions go first: one that can't be done holds up its
-  own session alone, and is set aside when the service has failed at it for minutes. So is no
-  request to open a session, on which the rest of it depends.
+- A session whose request fails is tried again after pauses of its own that grow, and holds up no
+  other: tries that fail take half of the time at most. The request is set aside when the service,
+  or its upload, has failed for minutes. So is no request to open a session, on which the rest of
+  it depends.
 
 The guarantee: what `record` returned for is in the file, and will be in its session once, in the
 order of the calls, or among `refused()`.
@@ -34,6 +35,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, TypeVar, cast
@@ -45,7 +47,7 @@ from typing_extensions import Self
 
 from pydantic_models.base import ResponsePayload
 from pydantic_models.base.json_values import Metadata
-from pydantic_models.base.times import now_text
+from pydantic_models.base.times import from_text, now_text
 from pydantic_models.canonical import AttachmentPayload, ChatMessagePayload, MessageType
 from pydantic_models.operations.chat_messages import MAX_MESSAGES
 
@@ -72,6 +74,9 @@ MAX_FAULTS = 5
 FAULT_SECONDS = 60.0
 """One fault is counted in this time: those of a bad moment are none of the request's."""
 
+UPLOADED_SECONDS = 3600.0
+"""How long what was uploaded is relied on: what nothing refers to is forgotten after a day."""
+
 _LARGE = {
     operations.CHAT.name: ("content", "tool_calls"),
     operations.TOOL_EXECUTION.name: ("parameters", "prompt", "result"),
@@ -93,7 +98,7 @@ log = logging.getLogger(__name__)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS queue (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    session TEXT NOT NULL,  -- its id, or @ and the request id by which it is to be opened
+    session TEXT NOT NULL,  -- its id, or @ and the request id by which it is still to be opened
     operation TEXT NOT NULL,
     payload TEXT NOT NULL,
     metadata TEXT NOT NULL,
@@ -107,6 +112,9 @@ CREATE TABLE IF NOT EXISTS queue (
 CREATE INDEX IF NOT EXISTS by_session ON queue (session, number);
 CREATE INDEX IF NOT EXISTS by_request ON queue (request_id);
 CREATE TABLE IF NOT EXISTS opened (request_id TEXT PRIMARY KEY, session_id TEXT NOT NULL);
+UPDATE queue SET session = (
+    SELECT session_id FROM opened WHERE '@' || opened.request_id = session
+) WHERE session IN (SELECT '@' || opened.request_id FROM opened);
 """
 
 _HEAD = (
@@ -118,6 +126,9 @@ _PUT = (
     "INSERT INTO queue (session, operation, payload, metadata, bytes, request_id)"
     " VALUES (?, ?, ?, ?, ?, ?)"
 )
+
+_NAME = "UPDATE queue SET session = ?2 WHERE session = '@' || ?1"
+"""A session has one name, so that its order is one, whoever recorded by its id or by its handle."""
 
 _AS_NEW = (
     "UPDATE queue SET timestamp = NULL,"
@@ -167,6 +178,21 @@ class _Batch(NamedTuple):
     """Whether it was not sent before, as far as the file tells."""
 
 
+@dataclass
+class _Failing:
+    """A session whose next request fails: how often it did, and when it is due again.
+
+    All times are by a clock that nobody sets. Until `told` the service asked to wait.
+    """
+
+    tries: int = 0
+    told: float = 0.0
+    due: float = 0.0
+    next_fault: float = 0.0
+    uploaded: dict[str, AttachmentPayload] = field(default_factory=dict)
+    uploaded_since: float = field(default_factory=time.monotonic)
+
+
 class Buffer:
     """Records through a file. Use it in a `with` block, or close it; it is closed at exit, too.
 
@@ -200,16 +226,18 @@ class Buffer:
         self._close_seconds = CLOSE_SECONDS if close_seconds is None else close_seconds
         self._pauses = Retries(first=0.2, longest=longest_pause)
         self._connection = client.once()
+        self._is_first_told = client.is_ours
+        """Whether a first time shows: another's HTTP client may have tried before, unseen."""
         self._process = os.getpid()
         self._changed = threading.Condition()
-        self._is_hurried = self._is_stopped = False
+        self._has_news = self._is_stopped = False
         self._file = _open(self.path)
         self._records = self._bytes = self._refused = 0
         self._count()
         self._opened: dict[str, str] = dict(self._file.execute("SELECT * FROM opened"))
-        self._failing: set[str] = set()
-        """Sessions of which a request failed since anything got through: others go first."""
-        self._next_fault = 0.0
+        self._failing: dict[str, _Failing] = {}
+        self._others_until = 0.0
+        """Sessions that don't fail go first until then."""
         self._thread = threading.Thread(target=self._send_all, name="casefile", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -317,7 +345,6 @@ class Buffer:
             raise errors.invalid(error) from None
         size = len(payload) + len(told)
         row = (
-            session,
             operation.name,
             payload.decode(),
             told.decode(),
@@ -329,9 +356,11 @@ class Buffer:
                 self.dropped += 1
                 return False
             try:
-                self._file.execute(_PUT, row)
+                session = self.session_id(session) or session
+                self._file.execute(_PUT, (session, *row))
             except sqlite3.Error as error:
                 raise errors.CasefileError(f"{self.path} can't be written: {error}") from error
+            self._has_news |= session not in self._failing
             self._records += 1
             self._bytes += size
             self._changed.notify_all()
@@ -377,51 +406,67 @@ class Buffer:
     def _send_all(self) -> None:
         attempt = 0
         while not self._is_stopped:
-            attempt = 0 if self._go_on(attempt + 1) else attempt + 1
+            attempt = 0 if self._go_on() else attempt + 1
+            if attempt:
+                with self._changed:
+                    self._rest(self._pauses.pause(attempt))
 
-    def _go_on(self, attempt: int) -> bool:
-        """Send what is next; whether it got through."""
+    def _go_on(self) -> bool:
+        """Send what is next; whether the file could be used."""
         try:
             batch = self._next()
-            return batch is None or self._send(batch, attempt)
+            if batch is not None:
+                self._send(batch)
         except Exception as error:  # Of the file, mostly; what is in it stays there.
             log.exception("%s can't be used just now", self.path)
             with self._changed:
-                self._pause(error, attempt)
+                self.problem = error
+                self._changed.notify_all()
             return False
+        return True
 
-    def _send(self, batch: _Batch, attempt: int) -> bool:
-        """Send a batch once; whether it was answered."""
+    def _send(self, batch: _Batch) -> None:
+        """Send a batch once."""
+        began = time.monotonic()
+        failing = self._failing.get(batch.entries[0].session) or _Failing()
         answer: ResponsePayload | None = None
         try:
-            answer = self._connection.send(self._call(batch)).payload
+            answer = self._connection.send(self._call(batch, failing)).payload
         except errors.AnswerTooLarge:
             log.debug("sent, and not answered", exc_info=True)
         except Exception as error:  # Whatever it is, of a token's source too, it may pass.
             log.debug("not sent", exc_info=True)
-            self._note(batch, error, attempt)
-            return False
+            self._note(batch, error, failing)
+            self._others_until = 2 * time.monotonic() - began
+            return
         self._forget(batch, answer)
-        return True
 
     def _next(self) -> _Batch | None:
         """What is to be sent next, once there is something; None when it is over."""
         with self._changed:
             while not self._is_stopped:
-                head = self._select(_HEAD, [json.dumps(list(self._failing))])
-                if not head and self._failing:
-                    self._failing.clear()
+                now = time.monotonic()
+                later = {name: each.due for name, each in self._failing.items() if each.due > now}
+                head = self._head(self._failing) if now < self._others_until else None
+                head = head or self._head(later)
+                if head is None:
+                    if not later:
+                        self.problem = None
+                    self._rest(min(later.values()) - now if later else None)
                     continue
-                if not head:
-                    self.problem = None
-                    self._is_hurried = False
-                    self._changed.wait()
-                    continue
-                session_id = self._session_of(head[0])
-                batch = None if session_id is None else self._batch(head[0], session_id)
+                session_id = self._session_of(head)
+                batch = None if session_id is None else self._batch(head, session_id)
                 if batch is not None:
                     return batch
         return None
+
+    def _head(self, passed: Mapping[str, Any]) -> _Entry | None:
+        """The oldest entry that waits, of sessions that are not to be passed by."""
+        return next(iter(self._select(_HEAD, [json.dumps(list(passed))])), None)
+
+    def _rest(self, seconds: float | None) -> None:
+        self._changed.wait_for(lambda: self._is_stopped or self._has_news, seconds)
+        self._has_news = False
 
     def _session_of(self, head: _Entry) -> str | None:
         """The id of the session that an entry is of, or None if it has just been set aside."""
@@ -442,7 +487,7 @@ class Buffer:
         """The request that an entry is of, or None if it can't be read, and has been set aside."""
         entries = [head]
         try:
-            entries = self._together(head) if head.operation == "chat" else [head]
+            entries = (self._together(head) if head.operation == "chat" else []) or [head]
             batch = _read(entries, session_id)
         except _UNREADABLE as error:
             if head.timestamp is None:
@@ -458,11 +503,15 @@ class Buffer:
             )
         return batch
 
-    def _call(self, batch: _Batch) -> operations.Call[Any]:
+    def _call(self, batch: _Batch, failing: _Failing) -> operations.Call[Any]:
         """A request as it is sent, once what is too large for it was uploaded."""
+        _check(batch)
+        if time.monotonic() - failing.uploaded_since > UPLOADED_SECONDS:
+            failing.uploaded, failing.uploaded_since = {}, time.monotonic()
         is_chat = batch.operation is operations.CHAT
         parts = batch.fields["messages"] if is_chat else [batch.fields]
-        carried = self._connection.carried(parts, _LARGE.get(batch.operation.name, ()))
+        large = _LARGE.get(batch.operation.name, ())
+        carried = self._connection.carried(parts, large, failing.uploaded)
         fields = batch.fields | {"messages": carried} if is_chat else carried[0]
         return operations.call(batch.operation, fields, batch.envelope)
 
@@ -501,64 +550,71 @@ class Buffer:
             if answer is not None and _is_creation(batch.entries[0]):
                 opened = str(batch.envelope["request_id"]), str(answer.model_dump()["session_id"])
                 self._file.execute("INSERT OR REPLACE INTO opened VALUES (?, ?)", opened)
+                self._file.execute(_NAME, opened)
                 self._opened.update([opened])
             self._mark(batch.entries, "DELETE FROM queue WHERE number = ?")
             self._records -= len(batch.entries)
             self._bytes -= sum(entry.bytes for entry in batch.entries)
             self.problem = None
-            self._failing.clear()
+            self._failing.pop(batch.entries[0].session, None)
             self._changed.notify_all()
 
-    def _note(self, batch: _Batch, error: Exception, attempt: int) -> None:
-        """Set aside what was refused for good; pause before anything else."""
+    def _note(self, batch: _Batch, error: Exception, failing: _Failing) -> None:
+        """Set aside what was refused for good; put off anything else."""
         with self._changed:
             if self._is_stopped:
                 return
-            took_none = _took_none(batch, error)
+            session = batch.entries[0].session
+            took_none = _shows_none(error) or (
+                batch.is_first and self._is_first_told and _took_none(error)
+            )
             if took_none:
                 self._mark(batch.entries, _AS_NEW)
             if isinstance(error, errors.RequestFailed) and error.is_final:
                 if took_none and len(batch.entries) > 1:  # Each by itself, then.
                     self._mark(batch.entries, "UPDATE queue SET alone = 1 WHERE number = ?")
+                    self._failing.pop(session, None)
                 else:
                     self._set_aside(batch.entries, f"{error.code}: {error}")
                 return
-            if isinstance(error, errors.InternalError) and self._counts(batch):
-                self._set_aside(batch.entries, f"{error.code}: {error}")
+            if _is_fault(error) and self._counts(batch, failing):
+                code = error.code if isinstance(error, errors.RequestFailed) else "unreachable"
+                self._set_aside(batch.entries, f"{code}: {error}")
                 return
-            self._failing.add(batch.entries[0].session)
             if self.problem is None:
                 log.warning("nothing gets through to Casefile, %s keeps it: %s", self.path, error)
-            self._pause(error, attempt)
+            self.problem = error
+            self._failing[session] = failing
+            self._put_off(failing, error)
+            self._changed.notify_all()
 
-    def _counts(self, batch: _Batch) -> bool:
+    def _counts(self, batch: _Batch, failing: _Failing) -> bool:
         """Count a fault of the service; whether it was the last that a request may have."""
-        head = batch.entries[0]
-        if _is_creation(head) or time.monotonic() < self._next_fault:
+        head, now = batch.entries[0], time.monotonic()
+        if _is_creation(head) or now < failing.next_fault:
             return False
-        self._next_fault = time.monotonic() + FAULT_SECONDS
+        failing.next_fault = now + FAULT_SECONDS
         self._mark(batch.entries, "UPDATE queue SET faults = faults + 1 WHERE number = ?")
         return head.faults + 1 >= MAX_FAULTS
 
-    def _pause(self, error: Exception, attempt: int) -> None:
-        self.problem = error
-        self._changed.notify_all()
-        if isinstance(error, errors.RequestFailed) and error.retry_after:
-            told = min(error.retry_after, self._pauses.longest)
-            self._changed.wait_for(lambda: self._is_stopped, told)
-        self._changed.wait_for(
-            lambda: self._is_stopped or self._is_hurried, self._pauses.pause(attempt)
-        )
-        self._is_hurried = False
+    def _put_off(self, failing: _Failing, error: Exception) -> None:
+        told = error.retry_after if isinstance(error, errors.RequestFailed) else None
+        failing.told = time.monotonic() + min(told or 0.0, self._pauses.longest)
+        failing.tries += 1
+        failing.due = failing.told + self._pauses.pause(failing.tries)
 
     def _set_aside(self, entries: Sequence[_Entry], reason: str) -> None:
         log.error("refused for good, and kept in %s: %s", self.path, reason)
         self._mark(entries, "UPDATE queue SET refused = ? WHERE number = ?", reason)
+        self._failing.pop(entries[0].session, None)
         self._count()
         self._changed.notify_all()
 
     def _hurry(self) -> None:
-        self._is_hurried = True
+        """Try at once, and often again, but no sooner than the service asked for."""
+        for each in self._failing.values():
+            each.tries, each.due = 0, each.told
+        self._has_news = True
         self._changed.notify_all()
 
     def _change(self, statement: str) -> None:
@@ -566,6 +622,7 @@ class Buffer:
             self._check_open()
             self._file.execute(statement)
             self._count()
+            self._has_news = True
             self._changed.notify_all()
 
     def _waiting(self) -> int:
@@ -771,6 +828,7 @@ def _open(path: Path) -> sqlite3.Connection:
         file.execute("PRAGMA locking_mode = EXCLUSIVE")
         file.execute("PRAGMA journal_mode = WAL")
         file.execute("PRAGMA synchronous = NORMAL")
+        file.text_factory = _text
         file.executescript(_SCHEMA)
         file.execute("BEGIN EXCLUSIVE")
         file.execute("COMMIT")
@@ -782,19 +840,34 @@ def _open(path: Path) -> sqlite3.Connection:
     return file
 
 
-def _took_none(batch: _Batch, error: Exception) -> bool:
-    """Whether an error shows that nothing of a batch was recorded, now or before.
+def _shows_none(error: Exception) -> bool:
+    """Whether an error shows that nothing of a request was recorded, however often it was sent.
 
-    A refusal shows it of the first time alone: later, who may not, or sends something that is too
-    old, is told so whatever was recorded. But what is missing is missed after the request was
-    looked for.
+    What isn't valid or too large now was so before, and what is missing, or closed, is told after
+    the request was looked for. Who may not, or sends something that is too old, is told so whatever
+    was recorded; so is what we refuse ourselves, for it may be another version's.
     """
-    if isinstance(error, errors.ContentMissing):
-        return True
-    return batch.is_first and (
+    if not isinstance(error, errors.RequestFailed) or not error.is_final:
+        return False
+    if isinstance(error, errors.BadRequest) and error.faults:
+        return error.status is not None
+    return isinstance(error, (errors.ContentMissing, errors.SessionClosed, errors.TooLarge))
+
+
+def _took_none(error: Exception) -> bool:
+    """Whether an error shows that nothing of a request was recorded by sending it just now."""
+    return (
         (isinstance(error, errors.RequestFailed) and error.is_final)
         or isinstance(error, (errors.Unauthenticated, errors.TooManyRequests))
         or isinstance(error.__cause__, _UNCONNECTED)
+        or (isinstance(error, errors.CasefileError) and error.is_of_bucket)
+    )
+
+
+def _is_fault(error: Exception) -> bool:
+    """Whether an error may be of this request, and come again: one of Casefile, or of an upload."""
+    return isinstance(error, errors.InternalError) or (
+        isinstance(error, errors.CasefileError) and error.is_of_bucket
     )
 
 
@@ -808,16 +881,36 @@ def _is_creation(entry: _Entry) -> bool:
 def _read(entries: list[_Entry], session_id: str) -> _Batch:
     """The request that entries are together. Raises one of `_UNREADABLE`."""
     head = entries[0]
+    if head.timestamp is not None:
+        from_text(head.timestamp)  # The service would refuse it, and that proves nothing.
     fields = json.loads(head.payload) | ({"session_id": session_id} if session_id else {})
     for entry in entries[1:]:
         fields["messages"] += json.loads(entry.payload)["messages"]
     envelope: Envelope = {
         "request_id": UUID(head.request_id) if head.request_id else uuid4(),
         "timestamp": head.timestamp or now_text(),
-        "metadata": json.loads(head.metadata),
+        "metadata": _Kept.model_validate({"metadata": json.loads(head.metadata)}).metadata,
     }
     operation = operations.OPERATIONS[head.operation]
     return _Batch(entries, operation, fields, envelope, is_first=head.timestamp is None)
+
+
+def _check(batch: _Batch) -> None:
+    """Raise BadRequest for a batch that holds what is no such request, be it damaged or newer."""
+    try:
+        operations.call(batch.operation, batch.fields, batch.envelope)
+    except errors.BadRequest:
+        raise
+    except _UNREADABLE as error:
+        raise errors.BadRequest(f"This version can't read it: {error!r}", is_final=True) from error
+
+
+def _text(raw: bytes) -> str:
+    """A text of the file; what is no UTF-8 is none that can be read as anything."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "\ufffd"
 
 
 def _payload(entry: _Entry) -> dict[str, Any]:

@@ -45,7 +45,12 @@ class Fault(TypedDict):
 
 
 class CasefileError(Exception):
-    """What can go wrong with Casefile."""
+    """What can go wrong with Casefile.
+
+    `is_of_bucket` tells that an upload failed, for which the service had given leave.
+    """
+
+    is_of_bucket = False
 
 
 class Unreachable(CasefileError):

@@ -1,11 +1,13 @@
 """The buffer: everything once and in order, whatever happens to the service and to us."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import multiprocessing
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -30,10 +32,11 @@ from .conftest import SignIn
 from .pretended import AT, Fault, Pretended
 from .unplugged import Plug
 
-PASSING = [fault for fault in get_args(Fault) if fault != "not allowed"]
+PASSING = [fault for fault in get_args(Fault) if fault not in ("not allowed", "too old")]
 FAULTS = st.lists(st.sampled_from([None, None, *PASSING]), max_size=40)
 REFUSALS = st.lists(
-    st.sampled_from([None, "unplugged", "lost", "busy", "not allowed"]), max_size=40
+    st.sampled_from([None, "unplugged", "lost", "busy", "throttled", "broken", "not allowed"]),
+    max_size=40,
 )
 STEPS = st.lists(
     st.sampled_from(["tool", "slow tool", "say", "say twice", "restart", "flush", "finish"]),
@@ -142,6 +145,80 @@ def test_only_what_is_alike_goes_together(service: Pretended, buffer: casefile.B
     assert [each.reason.split(":")[0] for each in buffer.refused()] == ["session_closed"]
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_session_is_one_by_its_id_and_by_its_handle(
+    service: Pretended, tmp_path: Path, is_restarted: bool
+) -> None:
+    with opened(service, tmp_path / "buffer") as buffer:
+        chat = buffer.create_chat_session()
+        assert buffer.flush(30)
+        session_id = str(chat.session_id)
+        service.is_plugged_in = False
+        chat.say("one")
+        buffer.chat_session(session_id).say("two")
+        chat.say("three")
+        if is_restarted:  # with a file of before, which had entries by both
+            buffer.close()
+            with contextlib.closing(sqlite3.connect(tmp_path / "buffer")) as file, file:
+                file.execute(
+                    "UPDATE queue SET request_id = NULL, timestamp = NULL, session ="
+                    " CASE WHEN payload LIKE '%two%' THEN session"
+                    " ELSE '@' || (SELECT request_id FROM opened) END"
+                )
+            buffer = opened(service, tmp_path / "buffer")
+        service.faults = iter(["unplugged", "busy"])
+        service.is_plugged_in = True
+        buffer.chat_session(session_id).close()
+        assert buffer.flush(30)
+        assert buffer.refused() == []
+        assert said(service.logs[session_id]) == ["one", "two", "three"]
+        buffer.close()
+
+
+def test_a_session_is_one_though_it_was_opened_meanwhile(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    service.breaks_at = ["one"]
+    with buffer._changed:
+        chat = buffer.create_chat_session()
+        chat.say("one")
+    until(lambda: chat.session_id is not None)
+    before = service.requests
+    buffer.chat_session(str(chat.session_id)).say("two")
+    until(lambda: service.requests > before + 10)
+    service.breaks_at = []
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+
+
+def test_who_waits_for_what_failed_has_it_tried_at_once(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.is_plugged_in = False
+    chat.say("one")
+    until(lambda: buffer._failing != {})
+    with buffer._changed:
+        service.is_plugged_in = True
+        for each in buffer._failing.values():
+            each.due += 1000
+    assert buffer.flush(30)
+
+
+def test_what_is_retried_is_sent_though_nobody_waits(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    service.refuses = ["one"]
+    chat = buffer.create_chat_session()
+    chat.say("one")
+    assert buffer.flush(30)
+    until(lambda: not buffer._has_news)
+    service.refuses = []
+    buffer.retry_refused()
+    until(lambda: said(service.logs[str(chat.session_id)]) == ["one"])
+
+
 def test_what_is_refused_is_set_aside_alone(
     service: Pretended, buffer: casefile.Buffer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,7 +262,15 @@ def say_together(buffer: casefile.Buffer, chat: casefile.BufferedChatSession, *t
             chat.say(text)
 
 
-@pytest.mark.parametrize("faults", [["lost", "not allowed"], ["busy", "not allowed"]])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ["lost", "not allowed"],
+        ["busy", "not allowed"],
+        ["broken", "not allowed"],
+        ["lost", "too old"],
+    ],
+)
 def test_what_may_have_been_recorded_stays_the_same_request(
     service: Pretended, buffer: casefile.Buffer, faults: list[Fault]
 ) -> None:
@@ -203,32 +288,136 @@ def test_what_may_have_been_recorded_stays_the_same_request(
     assert said([together]) == ["one", "two"]
 
 
-@pytest.mark.parametrize("faults", [[], ["unplugged", "stale token"]])
-def test_what_cannot_have_been_recorded_goes_each_by_itself(
+@pytest.mark.parametrize("fault", ["lost", "throttled", "stale token", "not allowed"])
+@pytest.mark.parametrize("last", ["unplugged", "throttled", "stale token", "not allowed"])
+def test_what_an_http_client_may_have_sent_before_stays_the_same_request(
+    service: Pretended, tmp_path: Path, fault: Fault, last: Fault
+) -> None:
+    """One that is given may try by itself: what it tells is of its last time alone."""
+
+    class Retrying(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            with contextlib.suppress(httpx.ReadError):
+                answer = service.handle_request(request)
+                if answer.is_success:
+                    return answer
+            return service.handle_request(request)
+
+    http = httpx.Client(transport=Retrying())
+    client = casefile.Client("http://pretended.invalid", "token", http=http)
+    with casefile.Buffer(client, tmp_path / "b", longest_pause=0.002) as buffer:
+        chat = buffer.create_chat_session()
+        assert buffer.flush(30)
+        service.faults = iter([fault, last])
+        say_together(buffer, chat, "one", "two")
+        assert buffer.flush(30)
+        buffer.retry_refused()
+        assert buffer.flush(30)
+        assert buffer.refused() == []
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
+
+
+NONE_SENT: list[list[Fault]] = [
+    [],
+    ["unplugged", "stale token"],
+    ["throttled"],
+]
+
+
+@pytest.mark.parametrize("faults", NONE_SENT)
+def test_what_was_not_recorded_is_no_request_yet(
     service: Pretended, buffer: casefile.Buffer, faults: list[Fault]
+) -> None:
+    """So it can be put together anew; where it could be told at the first time alone, too."""
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults = iter([*faults, "not allowed", "not allowed"])
+    say_together(buffer, chat, "one", "two")
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["two"]
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["two", "one"]
+
+
+@pytest.mark.parametrize("faults", [*NONE_SENT, ["busy"], ["busy", "unplugged", "busy"]])
+@pytest.mark.parametrize("why", ["not valid", "too large", "missing"])
+def test_what_cannot_have_been_recorded_goes_each_by_itself(
+    service: Pretended, buffer: casefile.Buffer, faults: list[Fault], why: str
 ) -> None:
     chat = buffer.create_chat_session()
     assert buffer.flush(30)
-    service.faults, service.refuses = iter(faults), ["bad"]
-    say_together(buffer, chat, "one", "bad", "two")
+    service.faults = iter(faults)
+    bad = f"bad {'x' * 10_000}"
+    if why == "not valid":
+        service.refuses = ["bad"]
+    elif why == "missing":
+        service.misses = ["bad"]
+    else:
+        service.carries = 10_000
+    say_together(buffer, chat, "one", bad, "two")
     assert buffer.flush(30)
     assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
     assert len(buffer.refused()) == 1
+    service.refuses, service.misses, service.carries = [], [], None
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two", bad]
 
 
-def test_what_lacks_its_content_was_looked_for_and_goes_by_itself(
+def test_what_came_after_a_closing_is_no_request_yet(
     service: Pretended, buffer: casefile.Buffer
 ) -> None:
     chat = buffer.create_chat_session()
     assert buffer.flush(30)
-    service.faults, service.misses = iter(["busy"]), ["bad"]
-    say_together(buffer, chat, "one", "bad", "two")
+    chat.close()
     assert buffer.flush(30)
-    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
-    service.misses = []
+    service.faults = iter(["busy"])
+    say_together(buffer, chat, "one", "two")
+    assert buffer.flush(30)
+    assert len(buffer.refused()) == 2
+    assert buffer._file.execute("SELECT request_id, timestamp FROM queue").fetchall() == [
+        (None, None),
+        (None, None),
+    ]
+
+
+def test_what_we_refuse_ourselves_may_have_been_recorded(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    """A newer version may have sent it."""
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults = itertools.repeat("lost")
+    say_together(buffer, chat, "one", "two")
+    until(lambda: buffer.problem is not None)
+    with buffer._changed:
+        newer = """UPDATE queue SET payload = json_insert(payload, '$.newer', 1)"""
+        buffer._file.execute(newer)
+    assert buffer.flush(30)
+    assert len(buffer.refused()) == 2
+    ids = buffer._file.execute("SELECT DISTINCT request_id, timestamp FROM queue").fetchall()
+    assert len(ids) == 1
+    assert None not in ids[0]
+
+
+def test_what_was_sent_before_is_sent_with_nothing_else(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    """Though something waits before it that can still be put together."""
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults = iter(["not allowed"])
+    chat.say("one")
+    assert buffer.flush(30)
+    service.faults = itertools.chain(["lost"], itertools.repeat("busy"))
+    chat.say("two")
+    until(lambda: len(said(service.logs[str(chat.session_id)])) == 1)
+    until(lambda: buffer.problem is not None)
     buffer.retry_refused()
+    service.faults = iter([])
     assert buffer.flush(30)
-    assert said(service.logs[str(chat.session_id)]) == ["one", "two", "bad"]
+    assert said(service.logs[str(chat.session_id)]) == ["two", "one"]
 
 
 @pytest.mark.parametrize("at", ["2001-01-01T00:00:00.000+00:00", "2999-01-01T00:00:00.000+00:00"])
@@ -373,14 +562,28 @@ def test_what_fails_again_and_again_holds_up_its_own_session_alone(
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        ("one", "payload = '{'"),
-        ("one", "payload = '[]'"),
-        ("one", "operation = 'newer'"),
+        *itertools.product(
+            ("one", "two"),
+            (
+                "payload = '{'",
+                "payload = '[]'",
+                "payload = CAST(X'7BFF' AS TEXT)",
+                "payload = X'FF'",
+                """payload = '{"messages": [1]}'""",
+                """payload = '{"messages": "ab"}'""",
+                """payload = '{"messages": 1}'""",
+                "operation = 'newer'",
+                "operation = CAST(X'FF' AS TEXT)",
+            ),
+        ),
+        ("one", "session = CAST(X'FF' AS TEXT)"),
         ("one", "metadata = ''"),
+        ("one", "metadata = '[1]'"),
+        ("one", "metadata = CAST(X'FF' AS TEXT)"),
         ("one", "request_id = 'x'"),
-        ("two", "payload = '{'"),
-        ("two", "payload = '[]'"),
-        ("two", "operation = 'newer'"),
+        ("one", "request_id = CAST(X'FF' AS TEXT)"),
+        ("one", "timestamp = 'x', request_id = 'b3c0ffee-0000-4000-8000-000000000001'"),
+        ("one", "timestamp = 'x', request_id = CAST(X'FF' AS TEXT)"),
     ],
 )
 def test_what_cannot_be_read_is_set_aside(
@@ -397,7 +600,7 @@ def test_what_cannot_be_read_is_set_aside(
     expected = [text for text in ("one", "two") if text != name]
     assert said(service.logs[str(chat.session_id)]) == expected
     (refused,) = buffer.refused()
-    assert "can't read it" in refused.reason
+    assert "can't read it" in refused.reason or "not valid" in refused.reason
 
 
 def test_what_cannot_be_read_keeps_what_was_sent_with_it(
@@ -406,13 +609,19 @@ def test_what_cannot_be_read_keeps_what_was_sent_with_it(
     """It may have been recorded: without it, it would be another request."""
     chat = buffer.create_chat_session()
     assert buffer.flush(30)
-    service.faults = itertools.repeat("lost")
+    service.faults = itertools.chain(["lost"], itertools.repeat("unplugged"))
     say_together(buffer, chat, "one", "two", "three")
     until(lambda: buffer.problem is not None)
-    buffer._file.execute("UPDATE queue SET payload = '{' WHERE payload LIKE '%two%'")
-    service.faults = iter([])
+    with buffer._changed:
+        (whole,) = buffer._file.execute("SELECT payload FROM queue WHERE number = 3").fetchone()
+        buffer._file.execute("UPDATE queue SET payload = '{' WHERE number = 3")
     assert buffer.flush(30)
-    assert len(buffer.refused()) in (0, 3)  # It may have been on its way.
+    assert len(buffer.refused()) == 3
+    buffer._file.execute("UPDATE queue SET payload = ? WHERE number = 3", (whole,))
+    service.faults = iter([])
+    buffer.retry_refused()
+    assert buffer.flush(30)
+    assert buffer.refused() == []
     assert said(service.logs[str(chat.session_id)]) == ["one", "two", "three"]
 
 
@@ -444,17 +653,113 @@ def test_whatever_goes_wrong_is_told(
     assert said(service.logs[str(chat.session_id)]) == ["one"]
 
 
-def test_what_cannot_be_uploaded_holds_up_its_own_session_alone(
+LARGE = "x" * 6_000_000
+
+
+def test_what_cannot_be_uploaded_is_set_aside(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casefile.buffer.FAULT_SECONDS", 0.0)
+    for fault in (403, httpx.ConnectError("no way to the bucket")):
+        service.bucket = fault
+        chat = buffer.create_chat_session()
+        chat.say(LARGE)
+        chat.say("Hello")
+        assert buffer.flush(30)
+        assert [each.payload["messages"][0]["content"] for each in buffer.refused()] == [LARGE]
+        assert said(service.logs[str(chat.session_id)]) == ["Hello"]
+        assert buffer._file.execute("SELECT timestamp FROM queue").fetchall() == [(None,)]
+        service.bucket = 200
+        buffer.retry_refused()
+        assert buffer.flush(30)
+        assert len(service.logs[str(chat.session_id)]) == 2
+    assert buffer.refused() == []
+
+
+@pytest.mark.parametrize("fault", ["unplugged", "busy", "not ours", "stale token"])
+def test_what_waits_for_leave_to_be_uploaded_is_not_set_aside(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """It would be, each time the way to the service fails for a while."""
+    monkeypatch.setattr("casefile.buffer.FAULT_SECONDS", 0.0)
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.faults, before = itertools.repeat(fault), service.requests
+    chat.say(LARGE)
+    until(lambda: service.requests > before + 2 * MAX_FAULTS)
+    assert buffer.refused() == []
+    service.faults = iter([])
+    assert buffer.flush(30)
+    assert len(service.logs[str(chat.session_id)]) == 1
+
+
+def test_what_was_uploaded_is_not_uploaded_again(
+    service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    service.breaks_at, before = ['"messages"'], service.requests
+    chat.say(LARGE)
+    until(lambda: service.requests > before + 10)
+    assert service.uploads == 1
+    monkeypatch.setattr("casefile.buffer.UPLOADED_SECONDS", 0.0)
+    until(lambda: service.uploads > 1)
+    service.breaks_at = []
+    assert buffer.flush(30)
+    assert service.uploads > 1
+    assert len(service.logs[str(chat.session_id)]) == 1
+
+
+@pytest.mark.parametrize("failing", [1, 6])
+@pytest.mark.parametrize(("seconds", "pause"), [(0.0, 30.0), (0.1, 30.0), (0.1, 0.0)])
+def test_however_many_sessions_fail_others_go_on(
+    service: Pretended, tmp_path: Path, failing: int, seconds: float, pause: float
+) -> None:
+    service.breaks_at, service.break_seconds = ["odd"], seconds
+    with opened(service, tmp_path / "buffer", longest_pause=pause) as buffer:
+        held = [buffer.create_chat_session() for _ in range(failing)]
+        tool = buffer.create_tool_session()
+        assert buffer.flush(30)
+        for chat in held:
+            chat.say("odd")
+            chat.say("even")
+        until(lambda: len(buffer._failing) == failing)
+        began = time.monotonic()
+        for number in range(30):
+            tool.record(str(number), result={})
+        until(lambda: len(service.logs[str(tool.session_id)]) == 30)
+        assert time.monotonic() - began < 2.0
+        service.breaks_at = []
+        assert buffer.flush(30)
+        assert buffer.refused() == []
+        for chat in held:
+            assert said(service.logs[str(chat.session_id)]) == ["odd", "even"]
+
+
+def test_what_fails_is_tried_again_though_others_never_end(
     service: Pretended, buffer: casefile.Buffer
 ) -> None:
-    first, second = buffer.create_chat_session(), buffer.create_chat_session()
-    first.say("x" * 6_000_000)
-    first.say("Hello")
-    second.say("Hello")
-    until(lambda: len(buffer) == 2)
-    assert said(service.logs[str(second.session_id)]) == ["Hello"]
-    assert said(service.logs[str(first.session_id)]) == []
-    assert buffer.refused() == []
+    chat, tool = buffer.create_chat_session(), buffer.create_tool_session()
+    assert buffer.flush(30)
+    service.breaks_at = ["odd"]
+    chat.say("odd")
+    until(lambda: buffer._failing != {})
+    is_over = threading.Event()
+
+    def record() -> None:
+        while not is_over.is_set():
+            tool.record("search", result={})
+            until(lambda: len(buffer) < 100)
+
+    others = threading.Thread(target=record)
+    others.start()
+    until(lambda: len(buffer) > 50)
+    service.breaks_at = []
+    try:
+        until(lambda: said(service.logs[str(chat.session_id)]) == ["odd"])
+    finally:
+        is_over.set()
+        others.join(30)
 
 
 def test_what_is_too_large_for_a_request_is_uploaded(ann: casefile.Client, tmp_path: Path) -> None:
@@ -536,23 +841,6 @@ def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
         buffer.create_chat_session()
         until(lambda: buffer.flush(0.001) or len(tried) > 2)  # though it is in a hurry
     assert min(later - tried[n] for n, later in enumerate(tried[1:])) >= 0.2
-
-
-def test_a_session_that_was_passed_by_is_next_when_something_got_through(
-    service: Pretended, buffer: casefile.Buffer
-) -> None:
-    first, second = buffer.create_tool_session(), buffer.create_tool_session()
-    assert buffer.flush(30)
-    service.is_plugged_in = False
-    first.record("one", result={})
-    for name in ("two", "three"):
-        second.record(name, result={})
-    faults: list[Fault | None] = ["broken", None, None]
-    service.faults = itertools.chain(faults, itertools.repeat("busy"))
-    service.is_plugged_in = True
-    until(lambda: len(buffer) == 1)
-    names = [[each["tool_name"] for each in log] for log in service.logs.values()]
-    assert names == [["one"], ["two"]]
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -46,7 +46,8 @@ class AsyncConnection:
         self.door = door
         self._retries = retries
         self._timeout = timeout
-        self._is_ours = http is None
+        self.is_ours = http is None
+        """Whether the HTTP client is one that we made, which sends each request once."""
         self._made, self._process = http or httpx.AsyncClient(), os.getpid()
 
     async def __aenter__(self) -> Self:
@@ -63,13 +64,13 @@ class AsyncConnection:
     @property
     def _http(self) -> httpx.AsyncClient:
         """The HTTP client; ours anew after a fork: two processes would mix up their answers."""
-        if self._is_ours and self._process != os.getpid():
+        if self.is_ours and self._process != os.getpid():
             self._made, self._process = httpx.AsyncClient(), os.getpid()
         return self._made
 
     async def aclose(self) -> None:
         """Close the connections, unless they are of an HTTP client that was given."""
-        if self._is_ours:
+        if self.is_ours:
             await self._http.aclose()
 
     def once(self) -> AsyncConnection:
@@ -199,7 +200,11 @@ class AsyncConnection:
             )
             contents.check_uploaded(await self._http.send(request, auth=None))
 
-        await self._insist(attempt)
+        try:
+            await self._insist(attempt)
+        except errors.CasefileError as error:
+            error.is_of_bucket = True
+            raise
         return attachment
 
     async def _uploaded(self, attachments: Sequence[Any]) -> list[Any]:
@@ -207,11 +212,15 @@ class AsyncConnection:
         return [await self.upload(each) if isinstance(each, Path) else each for each in attachments]
 
     async def carried(
-        self, parts: Sequence[dict[str, Any]], names: Sequence[str]
+        self,
+        parts: Sequence[dict[str, Any]],
+        names: Sequence[str],
+        uploaded: dict[str, AttachmentPayload] | None = None,
     ) -> list[dict[str, Any]]:
         """Parts of a request that can be carried: their files, and what is too large, uploaded.
 
-        Whoever reads them with this client gets them whole; others find the attachment named.
+        Whoever reads them with this client gets them whole; others find the attachment named. What
+        is `uploaded` already, by digest, is not again, and what is now is added.
         """
         parts = [
             part | {"attachments": await self._uploaded(part["attachments"])}
@@ -219,17 +228,18 @@ class AsyncConnection:
             else dict(part)
             for part in parts
         ]
-        uploaded: dict[bytes, AttachmentPayload] = {}
+        uploaded = {} if uploaded is None else uploaded
         for place in contents.too_large(parts, names):
             value = place.read(parts)
             told = to_json(value).encode()
-            if told not in uploaded:
-                uploaded[told] = await self.upload(told, name=f"{place.name}.json")
-            place.put(parts, contents.moved(value, uploaded[told].sha256))
+            sha256 = hashlib.sha256(told).hexdigest()
+            if sha256 not in uploaded:
+                uploaded[sha256] = await self.upload(told, name=f"{place.name}.json")
+            place.put(parts, contents.moved(value, sha256))
             part = parts[place.part]
             attachments = part.get("attachments") or ()
-            if uploaded[told] not in attachments:
-                part["attachments"] = [*attachments, uploaded[told]]
+            if uploaded[sha256] not in attachments:
+                part["attachments"] = [*attachments, uploaded[sha256]]
         return parts
 
     async def restored(self, value: T, attachments: Sequence[Attachment]) -> T:

@@ -46,7 +46,8 @@ class Connection:
         self.door = door
         self._retries = retries
         self._timeout = timeout
-        self._is_ours = http is None
+        self.is_ours = http is None
+        """Whether the HTTP client is one that we made, which sends each request once."""
         self._made, self._process = http or httpx.Client(), os.getpid()
 
     def __enter__(self) -> Self:
@@ -63,13 +64,13 @@ class Connection:
     @property
     def _http(self) -> httpx.Client:
         """The HTTP client; ours anew after a fork: two processes would mix up their answers."""
-        if self._is_ours and self._process != os.getpid():
+        if self.is_ours and self._process != os.getpid():
             self._made, self._process = httpx.Client(), os.getpid()
         return self._made
 
     def close(self) -> None:
         """Close the connections, unless they are of an HTTP client that was given."""
-        if self._is_ours:
+        if self.is_ours:
             self._http.close()
 
     def once(self) -> Connection:
@@ -197,7 +198,11 @@ class Connection:
             )
             contents.check_uploaded(self._http.send(request, auth=None))
 
-        self._insist(attempt)
+        try:
+            self._insist(attempt)
+        except errors.CasefileError as error:
+            error.is_of_bucket = True
+            raise
         return attachment
 
     def _uploaded(self, attachments: Sequence[Any]) -> list[Any]:
@@ -205,11 +210,15 @@ class Connection:
         return [self.upload(each) if isinstance(each, Path) else each for each in attachments]
 
     def carried(
-        self, parts: Sequence[dict[str, Any]], names: Sequence[str]
+        self,
+        parts: Sequence[dict[str, Any]],
+        names: Sequence[str],
+        uploaded: dict[str, AttachmentPayload] | None = None,
     ) -> list[dict[str, Any]]:
         """Parts of a request that can be carried: their files, and what is too large, uploaded.
 
-        Whoever reads them with this client gets them whole; others find the attachment named.
+        Whoever reads them with this client gets them whole; others find the attachment named. What
+        is `uploaded` already, by digest, is not again, and what is now is added.
         """
         parts = [
             part | {"attachments": self._uploaded(part["attachments"])}
@@ -217,17 +226,18 @@ class Connection:
             else dict(part)
             for part in parts
         ]
-        uploaded: dict[bytes, AttachmentPayload] = {}
+        uploaded = {} if uploaded is None else uploaded
         for place in contents.too_large(parts, names):
             value = place.read(parts)
             told = to_json(value).encode()
-            if told not in uploaded:
-                uploaded[told] = self.upload(told, name=f"{place.name}.json")
-            place.put(parts, contents.moved(value, uploaded[told].sha256))
+            sha256 = hashlib.sha256(told).hexdigest()
+            if sha256 not in uploaded:
+                uploaded[sha256] = self.upload(told, name=f"{place.name}.json")
+            place.put(parts, contents.moved(value, sha256))
             part = parts[place.part]
             attachments = part.get("attachments") or ()
-            if uploaded[told] not in attachments:
-                part["attachments"] = [*attachments, uploaded[told]]
+            if uploaded[sha256] not in attachments:
+                part["attachments"] = [*attachments, uploaded[sha256]]
         return parts
 
     def restored(self, value: T, attachments: Sequence[Attachment]) -> T:
