@@ -181,3 +181,21 @@ def test_nobody_prolongs_their_own_grant(invoke: Invoke, casefile_id: str) -> No
         grant(invoke, casefile_id, BOB, "admin", user=BOB)
     listed = invoke("list_permissions", {"casefile_id": casefile_id})["payload"]["permissions"]
     assert [entry["expires_at"] for entry in listed] == ["2999-01-01T00:00:00.000+00:00"]
+
+
+def test_a_hand_over_that_was_seen_in_part_is_looked_at_again(
+    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Items that are read together need not be of one moment."""
+    get_many = dynamodb.get_many
+
+    def torn(keys: Any) -> Any:
+        monkeypatch.setattr(dynamodb, "get_many", get_many)
+        (head,) = (item for item in get_many(keys) if item["sk"] == "HEAD")
+        grant(invoke, casefile_id, BOB, "owner")
+        return [item for item in get_many(keys) if item["sk"] != "HEAD"] + [head]
+
+    monkeypatch.setattr(dynamodb, "get_many", torn)
+    with pytest.raises(Forbidden, match="can't be removed"):
+        grant(invoke, casefile_id, BOB, "viewer")
+    assert level(invoke, casefile_id, BOB) == "owner"
