@@ -1,7 +1,6 @@
 """A client that was used before its process forked is used in both processes after it."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -58,7 +57,6 @@ def url() -> Iterator[str]:
         serving.join()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_two_processes_do_not_share_connections(url: str) -> None:
     forking = [sys.executable, "-c", FORKING, url]
     ran = subprocess.run(forking, stdout=subprocess.PIPE, check=True, text=True, timeout=30)

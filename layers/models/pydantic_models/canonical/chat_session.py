@@ -44,10 +44,11 @@ class ChatMessagePayload(Message):
 
 
 class ChatMessage(Message):
-    """One message as it was recorded. Its metadata was checked when it came."""
+    """One message as it was recorded."""
 
     message_id: str
     user_id: str = Field(description="Who recorded it")
+    # Metadata was checked when it came.
     metadata: dict[str, Any] = Field(
         default_factory=dict, description="Its own or, if it had none, that of its request"
     )
