@@ -290,7 +290,10 @@ messages instead of {_dollars(lists_often)}: the same refresh, for {
         scale.REFRESH_SECONDS / OFTEN:.0f}. That is
 {
         "more" if lists_seldom > append else "less"
-    } than the record itself; `RefreshSeconds=300` divides it by up to ten.
+    } than the record itself; `RefreshSeconds=300` divides it by up to ten. A session that is filed in a
+casefile is in two lists more, and its refresh takes {
+        sum(scale.REFRESH_UNITS.values()) + scale.FILED_REFRESH_UNITS:.0f} units instead of {
+        sum(scale.REFRESH_UNITS.values()):.0f}.
 
 That is of sessions whose next message comes to the instance that recorded the last. Lambda promises
 nothing of the kind: where two instances write a session in turn, neither has seen the newest record,

@@ -59,6 +59,8 @@ REFRESH_OWN = 0.0012
 APPEND_UNITS = 1.15
 """Of a message of the benchmark's."""
 REFRESH_UNITS = {"table": 1.0, "by activity": 2.0, "by creation": 1.0}
+FILED_REFRESH_UNITS = 3.0
+"""More, for the two lists of the casefile that a session is filed in."""
 IMAGE_BYTES = 2_000
 """Of a record in the stream, spelled as JSON."""
 PUBLISH_CALL = 0.015

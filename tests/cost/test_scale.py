@@ -61,3 +61,15 @@ def test_the_model_has_the_settings_of_the_template() -> None:
     parameters = template()["Parameters"]
     assert int(parameters["RefreshSeconds"]["Default"]) == scale.REFRESH_SECONDS
     assert int(parameters["RequestsPerSecond"]["Default"]) == scale.STAGE_REQUESTS
+
+
+def test_a_session_that_is_filed_takes_two_lists_more(meter: Meter) -> None:
+    envelope = {"user_id": "ann@example.com", "payload": {"title": "Work"}}
+    casefile_id = load("create_casefile")(envelope, Context())["payload"]["casefile_id"]
+    envelope["payload"] = {"casefile_id": casefile_id}
+    session_id = load("create_chat_session")(envelope, Context())["payload"]["session_id"]
+    following = Batch()
+    following.read({"Records": [change(1, session_id)]})
+    meter.calls.clear()
+    following.follow_records(sessions.refresh)
+    assert meter.units == sum(scale.REFRESH_UNITS.values()) + scale.FILED_REFRESH_UNITS
