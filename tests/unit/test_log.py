@@ -31,6 +31,13 @@ def test_an_exception_is_told_with_its_stack(capsys: pytest.CaptureFixture[str])
     assert "test_an_exception_is_told_with_its_stack" in line["exception"]
 
 
+def test_a_line_is_ascii_whatever_it_tells(capsys: pytest.CaptureFixture[str]) -> None:
+    Log(20).info("done", user_id="Zoë")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.isascii()
+    assert json.loads(line)["user_id"] == "Zoë"
+
+
 @pytest.mark.parametrize(
     ("level", "told"),
     [("", ["INFO", "ERROR"]), ("trace", ["INFO", "ERROR"]), ("WARN", ["ERROR"]), ("FATAL", [])],

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from .config import LOG_LEVELS, log_level, trace_id
 
 SERVICE = "casefile"
-
-_ENCODER = json.JSONEncoder(default=str)  # In ASCII, so that whatever was sent can be written.
 
 
 class Log:
@@ -58,8 +58,19 @@ class Log:
         }
         if trace := trace_id():
             line["xray_trace_id"] = trace
-        sys.stdout.write(_ENCODER.encode(line | told) + "\n")
+        sys.stdout.write(_spelled(line | told) + "\n")
         sys.stdout.flush()
+
+
+def _spelled(line: dict[str, Any]) -> str:
+    """A line as JSON in ASCII, so that whatever was sent can be written."""
+    try:
+        text = orjson.dumps(line, default=str)
+        if text.isascii():
+            return text.decode()
+    except TypeError:  # Half of a surrogate pair, say.
+        pass
+    return json.dumps(line, default=str)
 
 
 def named(request_id: Any, invocation: str) -> str:
