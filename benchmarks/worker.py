@@ -27,7 +27,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from benchmarks import messages, meter
@@ -42,6 +42,8 @@ LARGE = 500 * 1024
 
 ALL_REACH = 100
 """Messages to which a session is grown however long that takes."""
+
+Look: TypeAlias = "Callable[[Callable[[], object]], dict[str, Any]]"
 
 _answers = sys.stdout
 
@@ -69,9 +71,8 @@ def grow(module: Any, up_to: int, seconds: float) -> None:
     look = _look()
     deadline = time.monotonic() + seconds
     for number, content in enumerate(messages.contents(up_to), 1):
-        append = partial(store.append, *new_request(chance), content)
         try:
-            say({"append": number, **look(append)})
+            say({"append": number, **_append(look, store, *new_request(chance), content)})
         except Exception as error:  # Whatever it is, it is how this store ends.
             return say({"ended": number, "why": f"{type(error).__name__}: {error}"[:300]})
         if number in POINTS:
@@ -79,6 +80,16 @@ def grow(module: Any, up_to: int, seconds: float) -> None:
         if number >= ALL_REACH and time.monotonic() > deadline:
             return say({"stopped": number})
     return None
+
+
+def _append(look: Look, store: Any, *request: str) -> dict[str, Any]:
+    """What an append costs; where a store is sent events, from an event to its answer."""
+    if not hasattr(store, "asking"):
+        return look(partial(store.append, *request))
+    ask, answers = store.asking(*request), []
+    seen = look(lambda: answers.append(ask()))
+    store.place(*answers)
+    return seen
 
 
 def fill(module: Any, up_to: int) -> None:
@@ -145,7 +156,7 @@ def list_sessions(module: Any, count: int) -> None:
     return say({"created": created, "page": page, "sessions": count, "seen": known})
 
 
-def _look() -> Callable[[Callable[[], object]], dict[str, Any]]:
+def _look() -> Look:
     """What a piece of work costs: by the meter if there is one, else in time beside a bare put."""
     endpoint = os.environ.get("BENCH_METER")
     if endpoint:
@@ -159,7 +170,7 @@ def _counted(endpoint: str, work: Callable[[], object]) -> dict[str, Any]:
     return asdict(meter.read(endpoint).since(before))
 
 
-def _timed() -> Callable[[Callable[[], object]], dict[str, Any]]:
+def _timed() -> Look:
     """Time and processor time; and after every other, those of one bare PutItem of 1 KB."""
     import boto3
 

@@ -4,6 +4,9 @@ prepare()                 makes its tables, if it needs any
 new_session() -> str      opens a session of USER's
 open_store(session)       that session, as a program does that knows nothing of it yet
 newest_sessions(count)    USER's sessions, newest first; missing where the store has no such list
+
+A store that is sent events has `asking(...)` beside `append(...)`, which makes the event and is not
+what is measured, and `place(answer)`, which reads what it answered.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -46,9 +48,15 @@ class Casefile:
         session_log._memories.clear()
 
     def append(self, request_id: str, made_at: str, content: str) -> int:
+        return self.place(self.asking(request_id, made_at, content)())
+
+    def place(self, answer: Any) -> int:
+        return int(_read(answer)["record"])
+
+    def asking(self, request_id: str, made_at: str, content: str) -> Callable[[], Any]:
         said = {"content": content, "message_type": "user", "metadata": metadata(content)}
         envelope = {"request_id": request_id, "timestamp": made_at, "payload": {"messages": [said]}}
-        return int(_ask("chat", self.session, envelope)["record"])
+        return _asking("chat", self.session, envelope)
 
     def newest(self, count: int) -> list[str]:
         page = _ask("list_chat_messages", self.session, order="newest", limit=str(count))
@@ -69,6 +77,13 @@ def _ask(
     name: str, session: str | None, envelope: dict[str, Any] | None = None, **query: str
 ) -> dict[str, Any]:
     """Send an HTTP request as API Gateway does, and return the payload of the answer."""
+    return _read(_asking(name, session, envelope, **query)())
+
+
+def _asking(
+    name: str, session: str | None, envelope: dict[str, Any] | None = None, **query: str
+) -> Callable[[], Any]:
+    """What takes a function from the event that API Gateway sends it to its answer."""
     handler = _HANDLERS[name]
     method, path = handler.route.split()
     event = {
@@ -91,7 +106,11 @@ def _ask(
         "body": None if envelope is None else json.dumps(envelope),
         "isBase64Encoded": False,
     }
-    answer = handler(event, _Context())
+    return partial(handler, event, _Context())
+
+
+def _read(answer: Any) -> dict[str, Any]:
+    """The payload of an answer, or the error that it tells."""
     told = json.loads(answer["body"])
     if answer["statusCode"] < 300:
         payload: dict[str, Any] = told["payload"]
