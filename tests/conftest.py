@@ -142,9 +142,11 @@ def calls(aws: None, client: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     if client == "lean":
         ask = transport.Client._ask
 
-        def counted(self: transport.Client, operation: str, body: bytes) -> transport.Answer:
+        def counted(
+            self: transport.Client, operation: str, body: bytes, at: float
+        ) -> transport.Answer:
             made.append(operation)
-            return ask(self, operation, body)
+            return ask(self, operation, body, at)
 
         monkeypatch.setattr(transport.Client, "_ask", counted)
     else:

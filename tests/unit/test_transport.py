@@ -16,6 +16,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import ip_address
@@ -507,6 +508,22 @@ def test_a_wrong_clock_is_set_by_dynamodbs(
         client.close()
         client.get_item(TableName="tab", Key=KEY)
         assert server.requests[-1].headers["x-amz-date"][:11] == dates[0][:11]
+
+
+def test_a_wrong_clock_is_set_for_all_who_asked_by_it(lambda_: pytest.MonkeyPatch) -> None:
+    theirs = datetime.now(UTC) + timedelta(hours=1)
+    refused = answer(400, '{"__type": "RequestExpired"}', Date=format_datetime(theirs, usegmt=True))
+    all_asked = threading.Barrier(8)
+
+    def refuse(connection: socket.socket) -> bool:
+        all_asked.wait(10)
+        return refused(connection)
+
+    with playing(lambda_, *[refuse] * 8):
+        client = lean()
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(client.get_item, TableName="tab", Key=KEY) for _ in range(8)]
+            assert [each.result() for each in asked] == [{}] * 8
 
 
 @pytest.mark.parametrize("date", ["", "sometime", "now"])

@@ -360,8 +360,9 @@ class Client:
         for tried in range(1, aws.ATTEMPTS + 1):
             answer: Answer | None = None
             failure: Exception
+            skew = self._skew
             try:
-                answer = self._ask(operation, body)
+                answer = self._ask(operation, body, time.time() + skew)
                 if answer.status < 300:
                     return self._read(answer, paid)
                 failure = _refusal(answer)
@@ -369,7 +370,7 @@ class Client:
                 failure = NoAnswer(f"{type(error).__name__}: {error}")
                 failure.__cause__ = error
                 self._drop()  # What became of this one may have become of all.
-            if self._is_corrected(failure, answer):
+            if self._is_corrected(skew, failure, answer):
                 continue
             if tried == aws.ATTEMPTS or not _is_passing(failure):
                 raise failure
@@ -389,9 +390,9 @@ class Client:
             raise NoAnswer("the answer is no JSON") from error
         return told
 
-    def _ask(self, operation: str, body: bytes) -> Answer:
+    def _ask(self, operation: str, body: bytes, at: float) -> Answer:
         """Send a request once; or twice, if the connection had died while nobody used it."""
-        headers = self._signer.headers(operation, body, credentials(), time.time() + self._skew)
+        headers = self._signer.headers(operation, body, credentials(), at)
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         request = f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + body
         while connection := self._kept():
@@ -442,8 +443,8 @@ class Client:
             raise
         return connection
 
-    def _is_corrected(self, failure: Exception, answer: Answer | None) -> bool:
-        """Whether our clock was the trouble, and is set right, so that the next try is another."""
+    def _is_corrected(self, skew: float, failure: Exception, answer: Answer | None) -> bool:
+        """Whether a clock set so was the trouble, and is set right, so the next try is another."""
         if answer is None or not isinstance(failure, Refused) or failure.code not in _WRONG_TIME:
             return False
         from email.utils import mktime_tz, parsedate_tz
@@ -451,10 +452,10 @@ class Client:
         date = parsedate_tz(answer.headers.get("date"))
         if date is None:
             return False
-        skew = mktime_tz(date) - time.time()
-        if abs(skew - self._skew) < _LARGEST_SKEW:
+        right = mktime_tz(date) - time.time()
+        if abs(right - skew) < _LARGEST_SKEW:
             return False
-        self._skew = skew
+        self._skew = right
         return True
 
     get_item = partialmethod(_call, "GetItem")
