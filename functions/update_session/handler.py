@@ -18,6 +18,6 @@ from pydantic_models.operations import (
 )
 def handle(request: UpdateSessionRequest) -> Answer[SessionUpdatedPayload]:
     """What isn't given stays as it is; what was recorded is not touched."""
-    head = sessions.change(request)
+    head, at = sessions.change(request)
     changed = sorted(request.payload.changes())
-    return Answer(SessionUpdatedPayload(**head.told, updated_fields=changed), at=head.updated_at)
+    return Answer(SessionUpdatedPayload(**head.told, updated_fields=changed), at=at)

@@ -1,5 +1,6 @@
 """What a session says of itself can change, at any time; what was recorded can't."""
 
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +39,18 @@ def test_a_retry_changes_nothing(invoke: Invoke, session_id: str) -> None:
     request_id = str(uuid4())
     first = change(invoke, session_id, title="New", request_id=request_id)
     assert change(invoke, session_id, title="New", request_id=request_id) == first
+
+
+def test_a_retry_is_answered_with_what_is_there_then(invoke: Invoke, session_id: str) -> None:
+    request_id = str(uuid4())
+    first = change(invoke, session_id, title="New", request_id=request_id)
+    time.sleep(0.005)
+    change(invoke, session_id, title="Newer")
+    again = change(invoke, session_id, title="New", request_id=request_id)
+    read = invoke("get_session", {"session_id": session_id})["payload"]
+    for name in ("title", "updated_at"):
+        assert again["payload"][name] == read[name] != first["payload"][name]
+    assert again["timestamp"] == first["timestamp"]
 
 
 def test_a_closed_session_keeps_its_seal(invoke: Invoke, session_id: str) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic_models import views
@@ -366,8 +366,8 @@ def leave(head: SessionHead, *beside: Callable[[int], TransactWriteItemTypeDef])
     return casefiles.release_session(head.casefile_id or "", writes)
 
 
-def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionHead:
-    """Change what a session says of itself, and return its head as it is then.
+def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> tuple[SessionHead, int]:
+    """Change what a session says of itself; returns its head as it is then, and when that was done.
 
     The same request again changes nothing. Raises NotFound and Forbidden.
     """
@@ -380,12 +380,12 @@ def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> SessionH
         head = authorize(session_id, from_item(item), request.user_id)
         done = receipts.find(request)
         if done is not None:
-            return replace(head, updated_at=done["at"])
+            return head, done["at"]
         made = changes | _active_now(head)
         at = made["updated_at"]
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact([_rewriting(item, made), receipts.leaving(request, at=at)])
-            return replace(find(session_id) or _head(item | made), updated_at=at)
+            return find(session_id) or _head(item | made), at
     raise AssertionError("attempts() ends by raising")
 
 
