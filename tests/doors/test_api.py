@@ -381,6 +381,26 @@ def test_an_idempotency_key_may_be_any_text(request_: Request) -> None:
     assert UUID(first["request_id"])
 
 
+def test_two_users_may_name_their_requests_alike(request_: Request, invoke: Invoke) -> None:
+    """Else the second's would be refused, in a session that both write, as the first's sent again."""
+    casefile_id = invoke("create_casefile", {"title": "t"})["payload"]["casefile_id"]
+    made = invoke("create_session", {"casefile_id": casefile_id})["payload"]
+    everybody = {"target_user_id": "*", "permission": "editor"}
+    invoke("grant_permission", {"casefile_id": casefile_id, **everybody})
+    told = [
+        request_(
+            "tool_execution",
+            {"payload": {"tool_name": "x"}},
+            path={"session_id": made["session_id"]},
+            headers={"Idempotency-Key": "step 1"},
+            claims=ANN | {"email": user},
+        )
+        for user in ("ann@example.com", "bob@example.com", "ann@example.com")
+    ]
+    assert [status for status, _ in told] == [201, 201, 201]
+    assert told[0] == told[2] != told[1]
+
+
 @pytest.mark.parametrize(
     "key",
     [

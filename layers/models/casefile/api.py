@@ -77,8 +77,9 @@ def to_envelope(
         envelope["payload"] = _joined(envelope["payload"], addressed)
     key = headers(event).get("idempotency-key")
     if key is not None:
+        asks = lowered(str(envelope.get("user_id"))) if user_id is None else user_id
         envelope["request_id"] = _named_once(
-            "request_id", envelope.get("request_id"), _key_to_id(key)
+            "request_id", envelope.get("request_id"), _key_to_id(key, asks)
         )
     if user_id is None:
         return envelope
@@ -250,13 +251,14 @@ def _named_once(name: str, here: Any, there: Any) -> Any:
     raise BadRequest(f"{name} is given twice, and differently: {here!r:.100} and {there!r:.100}.")
 
 
-def _key_to_id(key: str) -> str:
-    """The request id that an Idempotency-Key stands for: itself if it is written as a UUID.
+def _key_to_id(key: str, user_id: str) -> str:
+    """The request id that a user's Idempotency-Key stands for: itself if it is written as a UUID.
 
-    Some 32 hexadecimal digits, a digest, say, are none: read as one, they could tell a time.
+    Some 32 hexadecimal digits, a digest, say, are none: read as one, they could tell a time. Two
+    users may name their requests alike, so another text is each user's own.
     """
     if not key.strip():
         raise BadRequest("The Idempotency-Key is empty. Send one per request, or none.")
     if re.fullmatch(_UUID, key.strip().lower()):
         return key.strip().lower()
-    return str(uuid5(_IDEMPOTENCY_KEYS, key))
+    return str(uuid5(_IDEMPOTENCY_KEYS, f"{user_id}/{key}"))
