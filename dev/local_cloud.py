@@ -23,6 +23,7 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
 from dev import environments, held_file
 from dev.console import Problem
@@ -92,7 +93,11 @@ class LocalCloud:
             raise
 
     def stop(self) -> None:
-        """End ministack and wait until it has saved everything."""
+        """End ministack and wait until it has saved everything.
+
+        Others may use the data from then on; deleting what the functions unpacked takes longer.
+        """
+        left = None
         if self._process is not None:
             self._process.terminate()
             try:
@@ -101,11 +106,13 @@ class LocalCloud:
                 self._process.kill()
                 self._process.wait()
             _end_workers(self._process.pid)
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            left = _put_aside(self._scratch)
             self._process = None
         if self._owned is not None:
             os.close(self._owned)
             self._owned = None
+        if left is not None:
+            shutil.rmtree(left, ignore_errors=True)
 
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -296,11 +303,17 @@ def _replace(file: Path, text: str) -> None:
     changed.replace(file)
 
 
-def _discard(folder: Path) -> None:
-    """Get a folder out of the way; deleting what is in it may take a while, which nobody waits."""
+def _put_aside(folder: Path) -> Path:
+    """Get a folder out of the way, if it is there: deleting what is in it may take a while."""
+    aside = folder.with_name(f"{folder.name}.{uuid4().hex}")
     if folder.exists():
-        aside = folder.with_name(f"{folder.name}.{os.getpid()}")
         folder.rename(aside)
+    return aside
+
+
+def _discard(folder: Path) -> None:
+    """Get a folder out of the way, and delete it and what was left of others; nobody waits."""
+    _put_aside(folder)
     for left in folder.parent.glob(f"{folder.name}.*"):
         threading.Thread(target=shutil.rmtree, args=(left, True), daemon=True).start()
 

@@ -382,7 +382,7 @@ def test_an_idempotency_key_may_be_any_text(request_: Request) -> None:
 
 
 def test_two_users_may_name_their_requests_alike(request_: Request, invoke: Invoke) -> None:
-    """Else the second's would be refused, in a session that both write, as the first's sent again."""
+    """Else the second's was refused, in a session that both write, as another of the first's."""
     casefile_id = invoke("create_casefile", {"title": "t"})["payload"]["casefile_id"]
     made = invoke("create_session", {"casefile_id": casefile_id})["payload"]
     everybody = {"target_user_id": "*", "permission": "editor"}

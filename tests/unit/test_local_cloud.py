@@ -1,6 +1,8 @@
 """What the local cloud kept is made fit for its next start, or refused before it can be lost."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,27 @@ def test_queues_have_the_address_of_the_port_and_nothing_else_is_touched(
             "cloudformation.json": state(moved),
             "dynamodb.json": table,
         }
+
+
+def test_who_waits_for_a_stop_does_not_wait_for_the_deletion_of_what_was_unpacked(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch(self: LocalCloud, python: Path) -> None:
+        (self.state / "tmp").mkdir()
+        self._process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+
+    seen: list[bool] = []
+    rmtree = shutil.rmtree
+
+    def delete(folder: Path, **_: object) -> None:
+        monkeypatch.setattr(shutil, "rmtree", rmtree)
+        with LocalCloud(state=cloud.state, port=free_port()):
+            seen.extend((folder.exists(), (cloud.state / "tmp").exists()))
+        rmtree(folder)
+
+    monkeypatch.setattr(LocalCloud, "_launch", launch)
+    monkeypatch.setattr(LocalCloud, "_wait_until_healthy", lambda self: None)
+    with cloud:
+        monkeypatch.setattr(shutil, "rmtree", delete)
+    assert seen == [True, True]
+    assert [path.name for path in cloud.state.glob("tmp*")] == []
