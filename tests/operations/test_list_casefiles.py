@@ -299,7 +299,29 @@ class TestSearch:
     ) -> None:
         assert titles(invoke, search_query=query) == found
 
-    @pytest.mark.parametrize("query", ["!!!", "  -  ", "_", "🧳", "\u0301"])
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("काम", ["काम"]),
+            ("का", ["काम"]),
+            ("நாய்", ["நாய்"]),
+            ("ハン", ["ハン"]),
+            ("パン", ["パン"]),
+            ("คน", ["คน"]),
+            ("مدرس", ["مُدَرِّس"]),
+            ("שלום", ["שָׁלוֹם"]),
+            ("ялта", ["Я́лта"]),
+        ],
+    )
+    def test_words_are_found_in_any_script(
+        self, invoke: Invoke, query: str, found: list[str]
+    ) -> None:
+        written = "काम/किताब मेरी/நாய்/நீ யார்/ハン/パン/คน/คุณ/مُدَرِّس/שָׁלוֹם/Я́лта"
+        for title in written.split("/"):
+            create(invoke, title)
+        assert titles(invoke, search_query=query) == found
+
+    @pytest.mark.parametrize("query", ["!!!", "  -  ", "_", "🧳", "\u0301", "\u093e"])
     @pytest.mark.parametrize("scope", ["own", "shared", "public"])
     def test_what_is_no_word_is_refused(self, invoke: Invoke, query: str, scope: str) -> None:
         with pytest.raises(BadRequest, match="no letter and no digit"):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -447,8 +446,23 @@ _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i",
 def _words(text: str) -> list[str]:
     """The words of a text, of letters and digits, in small letters without accents."""
     plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return re.findall(r"[^\W_]+", plain.casefold().translate(_LETTERS))
+    plain = plain.translate({ord(letter): _in_a_word(letter) for letter in set(plain)})
+    words = plain.casefold().translate(_LETTERS).split()
+    return [word for word in words if any(map(str.isalnum, word))]
+
+
+def _in_a_word(letter: str) -> str:
+    """What stands for a letter: nothing for an accent, a space for what ends a word.
+
+    An accent is a mark without which a word is still that word, like points of vowels. Elsewhere,
+    marks are the vowels (India, Thailand), or make another letter (Japan). Source: the Unicode
+    standard, 4.3, "Combining classes".
+    """
+    combining = unicodedata.combining(letter)
+    if combining >= 200 or 10 <= combining <= 36:
+        return ""
+    is_part = letter.isalnum() or unicodedata.category(letter).startswith("M")
+    return letter if is_part else " "
 
 
 def summary(entry: Item) -> CasefileSummary:
