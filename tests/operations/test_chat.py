@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casefile.errors import BadRequest, NotFound, RequestIdReused, SessionClosed
+from casefile.errors import BadRequest, Forbidden, NotFound, RequestIdReused, SessionClosed
 from pydantic_models.canonical import ChatEvent
 from pydantic_models.operations import ChatResponse
 from tests.conftest import Invoke, forget, stored
@@ -110,6 +110,38 @@ def test_only_its_owner_may_write(invoke: Invoke, session_id: str) -> None:
     with pytest.raises(NotFound):
         invoke("chat", {"session_id": session_id, "message": "Hi"}, user="bob@example.com")
     assert len(stored()) == 1
+
+
+def test_whether_an_editor_still_is_one_takes_one_call(invoke: Invoke, calls: list[str]) -> None:
+    def open_casefile() -> str:
+        made = invoke("create_casefile", {"title": "Shared"})["payload"]["casefile_id"]
+        share(made, "editor")
+        return str(made)
+
+    def share(casefile_id: str, level: str) -> None:
+        asked = {"target_user_id": "bob@example.com", "permission": level}
+        invoke("grant_permission", {"casefile_id": casefile_id, **asked})
+
+    def say() -> list[str]:
+        calls.clear()
+        invoke("chat", {"session_id": session_id, "message": "hi"}, user="bob@example.com")
+        return [*calls]
+
+    first, second = open_casefile(), open_casefile()
+    made = invoke("create_chat_session", {"casefile_id": first})
+    session_id = made["payload"]["session_id"]
+    assert say() == ["Query", "BatchGetItem", "PutItem"]
+    assert say() == ["BatchGetItem", "PutItem"]
+    invoke("remove_session_from_casefile", {"session_id": session_id, "casefile_id": first})
+    with pytest.raises(NotFound):
+        say()
+    filing = {"session_id": session_id, "session_type": "chat", "casefile_id": second}
+    invoke("add_session_to_casefile", filing)
+    assert say() == ["BatchGetItem", "BatchGetItem", "PutItem"]  # It was seen in the first.
+    assert say() == ["BatchGetItem", "PutItem"]
+    share(second, "viewer")
+    with pytest.raises(Forbidden):
+        say()
 
 
 @settings(

@@ -95,11 +95,15 @@ def _grant(item: Item | None) -> Grant | None:
     return Grant(PermissionLevel(item["level"]), item.get("expires_at")) if item else None
 
 
-def look(casefile_id: str, *users: str) -> Permissions | None:
-    """What is granted to users and to everybody in a casefile now; None if there is none."""
+def keys(casefile_id: str, *users: str) -> list[dict[str, Any]]:
+    """The keys of what says what is granted to users and to everybody in a casefile."""
     slots = {casefile_heads.HEAD, *(slot(user) for user in (*users, EVERYBODY))}
-    keys = [to_attributes({"pk": casefile_heads.partition(casefile_id), "sk": sk}) for sk in slots]
-    found = {item["sk"]: item for item in dynamodb.get_many(keys)}
+    return [to_attributes({"pk": casefile_heads.partition(casefile_id), "sk": sk}) for sk in slots]
+
+
+def told_by(items: Iterable[Item]) -> Permissions | None:
+    """What the items of a casefile that were read by these keys say; None if there is none."""
+    found = {item["sk"]: item for item in items}
     casefile = found.pop(casefile_heads.HEAD, None)
     if not casefile_heads.is_alive(casefile):
         return None
@@ -107,9 +111,19 @@ def look(casefile_id: str, *users: str) -> Permissions | None:
     return Permissions(casefile, grants, to_milliseconds(now()))
 
 
+def look(casefile_id: str, *users: str) -> Permissions | None:
+    """What is granted to users and to everybody in a casefile now; None if there is none."""
+    return told_by(dynamodb.get_many(keys(casefile_id, *users)))
+
+
 def level(casefile_id: str, user: str) -> PermissionLevel:
     """What a user may do with a casefile now; nothing if there is none."""
-    permissions = look(casefile_id, user)
+    return level_by(dynamodb.get_many(keys(casefile_id, user)), user)
+
+
+def level_by(items: Iterable[Item], user: str) -> PermissionLevel:
+    """What a user may do with a casefile, by its items; nothing if there is none."""
+    permissions = told_by(items)
     return permissions.level(user) if permissions else NONE
 
 

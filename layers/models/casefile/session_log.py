@@ -242,7 +242,7 @@ def _record(
     since = to_milliseconds(entry.made_at - CLOCK_ALLOWANCE)
     memory = memories.recall(session_id) or memories.keep(session_id, _look(session_id, entry))
     if memory.head.user_id != user_id:  # What others may do can change at any time.
-        sessions.authorize(session_id, sessions.find(session_id), user_id)
+        memory.head = sessions.authorize_now(memory.head, user_id)
     is_placed = not _points_elsewhere(entry, packed)
     is_fresh = False  # Only what a strong read has shown may stand in the way of a put.
     for _ in attempts(f"Session {session_id}"):

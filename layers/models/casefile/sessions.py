@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from .errors import AlreadyFiled, Forbidden, NotFound, RequestIdReused, SessionD
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
+    from pydantic_models.canonical.permission_level import PermissionLevel
     from pydantic_models.operations import (
         AddSessionToCasefileRequest,
         CreateChatSessionRequest,
@@ -130,18 +131,45 @@ def find(session_id: str) -> SessionHead | None:
     return from_item(dynamodb.get(_key(session_id)) or {})
 
 
-def authorize(session_id: str, head: SessionHead | None, user_id: str) -> SessionHead:
+def authorize(
+    session_id: str,
+    head: SessionHead | None,
+    user_id: str,
+    granted: Mapping[str, PermissionLevel] | None = None,
+) -> SessionHead:
     """Return the head if the user may do with its session what the operation needs.
 
-    It must be the head as it is now, unless the user is its owner. Raises NotFound and Forbidden.
+    It must be the head as it is now, unless the user is its owner. `granted` is what the user was
+    seen to be granted, by casefile; of any other it is read. Raises NotFound and Forbidden.
     """
     if head is None:
         raise access.missing_session(session_id)
     through = access.NONE
     if head.user_id != user_id and head.casefile_id is not None:
-        through = grants.level(head.casefile_id, user_id)
+        seen = (granted or {}).get(head.casefile_id)
+        through = grants.level(head.casefile_id, user_id) if seen is None else seen
     access.require_session(session_id, access.level_in_session(user_id, head.user_id, through))
     return head
+
+
+def authorize_now(seen: SessionHead, user_id: str) -> SessionHead:
+    """Return a session's head as it is now if a user, not its owner, may do what is needed.
+
+    It is read together with what is granted where the session was seen to be filed. Raises NotFound
+    and Forbidden.
+    """
+    session_id, casefile_id = seen.session_id, seen.casefile_id
+    if casefile_id is None:
+        return authorize(session_id, find(session_id), user_id)
+    beside: list[Item] = []
+    head = None
+    for item in dynamodb.get_many([_key(session_id), *grants.keys(casefile_id, user_id)]):
+        if item["pk"] == partition(session_id):
+            head = from_item(item)
+        else:
+            beside.append(item)
+    granted = {casefile_id: grants.level_by(beside, user_id)}
+    return authorize(session_id, head, user_id, granted)
 
 
 def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionHead:
