@@ -34,6 +34,7 @@ MILLION = 1_000_000
 
 APPENDS = {"10": "message 10", "100": "message 100", "1000": "message 1,000"}
 READS = {"100": "a million times the last 20 of 100", "1000": "of 1,000"}
+MEGABYTE = 1024**2
 GIGABYTE = 1024**3
 
 
@@ -434,7 +435,9 @@ PUT, and the unit of the record that points at it.
 
 With one read the two still meet at 9 KB; each further one is dearer from S3 below 17 KB. But a page
 of twenty such records would wait for twenty GETs instead of one query. So the threshold is 32 KB
-stored ([`records.py`](../layers/models/casefile/records.py)): 25 such records are what one query
+stored ([`records.py`](../layers/models/casefile/records.py)): {
+        MEGABYTE // records.MAX_STORED_BYTES
+    } such records are what one query
 reads (1 MB), and writing one in the table costs at most {
         32
         * write_unit
