@@ -485,10 +485,10 @@ that ends it then. An agent that writes more than that wants more than one sessi
 ## One user with a million sessions
 
 A million heads of one user are some 400 MB under one key of each index: room for more than twenty
-times as many, as there are no local indexes. A page costs what it costs with ten sessions: one query,
-and [2 to 5 read units](../tests/cost/test_lists.py) of the {
-        PARTITION_READS:,} a second that a partition
-has.
+times as many, as there are no local indexes. A page is a query of each list that it merges, however long
+these are: one of fifty takes [5 to 8 read units](../tests/cost/test_lists.py) of ten thousand sessions, or
+of a million, half a unit of ten, and more with long titles. A partition has {
+        PARTITION_READS:,} a second.
 
 Writing is what ends. Each refresh moves a session in its owner's list by activity, which costs
 {REFRESH_UNITS["by activity"]:.0f} write units on one key. So a list takes {of_user:.0f} refreshes a
