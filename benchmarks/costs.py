@@ -189,6 +189,11 @@ def as_page(results: dict[str, Any]) -> str:
     _, _, rest, transfer = _doors()[0]
     creation = HELD["create_units"]["held"] / assumed["sessions_of"] * write_unit
     closing = (HELD["close_units"]["held"] + 1) / assumed["sessions_of"] * write_unit
+    filed = sum(
+        HELD[f"filed_{each}_units"]["held"] - HELD[f"{each}_units"]["held"]
+        for each in ("create", "close")
+    )
+    filed *= write_unit / assumed["sessions_of"]
     each_way = 2 / assumed["sessions_of"]  # An opening and a closing, for each message.
     around = function + logs + traces
     told = each_way * prices["events"]["million_events"]
@@ -292,9 +297,15 @@ messages instead of {_dollars(lists_often)}: the same refresh, for {
 {
         "more" if lists_seldom > append else "less"
     } than the record itself; `RefreshSeconds=300` divides it by up to ten. A session that is filed in a
-casefile is in two lists more, and its refresh takes {
-        sum(scale.REFRESH_UNITS.values()) + scale.FILED_REFRESH_UNITS:.0f} units instead of {
-        sum(scale.REFRESH_UNITS.values()):.0f}.
+casefile is in two lists more: its refresh takes {
+        REFRESH_UNITS + scale.FILED_REFRESH_UNITS:.0f} units instead of {
+        REFRESH_UNITS:.0f}, its creation, in a transaction with the
+casefile, {HELD["filed_create_units"]["held"]} instead of {
+        HELD["create_units"]["held"]
+    } (filing it later {HELD["link_units"]["held"]} more), and its closing {
+        HELD["filed_close_units"]["held"] + 1
+    } instead of {HELD["close_units"]["held"] + 1}. To be
+created and closed there costs {_dollars(filed)} a million messages more.
 
 That is of sessions whose next message comes to the instance that recorded the last. Lambda promises
 nothing of the kind: where two instances write a session in turn, neither has seen the newest record,

@@ -253,6 +253,10 @@ def of_heads(meter: Meter) -> Iterator[tuple[str, float]]:
     filed.do("add_session_to_casefile", casefile_id=casefile_id, session_type="chat")
     (transaction,) = [call for call in meter.calls if call.name == "TransactWriteItems"]
     yield "link_writes", transaction.items
+    yield "link_units", transaction.units
+    meter.calls.clear()
+    do("create_chat_session", title="Flights to Lisbon", casefile_id=casefile_id)
+    yield "filed_create_units", meter.reading.write_units
     for session in (own, filed):
         session.do("chat", message="Lisbon.")
     _, (newest, *_) = records.query(own.id, 2, strong=True)
