@@ -315,6 +315,15 @@ and each message is {HELD["turns_calls"]["held"]} calls, a put that is lost, a q
     } ms more: {_dollars(of_turns(ours["mean"]))} instead
 of {_dollars(append + function)} for the record and Lambda together.
 
+And it is of the session's owner. What somebody else may do is read each time: when an editor of the
+casefile appends, that is {HELD["shared_append_calls"]["held"]} calls and {
+        HELD["shared_append_read_units"]["held"]
+    } read units more, {
+        _dollars(
+            HELD["shared_append_read_units"]["held"] * prices["dynamodb"]["million_read_units"]
+        )
+    } a million.
+
 ## Unused, and by the month
 
 {_table(*_by_the_month())}
