@@ -105,6 +105,14 @@ def of_function(milliseconds: float) -> float:
     return float(lambda_["million_requests"] + MILLION * seconds * lambda_["gigabyte_second"])
 
 
+def of_traces(requests_a_second: float) -> float:
+    """Dollars of tracing a million requests, a sample of those that come at such a rate."""
+    assumed = PRICES["assumed"]
+    sure = min(1.0, assumed["traced_a_second"] / requests_a_second)
+    share = sure + (1 - sure) * assumed["traced_share"]
+    return float(share * PRICES["tracing"]["million_traces"])
+
+
 def of_logs(bytes_: float) -> float:
     """Dollars of a million requests that log so much."""
     return float(MILLION * bytes_ / GIGABYTE * PRICES["logs"]["gigabyte"])
@@ -184,7 +192,8 @@ def as_page(results: dict[str, Any]) -> str:
     append = of_reading(ours["mean"])
     function = of_function(assumed["warm_milliseconds"])
     logs = of_logs(assumed["log_bytes"])
-    traces = assumed["traced_share"] * prices["tracing"]["million_traces"]
+    rate = assumed["requests_a_second"]
+    traces, all_traces = of_traces(rate), of_traces(1)
     lists_often, lists_seldom = of_lists(OFTEN), of_lists(SELDOM)
     _, _, rest, transfer = _doors()[0]
     creation = HELD["create_units"]["held"] / assumed["sessions_of"] * write_unit
@@ -204,6 +213,7 @@ def as_page(results: dict[str, Any]) -> str:
     )
     inside = append + lists_often + creation + closing + told + (1 + each_way) * around
     whole = inside + (1 + each_way) * (rest + transfer)
+    traced, all_traced = (1 + each_way) * traces, (1 + each_way) * all_traces
     session = creation + closing + told + each_way * (around + rest + transfer)
     parts = [
         ("DynamoDB: the record", f"{ours['mean']['write_units']:.2f} WRU × ${write_unit}", append),
@@ -232,8 +242,9 @@ def as_page(results: dict[str, Any]) -> str:
             logs,
         ),
         (
-            "X-Ray",
-            f"{assumed['traced_share']:.0%} × {_dollars(prices['tracing']['million_traces'])}",
+            f"X-Ray, at {rate} requests a second",
+            f"({assumed['traced_a_second']} + {assumed['traced_share']:.0%} of the rest) ÷ {rate} × "
+            f"{_dollars(prices['tracing']['million_traces'])}",
             traces,
         ),
         ("API Gateway, REST", "by the request", rest),
@@ -263,9 +274,13 @@ Gateway takes {_dollars((1 + each_way) * rest)} and the record itself {_dollars(
 get one every {SELDOM:.0f} seconds, and {
         _dollars(of_turns(ours["mean"]) - append - function)
     } more if two
-instances write each session in turn. A stack that nobody uses costs {
-        _dollars(unused)
-    } a month, most of
+instances write each session in turn. That is at {rate} requests a second. At one or less it is **{
+        _dollars(whole - traced + all_traced)
+    }**,
+since X-Ray traces one a second, and {assumed["traced_share"]:.0%} of the rest; without traces
+(`Tracing=Disabled`) it is **{
+        _dollars(whole - traced)
+    }** at any rate. A stack that nobody uses costs {_dollars(unused)} a month, most of
 it for being watched, and the room that records take.
 
 This page is made by `make bench ARGS=--draw` from measured units ([benchmarks](benchmarks.md)) and
@@ -394,7 +409,9 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
             "held"
         ]:.2f} times the write units of 25 appends, and a 25th of everything
   else but their session and the answers, which tell all messages: a million messages come to about
-  **{_dollars(_batched(append, whole, session + transfer))}** instead of {_dollars(whole)}.
+  **{_dollars(_batched(append, whole, session + transfer))}** instead of {
+        _dollars(whole)
+    }, at as many requests a second.
 - **Make request ids UUIDv7s**, as the Python client does: they tell that they are new. An instance that
   meets a session then takes {
         HELD["cold_append_read_units"]["held"]:g} read units more for its first append to it; with
@@ -430,10 +447,12 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
   as a shard of the stream gets fewer than {
         scale.FULL_BATCH / 300:.0f} records a second: a batch that is full
   [ends the window](scale.md#the-streams-follower).
-- **`Tracing=Disabled`** saves {
-        _dollars(traces)
-    } a million; **`LogRetentionDays`** what logs cost at
-  rest, ${prices["logs"]["gigabyte_month"]} a gigabyte and month.
+- **`Tracing=Disabled`** saves {_dollars(traced)} a million messages at {
+        rate
+    } requests a second, and {_dollars(all_traced)} at
+  one or less; **`LogRetentionDays`** what logs cost at rest, ${
+        prices["logs"]["gigabyte_month"]
+    } a gigabyte and month.
 - **`MessageEvents=off`** is the default; on, each message costs an event, too,
   ${prices["events"]["million_events"]:.2f} a million.
 - **Provisioned capacity** suits a load that is the same all day: a million write units then cost
