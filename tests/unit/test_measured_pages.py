@@ -272,6 +272,15 @@ def test_a_race_without_rivals_takes_one_call_for_each_record() -> None:
     assert many.per_second == pytest.approx(alone.per_second, rel=0.1)
 
 
+def test_filings_take_two_calls_each_and_more_writers_file_hardly_more() -> None:
+    alone, many = scale.Filing().run(1, 200), scale.Filing().run(8, 200)
+    assert alone.calls_each == pytest.approx(2, abs=0.01)
+    round_trips = 1 + alone.rounds
+    assert 1 / alone.per_second == pytest.approx(round_trips * alone.call + 2 * alone.own, rel=0.05)
+    assert many.calls_each > 4
+    assert many.per_second < 2 * alone.per_second
+
+
 def test_the_model_of_a_race_is_near_the_races_that_were_run() -> None:
     found = scale.compared(RESULTS)
     assert set(found) == {2, 8}
