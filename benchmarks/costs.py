@@ -34,6 +34,7 @@ MILLION = 1_000_000
 
 APPENDS = {"10": "message 10", "100": "message 100", "1000": "message 1,000"}
 READS = {"100": "a million times the last 20 of 100", "1000": "of 1,000"}
+MEGABYTE = 1024**2
 GIGABYTE = 1024**3
 
 
@@ -102,6 +103,14 @@ def of_function(milliseconds: float) -> float:
     lambda_, assumed = PRICES["lambda"], PRICES["assumed"]
     seconds = milliseconds / 1000 * assumed["function_gigabytes"]
     return float(lambda_["million_requests"] + MILLION * seconds * lambda_["gigabyte_second"])
+
+
+def of_traces(requests_a_second: float) -> float:
+    """Dollars of tracing a million requests, a sample of those that come at such a rate."""
+    assumed = PRICES["assumed"]
+    sure = min(1.0, assumed["traced_a_second"] / requests_a_second)
+    share = sure + (1 - sure) * assumed["traced_share"]
+    return float(share * PRICES["tracing"]["million_traces"])
 
 
 def of_logs(bytes_: float) -> float:
@@ -183,11 +192,17 @@ def as_page(results: dict[str, Any]) -> str:
     append = of_reading(ours["mean"])
     function = of_function(assumed["warm_milliseconds"])
     logs = of_logs(assumed["log_bytes"])
-    traces = assumed["traced_share"] * prices["tracing"]["million_traces"]
+    rate = assumed["requests_a_second"]
+    traces, all_traces = of_traces(rate), of_traces(1)
     lists_often, lists_seldom = of_lists(OFTEN), of_lists(SELDOM)
     _, _, rest, transfer = _doors()[0]
     creation = HELD["create_units"]["held"] / assumed["sessions_of"] * write_unit
     closing = (HELD["close_units"]["held"] + 1) / assumed["sessions_of"] * write_unit
+    filed = sum(
+        HELD[f"filed_{each}_units"]["held"] - HELD[f"{each}_units"]["held"]
+        for each in ("create", "close")
+    )
+    filed *= write_unit / assumed["sessions_of"]
     each_way = 2 / assumed["sessions_of"]  # An opening and a closing, for each message.
     around = function + logs + traces
     told = each_way * prices["events"]["million_events"]
@@ -198,6 +213,7 @@ def as_page(results: dict[str, Any]) -> str:
     )
     inside = append + lists_often + creation + closing + told + (1 + each_way) * around
     whole = inside + (1 + each_way) * (rest + transfer)
+    traced, all_traced = (1 + each_way) * traces, (1 + each_way) * all_traces
     session = creation + closing + told + each_way * (around + rest + transfer)
     parts = [
         ("DynamoDB: the record", f"{ours['mean']['write_units']:.2f} WRU × ${write_unit}", append),
@@ -226,8 +242,9 @@ def as_page(results: dict[str, Any]) -> str:
             logs,
         ),
         (
-            "X-Ray",
-            f"{assumed['traced_share']:.0%} × {_dollars(prices['tracing']['million_traces'])}",
+            f"X-Ray, at {rate} requests a second",
+            f"({assumed['traced_a_second']} + {assumed['traced_share']:.0%} of the rest) ÷ {rate} × "
+            f"{_dollars(prices['tracing']['million_traces'])}",
             traces,
         ),
         ("API Gateway, REST", "by the request", rest),
@@ -257,9 +274,13 @@ Gateway takes {_dollars((1 + each_way) * rest)} and the record itself {_dollars(
 get one every {SELDOM:.0f} seconds, and {
         _dollars(of_turns(ours["mean"]) - append - function)
     } more if two
-instances write each session in turn. A stack that nobody uses costs {
-        _dollars(unused)
-    } a month, most of
+instances write each session in turn. That is at {rate} requests a second. At one or less it is **{
+        _dollars(whole - traced + all_traced)
+    }**,
+since X-Ray traces one a second, and {assumed["traced_share"]:.0%} of the rest; without traces
+(`Tracing=Disabled`) it is **{
+        _dollars(whole - traced)
+    }** at any rate. A stack that nobody uses costs {_dollars(unused)} a month, most of
 it for being watched, and the room that records take.
 
 This page is made by `make bench ARGS=--draw` from measured units ([benchmarks](benchmarks.md)) and
@@ -291,9 +312,15 @@ messages instead of {_dollars(lists_often)}: the same refresh, for {
 {
         "more" if lists_seldom > append else "less"
     } than the record itself; `RefreshSeconds=300` divides it by up to ten. A session that is filed in a
-casefile is in two lists more, and its refresh takes {
-        sum(scale.REFRESH_UNITS.values()) + scale.FILED_REFRESH_UNITS:.0f} units instead of {
-        sum(scale.REFRESH_UNITS.values()):.0f}.
+casefile is in two lists more: its refresh takes {
+        REFRESH_UNITS + scale.FILED_REFRESH_UNITS:.0f} units instead of {
+        REFRESH_UNITS:.0f}, its creation, in a transaction with the
+casefile, {HELD["filed_create_units"]["held"]} instead of {
+        HELD["create_units"]["held"]
+    } (filing it later {HELD["link_units"]["held"]} more), and its closing {
+        HELD["filed_close_units"]["held"] + 1
+    } instead of {HELD["close_units"]["held"] + 1}. To be
+created and closed there costs {_dollars(filed)} a million messages more.
 
 That is of sessions whose next message comes to the instance that recorded the last. Lambda promises
 nothing of the kind: where two instances write a session in turn, neither has seen the newest record,
@@ -302,6 +329,15 @@ and each message is {HELD["turns_calls"]["held"]} calls, a put that is lost, a q
         assumed["lost_race_milliseconds"]
     } ms more: {_dollars(of_turns(ours["mean"]))} instead
 of {_dollars(append + function)} for the record and Lambda together.
+
+And it is of the session's owner. What somebody else may do is read each time: when an editor of the
+casefile appends, that is {HELD["shared_append_calls"]["held"]} calls and {
+        HELD["shared_append_read_units"]["held"]
+    } read units more, {
+        _dollars(
+            HELD["shared_append_read_units"]["held"] * prices["dynamodb"]["million_read_units"]
+        )
+    } a million.
 
 ## Unused, and by the month
 
@@ -373,7 +409,9 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
             "held"
         ]:.2f} times the write units of 25 appends, and a 25th of everything
   else but their session and the answers, which tell all messages: a million messages come to about
-  **{_dollars(_batched(append, whole, session + transfer))}** instead of {_dollars(whole)}.
+  **{_dollars(_batched(append, whole, session + transfer))}** instead of {
+        _dollars(whole)
+    }, at as many requests a second.
 - **Make request ids UUIDv7s**, as the Python client does: they tell that they are new. An instance that
   meets a session then takes {
         HELD["cold_append_read_units"]["held"]:g} read units more for its first append to it; with
@@ -409,10 +447,12 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
   as a shard of the stream gets fewer than {
         scale.FULL_BATCH / 300:.0f} records a second: a batch that is full
   [ends the window](scale.md#the-streams-follower).
-- **`Tracing=Disabled`** saves {
-        _dollars(traces)
-    } a million; **`LogRetentionDays`** what logs cost at
-  rest, ${prices["logs"]["gigabyte_month"]} a gigabyte and month.
+- **`Tracing=Disabled`** saves {_dollars(traced)} a million messages at {
+        rate
+    } requests a second, and {_dollars(all_traced)} at
+  one or less; **`LogRetentionDays`** what logs cost at rest, ${
+        prices["logs"]["gigabyte_month"]
+    } a gigabyte and month.
 - **`MessageEvents=off`** is the default; on, each message costs an event, too,
   ${prices["events"]["million_events"]:.2f} a million.
 - **Provisioned capacity** suits a load that is the same all day: a million write units then cost
@@ -434,7 +474,9 @@ PUT, and the unit of the record that points at it.
 
 With one read the two still meet at 9 KB; each further one is dearer from S3 below 17 KB. But a page
 of twenty such records would wait for twenty GETs instead of one query. So the threshold is 32 KB
-stored ([`records.py`](../layers/models/casefile/records.py)): 25 such records are what one query
+stored ([`records.py`](../layers/models/casefile/records.py)): {
+        MEGABYTE // records.MAX_STORED_BYTES
+    } such records are what one query
 reads (1 MB), and writing one in the table costs at most {
         32
         * write_unit

@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 import random
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -82,6 +82,8 @@ class Race:
 
     call: float = CALL
     own: float = 0.002
+    rounds: int = 1
+    """Round trips that a put takes."""
     seconds: float = 0
     records: int = 0
     calls: int = 0
@@ -110,25 +112,36 @@ class Race:
         while True:
             for attempt in count():
                 if attempt:
-                    yield from self._half(chance, own=True)
-                    seen = self.records
-                    yield from self._half(chance)
-                    yield False, chance.uniform(0, min(0.25, 0.005 * 2**attempt))
-                yield from self._half(chance, own=True)
-                self.puts += 1
-                won = seen == self.records
-                self.records += won
+                    seen = yield from self._look(chance)
+                    yield self._pause(chance, attempt)
+                won = yield from self._put(chance, seen)
                 seen += won
-                yield from self._half(chance)
                 if won:
                     break
 
-    def _half(self, chance: random.Random, *, own: bool = False) -> Iterator[Wait]:
-        """One way of a round trip, and before the way there what the writer does itself."""
+    def _look(self, chance: random.Random) -> Generator[Wait, None, int]:
+        yield from self._half(chance, own=True)
+        seen = self.records
+        yield from self._half(chance)
+        return seen
+
+    def _put(self, chance: random.Random, seen: int) -> Generator[Wait, None, bool]:
+        yield from self._half(chance, self.rounds, own=True)
+        self.puts += 1
+        won = seen == self.records
+        self.records += won
+        yield from self._half(chance, self.rounds)
+        return won
+
+    def _pause(self, chance: random.Random, attempt: int) -> Wait:
+        return False, chance.uniform(0, min(0.25, 0.005 * 2**attempt))
+
+    def _half(self, chance: random.Random, rounds: int = 1, *, own: bool = False) -> Iterator[Wait]:
+        """Half a call of so many round trips, and before the first what the writer does itself."""
         if own:
             self.calls += 1
             yield True, self.own * chance.uniform(0.7, 1.3)
-        yield False, self.call / 2 * chance.uniform(0.7, 1.3)
+        yield False, rounds * self.call / 2 * chance.uniform(0.7, 1.3)
 
     @property
     def per_second(self) -> float:
@@ -144,6 +157,26 @@ class Race:
     def units_each(self) -> float:
         """Write units for a record: a put that fails is charged, too."""
         return self.puts / self.records * APPEND_UNITS
+
+
+@dataclass
+class Filing(Race):
+    """Writers who file sessions in one casefile: each looks at its head, then writes that, too.
+
+    Nobody remembers the head, so each attempt begins with a look, and the pause is before that.
+    """
+
+    rounds: int = 2
+    """A transaction is prepared, then committed."""
+
+    def _writer(self, chance: random.Random) -> Iterator[Wait]:
+        while True:
+            for attempt in count():
+                if attempt:
+                    yield self._pause(chance, attempt)
+                seen = yield from self._look(chance)
+                if (yield from self._put(chance, seen)):
+                    break
 
 
 def refreshes(batch: list[str]) -> int:
@@ -373,6 +406,7 @@ def as_page(results: dict[str, Any]) -> str:
     followed = follow(shard, every).busy * shards
     fills = FULL_BATCH / shard
     one, eight = Race().run(1, 2_000), Race().run(8, 2_000)
+    files, eight_file = Filing().run(1, 2_000), Filing().run(8, 2_000)
     of_user = PARTITION_WRITES / REFRESH_UNITS["by activity"]
     batch = 25 * HELD["batch_units"]["held"] * APPEND_UNITS
     loads = partitions(200, 100_000, load)
@@ -397,7 +431,7 @@ appends every {every:.0f} s unless it says otherwise, and is refreshed in lists 
 
 None of these loses anything: whatever is refused is told to whoever sent it, with the advice to send
 it again, and takes effect once. The first that ends the *design*, and not a number in somebody's
-console, is one key: a session, or a user's list. Those follow.
+console, is one key: a session, a casefile's head, or a user's list. Those follow.
 
 With all quotas raised, {load:,} appends a second take:
 
@@ -482,22 +516,38 @@ What to do: send batches. 25 messages are one record of {batch:.0f} write units,
 {min(one.per_second, PARTITION_WRITES / batch) * 25:,.0f} messages a second, and it is the partition
 that ends it then. An agent that writes more than that wants more than one session.
 
+## A casefile that many file in
+
+A casefile tells how many sessions it holds. So whatever files one (a creation in it, a filing later) or
+takes one out is a transaction with its head, on condition that the count is as it was seen: filings into
+one casefile go one after another. Each is a look, of one round trip, and the transaction, taken as {
+        files.rounds
+    }: {files.per_second:.0f}
+a second from one writer, and not many more from eight, {eight_file.per_second:.0f}, of {
+        eight_file.calls_each:.1f} calls each, of which those
+that are lost are charged, too. Appends to the sessions in it don't touch it, and go on.
+
+If more come, whoever loses pauses and tries again, up to a hundred times while its function has time, then
+answers 503: nothing was done, and sent again it takes effect once. What to do: file into several casefiles;
+file only those sessions that somebody will look for there; or create them unfiled, and file them later, one
+after another.
+
 ## One user with a million sessions
 
 A million heads of one user are some 400 MB under one key of each index: room for more than twenty
-times as many, as there are no local indexes. A page costs what it costs with ten sessions: one query,
-and [2 to 5 read units](../tests/cost/test_lists.py) of the {
-        PARTITION_READS:,} a second that a partition
-has.
+times as many, as there are no local indexes. A page is a query of each list that it merges, however long
+these are: one of fifty takes [5 to 8 read units](../tests/cost/test_lists.py) of ten thousand sessions, or
+of a million, half a unit of ten, and more with long titles. A partition has {
+        PARTITION_READS:,} a second.
 
 Writing is what ends. Each refresh moves a session in its owner's list by activity, which costs
 {REFRESH_UNITS["by activity"]:.0f} write units on one key. So a list takes {of_user:.0f} refreshes a
 second, which is {of_user * REFRESH_SECONDS:,.0f} sessions of one user, or of one casefile, that are
 being written *at the same time*, {
-        of_user * max(fills, every):,.0f} if the shards are full. And it takes
+        of_user * max(fills, every):,.0f} if the shards are full. And a user's takes
 {
-        PARTITION_WRITES:,} creations a second, closings half as many; all users together ten times that, by the
-ten shards of the list of open sessions.
+        PARTITION_WRITES:,} creations a second ([fewer if they are filed](#a-casefile-that-many-file-in)), closings half as
+many; all users together ten times that, by the ten shards of the list of open sessions.
 
 Beyond that, DynamoDB throttles writes that touch that key. Appends don't: a record is in no index. Lists
 of that user lag; and since the stream is followed in order, so do those of others on the same shards
@@ -565,7 +615,8 @@ The follower's is compared with the follower itself by
 {
         sum(
             REFRESH_UNITS.values()
-        ):.0f} write units. The one of a hot session is compared with the races of the
+        ):.0f} write units; so is that of a casefile, with four writers who file, in calls for each. The one of a
+hot session is compared with the races of the
 [benchmarks](benchmarks.md), in calls for each record, and a test fails when it is off by more than
 {AS_MEASURED:.0%}. That is of one race each: chance decides how often writers meet, and in a
 shorter race it may be twice as often. Its two times are fitted to that machine, {

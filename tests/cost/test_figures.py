@@ -33,6 +33,8 @@ a whole number is exact."""
 
 pytestmark = pytest.mark.xdist_group("figures")  # They are measured once.
 
+OWNER, EDITOR = "ann@example.com", "bob@example.com"
+
 Figures = dict[str, float]
 
 _made = count()
@@ -72,16 +74,19 @@ class Session:
         return str(self.new_id()), to_text(now())
 
 
-def do(
-    name: str, *, request_id: str | None = None, timestamp: str | None = None, **payload: Any
-) -> Any:
-    return answer(name, request_id=request_id, timestamp=timestamp, **payload)["payload"]
+def do(name: str, **asked: Any) -> Any:
+    return answer(name, **asked)["payload"]
 
 
 def answer(
-    name: str, *, request_id: str | None = None, timestamp: str | None = None, **payload: Any
+    name: str,
+    *,
+    user: str = OWNER,
+    request_id: str | None = None,
+    timestamp: str | None = None,
+    **payload: Any,
 ) -> Any:
-    envelope: dict[str, Any] = {"user_id": "ann@example.com", "operation": name, "payload": payload}
+    envelope: dict[str, Any] = {"user_id": user, "operation": name, "payload": payload}
     if request_id is not None:
         envelope |= {"request_id": request_id, "timestamp": timestamp}
     return load(name)(envelope, Context())
@@ -129,6 +134,7 @@ def figures(meter: Meter) -> Figures:
         **dict(of_batches(meter)),
         **dict(of_heads(meter)),
         **dict(of_turns(meter)),
+        **dict(of_editors(meter)),
     }
 
 
@@ -253,6 +259,10 @@ def of_heads(meter: Meter) -> Iterator[tuple[str, float]]:
     filed.do("add_session_to_casefile", casefile_id=casefile_id, session_type="chat")
     (transaction,) = [call for call in meter.calls if call.name == "TransactWriteItems"]
     yield "link_writes", transaction.items
+    yield "link_units", transaction.units
+    meter.calls.clear()
+    do("create_chat_session", title="Flights to Lisbon", casefile_id=casefile_id)
+    yield "filed_create_units", meter.reading.write_units
     for session in (own, filed):
         session.do("chat", message="Lisbon.")
     _, (newest, *_) = records.query(own.id, 2, strong=True)
@@ -283,6 +293,18 @@ def of_turns(meter: Meter) -> Iterator[tuple[str, float]]:
     yield "turns_calls", median(each.calls for each in seen)
     yield "turns_units", sum(each.write_units for each in seen) / units
     yield "turns_read_units", median(each.read_units for each in seen)
+
+
+def of_editors(meter: Meter) -> Iterator[tuple[str, float]]:
+    """A session that its owner and an editor of its casefile write, both on one instance."""
+    session, casefile_id = Session(meter), do("create_casefile", title="Lisbon")["casefile_id"]
+    session.do("add_session_to_casefile", casefile_id=casefile_id, session_type="chat")
+    do("grant_permission", casefile_id=casefile_id, target_user_id=EDITOR, permission="editor")
+    session.do("chat", message="Lisbon.")
+    own = session.do("chat", message="Lisbon.")
+    shared = session.do("chat", message="Lisbon.", user=EDITOR)
+    yield "shared_append_calls", shared.calls - own.calls
+    yield "shared_append_read_units", shared.read_units - own.read_units
 
 
 @pytest.mark.parametrize("name", HELD)

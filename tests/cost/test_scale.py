@@ -1,16 +1,20 @@
 """The model of the stream's follower, beside the follower itself."""
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from benchmarks import scale
 from benchmarks.meter import Meter
-from casefile import dynamodb, parallel, records, sessions
+from casefile import dynamodb, parallel, records, sessions, transport
 from casefile.stream import Batch
 from tests.conftest import Context, load
 from tests.template import resources, template
+
+WRITERS, FILED = 4, 120
 
 
 @pytest.mark.parametrize(("many", "of"), [(200, 1), (200, 20), (60, 60)])
@@ -30,8 +34,9 @@ def test_a_batch_takes_as_many_refreshes_as_the_model_says(
     assert meter.units == scale.refreshes(batch) * sum(scale.REFRESH_UNITS.values())
 
 
-def create(title: str) -> str:
-    envelope = {"user_id": "ann@example.com", "payload": {"title": title}}
+def create(title: str, casefile_id: str | None = None) -> str:
+    payload = {"title": title, "casefile_id": casefile_id}
+    envelope = {"user_id": "ann@example.com", "payload": payload}
     session_id: str = load("create_chat_session")(envelope, Context())["payload"]["session_id"]
     return session_id
 
@@ -50,6 +55,28 @@ def change(number: int, session_id: str) -> dict[str, Any]:
     )
     image["request"], image["seal"] = {"B": "A" * 22 + "=="}, {"B": "A" * 43 + "="}
     return {"dynamodb": {"SequenceNumber": str(number), "NewImage": image}}
+
+
+def test_filings_take_as_many_calls_as_the_model_says(
+    meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, ask = 0.025, transport.Client._ask
+
+    def ask_from_afar(*asked: Any) -> Any:
+        time.sleep(far / 2)
+        answered = ask(*asked)
+        time.sleep(far / 2)
+        return answered
+
+    envelope = {"user_id": "ann@example.com", "payload": {"title": "Work"}}
+    casefile_id = load("create_casefile")(envelope, Context())["payload"]["casefile_id"]
+    monkeypatch.setattr(transport.Client, "_ask", ask_from_afar)
+    meter.calls.clear()
+    with ThreadPoolExecutor(WRITERS) as writers:
+        filed = list(writers.map(lambda title: create(str(title), casefile_id), range(FILED)))
+    assert len(set(filed)) == FILED
+    model = scale.Filing(call=far, rounds=1).run(WRITERS, 2_000)
+    assert len(meter.calls) / FILED == pytest.approx(model.calls_each, rel=0.4)  # Chance decides.
 
 
 def test_the_model_has_the_settings_of_the_template() -> None:

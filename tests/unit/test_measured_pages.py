@@ -137,6 +137,22 @@ def test_a_session_costs_the_requests_and_events_of_its_beginning_and_its_end() 
 
 
 @pytest.mark.parametrize(
+    ("rate", "dollars"), [(0.4, 5), (1, 5), (2, 2.625), (10, 0.725), (100, 0.2975), (10_000, 0.25)]
+)
+def test_fewer_requests_a_second_are_traced_the_more_of_them(rate: float, dollars: float) -> None:
+    assert costs.of_traces(rate) == pytest.approx(dollars, abs=0.001)
+
+
+def test_a_million_messages_are_told_at_the_rate_they_come_at_and_without_traces() -> None:
+    told = re.findall(r"\*\*\$([\d.]+)\*\*", costs.as_page(RESULTS))
+    at_rate, _, at_one, untraced = map(float, told[:4])
+    rate = costs.PRICES["assumed"]["requests_a_second"]
+    requests = 1 + 2 / costs.PRICES["assumed"]["sessions_of"]
+    assert at_one - at_rate == pytest.approx(requests * (5 - costs.of_traces(rate)), abs=0.01)
+    assert at_rate - untraced == pytest.approx(requests * costs.of_traces(rate), abs=0.01)
+
+
+@pytest.mark.parametrize(
     ("every", "held"),
     [(costs.OFTEN, "lists_units_often"), (costs.SELDOM, "lists_units_seldom")],
 )
@@ -254,6 +270,15 @@ def test_a_race_without_rivals_takes_one_call_for_each_record() -> None:
     assert alone.calls_each == pytest.approx(1, abs=0.01)
     assert many.calls_each > 1.2
     assert many.per_second == pytest.approx(alone.per_second, rel=0.1)
+
+
+def test_filings_take_two_calls_each_and_more_writers_file_hardly_more() -> None:
+    alone, many = scale.Filing().run(1, 200), scale.Filing().run(8, 200)
+    assert alone.calls_each == pytest.approx(2, abs=0.01)
+    round_trips = 1 + alone.rounds
+    assert 1 / alone.per_second == pytest.approx(round_trips * alone.call + 2 * alone.own, rel=0.05)
+    assert many.calls_each > 4
+    assert many.per_second < 2 * alone.per_second
 
 
 def test_the_model_of_a_race_is_near_the_races_that_were_run() -> None:

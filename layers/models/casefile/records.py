@@ -34,7 +34,7 @@ MAX_STORED_BYTES = 32 * 1024
 """Content with more text, or more bytes when compressed, lies in the bucket.
 
 An S3 PUT costs as much as eight write units, a GET as much as three read units; the table's room
-costs eleven times the bucket's. And 25 records of 32 KB are what one query reads.
+costs eleven times the bucket's. And 32 records of 32 KB are what one query reads.
 """
 
 DEFLATED_BYTES = 400
