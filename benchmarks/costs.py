@@ -331,7 +331,7 @@ and each message is {HELD["turns_calls"]["held"]} calls, a put that is lost, a q
 of {_dollars(append + function)} for the record and Lambda together.
 
 And it is of the session's owner. What somebody else may do is read each time: when an editor of the
-casefile appends, that is {HELD["shared_append_calls"]["held"]} calls and {
+casefile appends, that is {HELD["shared_append_calls"]["held"]} call and {
         HELD["shared_append_read_units"]["held"]
     } read units more, {
         _dollars(
