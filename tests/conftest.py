@@ -218,6 +218,20 @@ def invoke(aws: None) -> Invoke:
     return invoke_directly
 
 
+def overtake(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, act: Callable[[], object]
+) -> None:
+    """Let something happen right before a function is called next, and after all before that."""
+    real = getattr(module, name)
+
+    def overtaken(*arguments: Any, **more: Any) -> Any:
+        monkeypatch.setattr(module, name, real)
+        act()
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(module, name, overtaken)
+
+
 def objects() -> list[str]:
     """The keys of everything in the bucket."""
     found = account("s3").list_objects_v2(Bucket=BUCKET)

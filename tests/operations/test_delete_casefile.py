@@ -11,10 +11,10 @@ import pytest
 
 from casefile import casefile_heads, casefiles, deletion, dynamodb, sessions
 from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
-from tests.conftest import Context, Invoke, forget, load, stored
+from tests.conftest import Context, Invoke, forget, load, overtake, stored
 from tests.unit.test_faults import Faults, Killed
 
-ANN, BOB = "ann@example.com", "bob@example.com"
+ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 
 
 @pytest.fixture
@@ -128,27 +128,6 @@ def test_it_goes_on_as_it_was_asked_for_first(
         invoke("get_session", {"session_id": filed["session_id"]})
 
 
-def test_nothing_is_filed_or_shared_once_it_began(
-    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session_id = invoke("create_session")["payload"]["session_id"]
-    transact = dynamodb.transact
-
-    def overtaken(writes: Any) -> None:
-        monkeypatch.setattr(dynamodb, "transact", transact)
-        delete(invoke, casefile_id)
-        transact(writes)
-
-    filed = {"casefile_id": casefile_id, "session_id": session_id, "session_type": "tool"}
-    granted = {"casefile_id": casefile_id, "target_user_id": BOB, "permission": "viewer"}
-    for operation, asked in (("add_session_to_casefile", filed), ("grant_permission", granted)):
-        monkeypatch.setattr(dynamodb, "transact", overtaken)
-        with pytest.raises(NotFound):
-            invoke(operation, asked)
-    assert len(of_casefile(casefile_id)) == 1
-    assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
-
-
 def test_an_index_that_lags_is_waited_for(
     invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,14 +175,7 @@ def test_who_takes_a_session_out_while_the_casefile_goes_is_told_what_is_true(
     casefile_id = invoke("create_casefile", {"title": "Lisbon"})["payload"]["casefile_id"]
     filed = {"casefile_id": casefile_id}
     session_id = invoke("create_session", filed)["payload"]["session_id"]
-    real = casefiles.release_session
-
-    def after_the_casefile_went(*arguments: Any) -> int:
-        monkeypatch.setattr(casefiles, "release_session", real)
-        invoke("delete_casefile", filed | {"confirm": True})
-        return real(*arguments)
-
-    monkeypatch.setattr(casefiles, "release_session", after_the_casefile_went)
+    overtake(monkeypatch, casefiles, "release_session", lambda: delete(invoke, casefile_id))
     asked = {"session_id": session_id}
     if operation == "delete_session":
         invoke(operation, asked | {"confirm": True})
@@ -228,6 +200,57 @@ def interrupted(
 
 MARKED, IN_HAND, BURIED = 1, 2, 3
 """The writes of a deletion until it comes to the records of the first session."""
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+@pytest.mark.parametrize(
+    ("operation", "asked"),
+    [
+        ("add_session_to_casefile", {"session_type": "tool"}),
+        ("create_session", {}),
+        ("grant_permission", {"target_user_id": EVE, "permission": "viewer"}),
+        ("grant_permission", {"target_user_id": BOB, "permission": "owner"}),
+        ("revoke_permission", {"target_user_id": BOB}),
+        ("set_legal_hold", {"hold": True}),
+        ("update_casefile", {"title": "Not work"}),
+    ],
+)
+def test_nothing_is_filed_shared_or_changed_once_it_began(
+    invoke: Invoke,
+    casefile_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    asked: dict[str, Any],
+    is_interrupted: bool,
+) -> None:
+    """Right before the write, and after every look: else it would stay when all else is gone."""
+    if operation == "add_session_to_casefile":
+        asked = asked | {"session_id": invoke("create_session")["payload"]["session_id"]}
+    left: list[Any] = []
+
+    def begin() -> None:
+        if is_interrupted:
+            interrupted(invoke, monkeypatch, casefile_id, after=MARKED)
+        else:
+            delete(invoke, casefile_id)
+        left.extend(stored())
+
+    overtake(monkeypatch, dynamodb, "transact", begin)
+    with pytest.raises(NotFound):
+        invoke(operation, asked | {"casefile_id": casefile_id})
+    assert stored() == left
+    assert delete(invoke, casefile_id)["payload"]["title"] == "Work"
+
+
+def test_handed_over_just_before_it_is_not_the_former_owners_to_delete(
+    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"casefile_id": casefile_id, "target_user_id": BOB, "permission": "owner"}
+    overtake(monkeypatch, dynamodb, "update", lambda: invoke("grant_permission", asked))
+    with pytest.raises(Forbidden):
+        delete(invoke, casefile_id)
+    read = invoke("get_casefile", {"casefile_id": casefile_id}, user=BOB)["payload"]["casefile"]
+    assert read["acl"]["owner_id"] == BOB
 
 
 @pytest.mark.parametrize("place", ["nowhere", "elsewhere", "under hold"])
@@ -269,24 +292,37 @@ def test_a_session_whose_deletion_was_interrupted_is_deleted_to_the_end(
     assert len(of_casefile(casefile_id)) == 1
 
 
-def test_a_session_that_is_filed_elsewhere_at_the_last_moment_stays(
-    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, casefile_id: str
+@pytest.mark.parametrize(
+    ("module", "step", "with_sessions"),
+    [
+        (deletion, "_let_go", False),
+        (deletion, "_let_go", True),
+        (casefiles, "release_session", False),
+        (deletion, "delete", True),
+    ],
+)
+def test_a_session_that_is_filed_elsewhere_at_the_last_moment_stays_there(
+    invoke: Invoke,
+    monkeypatch: pytest.MonkeyPatch,
+    casefile_id: str,
+    module: Any,
+    step: str,
+    with_sessions: bool,
 ) -> None:
-    """After the last look at where it is, and before its end."""
+    """After the index was asked where it is, or after the last look at it, and before its end."""
     session_id = file(invoke, casefile_id)
     other = invoke("create_casefile", {"title": "Other"})["payload"]["casefile_id"]
-    real = deletion.delete
 
-    def overtaken(*arguments: Any) -> int:
+    def move() -> None:
         session = {"session_id": session_id}
         invoke("remove_session_from_casefile", session | {"casefile_id": casefile_id})
         filing = session | {"casefile_id": other, "session_type": "tool"}
         invoke("add_session_to_casefile", filing)
-        return real(*arguments)
 
-    monkeypatch.setattr(deletion, "delete", overtaken)
-    delete(invoke, casefile_id, delete_sessions=True)
-    assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] == other
+    overtake(monkeypatch, module, step, move)
+    delete(invoke, casefile_id, delete_sessions=with_sessions)
+    read = invoke("get_casefile", {"casefile_id": other})["payload"]["casefile"]
+    assert (read["session_ids"], read["session_count"]) == ([session_id], 1)
 
 
 @pytest.mark.parametrize("at", ["find", "leave"])
@@ -295,17 +331,9 @@ def test_two_deletions_at_once_are_both_told_that_it_is_deleted(
 ) -> None:
     casefile_id = invoke("create_casefile", {"title": "Lisbon"})["payload"]["casefile_id"]
     invoke("create_session", {"casefile_id": casefile_id})
-    asked = {"casefile_id": casefile_id, "confirm": True}
     module = casefiles if at == "find" else sessions
-    real = getattr(module, at)
-
-    def after_another(*arguments: Any) -> Any:
-        monkeypatch.setattr(module, at, real)
-        invoke("delete_casefile", asked)
-        return real(*arguments)
-
-    monkeypatch.setattr(module, at, after_another)
-    assert invoke("delete_casefile", asked)["payload"]["title"] == "Lisbon"
+    overtake(monkeypatch, module, at, lambda: delete(invoke, casefile_id))
+    assert delete(invoke, casefile_id)["payload"]["title"] == "Lisbon"
 
 
 def test_each_change_of_access_is_logged(

@@ -10,7 +10,7 @@ from casefile import deletion, dynamodb, session_log
 from casefile.errors import BadRequest, NotFound, Unavailable
 from casefile.session_log import Entry, Memories
 from pydantic_models.canonical.record import Totals
-from tests.conftest import Context, Invoke, forget, load, stored
+from tests.conftest import Context, Invoke, forget, load, overtake, stored
 
 
 @pytest.fixture
@@ -138,14 +138,8 @@ def test_an_instance_with_an_old_memory_revives_nothing(invoke: Invoke, session_
 def test_an_append_during_the_deletion_is_deleted_or_refused(
     invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end = deletion._end
-
-    def overtaken(*arguments: Any) -> None:
-        monkeypatch.setattr(deletion, "_end", end)
-        invoke("tool_execution", {"session_id": session_id, "tool_name": "secret late"})
-        end(*arguments)
-
-    monkeypatch.setattr(deletion, "_end", overtaken)
+    late = {"session_id": session_id, "tool_name": "secret late"}
+    overtake(monkeypatch, deletion, "_end", lambda: invoke("tool_execution", late))
     delete(invoke, session_id)
     assert_gone(invoke, session_id)
 
@@ -154,15 +148,8 @@ def test_being_filed_during_the_deletion_leaves_the_count_right(
     invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     casefile_id = invoke("create_casefile", {"title": "Plans"})["payload"]["casefile_id"]
-    end = deletion._end
-
-    def overtaken(*arguments: Any) -> None:
-        monkeypatch.setattr(deletion, "_end", end)
-        filing = {"casefile_id": casefile_id, "session_id": session_id, "session_type": "tool"}
-        invoke("add_session_to_casefile", filing)
-        end(*arguments)
-
-    monkeypatch.setattr(deletion, "_end", overtaken)
+    filing = {"casefile_id": casefile_id, "session_id": session_id, "session_type": "tool"}
+    overtake(monkeypatch, deletion, "_end", lambda: invoke("add_session_to_casefile", filing))
     delete(invoke, session_id)
     assert_gone(invoke, session_id)
     casefile = invoke("get_casefile", {"casefile_id": casefile_id})["payload"]["casefile"]

@@ -7,7 +7,7 @@ import pytest
 
 from casefile import dynamodb
 from casefile.errors import BadRequest, Forbidden, NotFound
-from tests.conftest import Invoke, Lines
+from tests.conftest import Invoke, Lines, overtake, stored
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 
@@ -154,14 +154,8 @@ def test_a_giver_who_is_stopped_meanwhile_gives_nothing(
 ) -> None:
     """Bob looks, is revoked, and only then writes."""
     grant(invoke, casefile_id, BOB, "admin")
-    transact = dynamodb.transact
-
-    def overtaken(writes: Any) -> None:
-        monkeypatch.setattr(dynamodb, "transact", transact)
-        invoke("revoke_permission", {"casefile_id": casefile_id, "target_user_id": BOB})
-        transact(writes)
-
-    monkeypatch.setattr(dynamodb, "transact", overtaken)
+    asked = {"casefile_id": casefile_id, "target_user_id": BOB}
+    overtake(monkeypatch, dynamodb, "transact", lambda: invoke("revoke_permission", asked))
     with pytest.raises(NotFound):
         grant(invoke, casefile_id, EVE, "editor", user=BOB)
     assert level(invoke, casefile_id, EVE) == "none"
@@ -199,3 +193,40 @@ def test_a_hand_over_that_was_seen_in_part_is_looked_at_again(
     with pytest.raises(Forbidden, match="can't be removed"):
         grant(invoke, casefile_id, BOB, "viewer")
     assert level(invoke, casefile_id, BOB) == "owner"
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked"),
+    [
+        ("add_session_to_casefile", {"session_type": "tool"}),
+        ("create_session", {}),
+        ("grant_permission", {"target_user_id": EVE, "permission": "viewer"}),
+        ("revoke_permission", {"target_user_id": EVE}),
+        ("set_legal_hold", {"hold": True}),
+        ("update_casefile", {"title": "Mine still"}),
+    ],
+)
+def test_who_gave_a_casefile_away_and_was_let_out_changes_nothing_in_it(
+    invoke: Invoke,
+    casefile_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    asked: dict[str, Any],
+) -> None:
+    """Ann looks, then gives it to Bob, who lets her out; only then she writes."""
+    if operation == "add_session_to_casefile":
+        asked = asked | {"session_id": invoke("create_session")["payload"]["session_id"]}
+    if operation == "revoke_permission":
+        grant(invoke, casefile_id, EVE, "viewer")
+    left: list[Any] = []
+
+    def give_away() -> None:
+        grant(invoke, casefile_id, BOB, "owner")
+        let_out = {"casefile_id": casefile_id, "target_user_id": ANN}
+        invoke("revoke_permission", let_out, user=BOB)
+        left.extend(stored())
+
+    overtake(monkeypatch, dynamodb, "transact", give_away)
+    with pytest.raises(NotFound):
+        invoke(operation, asked | {"casefile_id": casefile_id})
+    assert stored() == left

@@ -7,7 +7,7 @@ import pytest
 
 from casefile import dynamodb
 from casefile.errors import NotFound
-from tests.conftest import Invoke
+from tests.conftest import Invoke, overtake
 
 BOB = "bob@example.com"
 
@@ -91,14 +91,7 @@ def test_it_can_be_filed_elsewhere_then(invoke: Invoke, casefile_id: str, sessio
 def test_taken_out_by_two_at_once_it_counts_once(
     invoke: Invoke, casefile_id: str, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    transact = dynamodb.transact
-
-    def overtaken(writes: Any) -> None:
-        monkeypatch.setattr(dynamodb, "transact", transact)
-        take_out(invoke, casefile_id, session_id)
-        transact(writes)
-
-    monkeypatch.setattr(dynamodb, "transact", overtaken)
+    overtake(monkeypatch, dynamodb, "transact", lambda: take_out(invoke, casefile_id, session_id))
     with pytest.raises(NotFound):
         take_out(invoke, casefile_id, session_id)
     assert count(invoke, casefile_id) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from casefile import casefiles, dynamodb
 from casefile.errors import BadRequest, LegalHold
-from tests.conftest import Invoke, Lines, stored
+from tests.conftest import Invoke, Lines, overtake, stored
 
 BOB = "bob@example.com"
 
@@ -153,6 +153,34 @@ def test_placed_at_the_last_moment_it_holds(
         invoke(operation, payload)
     assert casefiles.find(casefile_id, "ann@example.com").session_count == 1
     assert invoke("get_chat_session", {"session_id": session_id})["payload"]["message_count"] == 1
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_of_two_who_ask_for_the_same_at_once_only_the_first_changes_it(
+    invoke: Invoke,
+    casefile_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: Lines,
+    is_held: bool,
+) -> None:
+    """Who placed it, when and why, is told as it was placed first."""
+    share = {"casefile_id": casefile_id, "target_user_id": BOB, "permission": "admin"}
+    invoke("grant_permission", share)
+    if not is_held:
+        hold(invoke, casefile_id)
+    first: list[Any] = []
+    asked = {"casefile_id": casefile_id, "hold": is_held, "reason": "Claim 1" if is_held else None}
+
+    def overtaking() -> None:
+        lines()
+        first.append(invoke("set_legal_hold", asked, user=BOB))
+
+    overtake(monkeypatch, dynamodb, "transact", overtaking)
+    more = {"reason": "Claim 2"} if is_held else {}
+    assert hold(invoke, casefile_id, is_held, **more) == first[0]["payload"]["legal_hold"]
+    assert shown(invoke, casefile_id) == first[0]["payload"]["legal_hold"]
+    (told,) = [line for line in lines() if line["message"] == "legal hold changed"]
+    assert told["user_id"] == BOB
 
 
 def test_a_change_of_it_is_logged(invoke: Invoke, casefile_id: str, lines: Lines) -> None:
