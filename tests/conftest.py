@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -242,6 +243,11 @@ def stored() -> list[dict[str, Any]]:
     """Everything in the table."""
     found = account("dynamodb").scan(TableName="casefile-test", ConsistentRead=True)
     return sorted(found["Items"], key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
+def days_left(item: dict[str, Any]) -> float:
+    """In how many days an item expires: DynamoDB takes its `ttl` for seconds since 1970."""
+    return (int(item["ttl"]["N"]) - time.time()) / 86400
 
 
 def restore(items: list[dict[str, Any]], kept: dict[str, bytes] | None = None) -> None:

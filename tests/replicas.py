@@ -14,11 +14,15 @@ from casefile import dynamodb
 def lagging(
     misses: Callable[[str], bool], stale: Mapping[str, dict[str, Any]] | None = None
 ) -> Iterator[None]:
-    """Let eventually consistent queries of sessions miss the items of some sort keys.
+    """Let eventually consistent reads miss the items of some sort keys; not those of an index.
 
     Of others, `stale` has what they were before.
     """
     real = dynamodb.client
+
+    def shown(items: list[Any]) -> list[Any]:
+        kept = [item for item in items if not misses(item["sk"]["S"])]
+        return [(stale or {}).get(item["sk"]["S"], item) for item in kept]
 
     class Replica:
         def __getattr__(self, name: str) -> Any:
@@ -27,13 +31,22 @@ def lagging(
         def query(self, **arguments: Any) -> Any:
             if arguments.get("ConsistentRead") or "IndexName" in arguments:
                 return real().query(**arguments)
-            limit = arguments.pop("Limit")
-            items = [
-                (stale or {}).get(item["sk"]["S"], item)
-                for item in real().query(**arguments)["Items"]
-                if not misses(item["sk"]["S"])
-            ]
-            return {"Items": items[:limit]}
+            limit = arguments.pop("Limit", None)
+            return {"Items": shown(real().query(**arguments)["Items"])[:limit]}
+
+        def get_item(self, **arguments: Any) -> Any:
+            found = real().get_item(**arguments)
+            if arguments.get("ConsistentRead") or "Item" not in found:
+                return found
+            left = shown([found["Item"]])
+            return {"Item": left[0]} if left else {}
+
+        def batch_get_item(self, **arguments: Any) -> Any:
+            found = real().batch_get_item(**arguments)
+            for table, asked in arguments["RequestItems"].items():
+                if not asked.get("ConsistentRead"):
+                    found["Responses"][table] = shown(found["Responses"][table])
+            return found
 
     with mock.patch.object(dynamodb, "client", Replica):
         yield

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casefile import reading
+from casefile import dynamodb, reading
 from casefile.entry import Operation
-from casefile.errors import BadRequest
+from casefile.errors import BadRequest, Unavailable
 from pydantic_models.base import FailedResponse
 from tests.conftest import OPERATIONS, Context, Invoke, Lines, load
 from tests.events import event
@@ -536,6 +536,21 @@ def test_a_bug_is_500_without_its_internals(
     assert (status, answer["metadata"]["error_code"]) == (500, "internal_error")
     assert "secret" not in json.dumps(answer)
     assert "secret plumbing" in str(lines())
+
+
+def test_no_answer_is_kept_on_its_way_and_a_503_tells_when_to_come_back(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(_: Any) -> None:
+        raise Unavailable("The table")
+
+    asked: tuple[Any, Any] = (event("create_casefile", "api"), Context())
+    done: Any = load("create_casefile")(*asked)
+    monkeypatch.setattr(dynamodb, "create", busy)
+    failed: Any = load("create_casefile")(*asked)
+    assert (done["statusCode"], failed["statusCode"]) == (201, 503)
+    assert done["headers"]["Cache-Control"] == failed["headers"]["Cache-Control"] == "no-store"
+    assert int(failed["headers"]["Retry-After"]) > 0
 
 
 def test_log_lines_tell_who_and_what_but_no_content(

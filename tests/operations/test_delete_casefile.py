@@ -12,6 +12,7 @@ import pytest
 from casefile import casefile_heads, casefiles, deletion, dynamodb, sessions
 from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
 from tests.conftest import Context, Invoke, forget, load, overtake, stored
+from tests.replicas import lagging
 from tests.unit.test_faults import Faults, Killed
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
@@ -142,6 +143,12 @@ def test_an_index_that_lags_is_waited_for(
     monkeypatch.setattr(casefiles, "session_ids", lagging)
     delete(invoke, casefile_id)
     assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
+
+
+def test_every_grant_is_forgotten_though_replicas_lag(invoke: Invoke, casefile_id: str) -> None:
+    with lagging(lambda slot: slot.startswith("GRANT#")):
+        delete(invoke, casefile_id)
+    assert BOB not in str(stored())
 
 
 def test_a_late_retry_of_the_creation_revives_nothing(invoke: Invoke) -> None:

@@ -10,7 +10,8 @@ from casefile import deletion, dynamodb, session_log
 from casefile.errors import BadRequest, NotFound, Unavailable
 from casefile.session_log import Entry, Memories
 from pydantic_models.canonical.record import Totals
-from tests.conftest import Context, Invoke, forget, load, overtake, stored
+from tests.conftest import Context, Invoke, days_left, forget, load, overtake, stored
+from tests.replicas import lagging
 
 
 @pytest.fixture
@@ -176,7 +177,22 @@ def test_interrupted_anywhere_it_goes_on(invoke: Invoke, session_id: str, calls:
     assert_gone(invoke, session_id)
     stubs = [item for item in stored() if item["sk"]["S"] != "HEAD"]
     assert len(stubs) == 64
-    assert all(item["kind"] == {"S": "dead"} and "ttl" in item for item in stubs)
+    assert all(item["kind"] == {"S": "dead"} for item in stubs)
+
+
+def test_no_record_is_missed_though_replicas_lag(invoke: Invoke, session_id: str) -> None:
+    with lagging(str.isdigit):
+        delete(invoke, session_id)
+    assert_gone(invoke, session_id)
+
+
+def test_a_stub_outlasts_all_memories_of_the_session_and_then_goes(
+    invoke: Invoke, session_id: str
+) -> None:
+    delete(invoke, session_id)
+    stubs = [item for item in stored() if item["sk"]["S"] != "HEAD"]
+    assert all(0.99 < days_left(stub) < 1.01 for stub in stubs)
+    assert deletion.STUB_SECONDS > 2 * session_log.MEMORY_SECONDS
 
 
 def test_it_stops_when_there_is_no_time_left(invoke: Invoke, session_id: str) -> None:

@@ -18,7 +18,18 @@ from casefile.attempts import RESERVE
 from casefile.erasure import ANSWER_SECONDS
 from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
 from pydantic_models.base.times import now, to_milliseconds
-from tests.conftest import BUCKET, Context, Invoke, account, forget, load, objects, restore, stored
+from tests.conftest import (
+    BUCKET,
+    Context,
+    Invoke,
+    account,
+    days_left,
+    forget,
+    load,
+    objects,
+    restore,
+    stored,
+)
 from tests.unit.test_faults import Faults, Killed
 
 ANN, BOB, CARL = "ann@example.com", "bob@example.com", "carl@example.com"
@@ -167,6 +178,16 @@ def test_what_is_under_hold_stays_and_is_counted(invoke: Invoke, world: dict[str
     told = erase()["payload"]
     assert (told["sessions"], told["casefiles"], told["held_sessions"]) == (1, 1, 0)
     assert_erased(invoke, world)
+
+
+def test_who_placed_a_hold_is_named_by_it_no_more(invoke: Invoke) -> None:
+    casefile_id = invoke("create_casefile", {"title": "Claim"}, user=BOB)["payload"]["casefile_id"]
+    share(invoke, casefile_id, BOB, ANN)
+    invoke("set_legal_hold", {"casefile_id": casefile_id, "hold": True})
+    erase()
+    read = invoke("get_casefile", {"casefile_id": casefile_id}, user=BOB)["payload"]["casefile"]
+    assert read["legal_hold"]["placed_by"] == grants.ERASED
+    assert ANN not in str(stored())
 
 
 def test_without_time_it_goes_on_by_itself(invoke: Invoke, world: dict[str, str]) -> None:
@@ -600,6 +621,6 @@ def test_nothing_names_who_was_erased_and_all_expires(
     assert sorted(item["sk"]["S"] for item in kept) == sorted(["HEAD", first, second])
     for item in kept:
         assert {"user_id", "in_hand", "stage_list", "since"}.isdisjoint(item)
-        assert 89 < (int(item["ttl"]["N"]) - time.time()) / 86400 < 91
+        assert 89 < days_left(item) < 91
         assert ANN not in json.dumps(dynamodb.from_attributes(item), default=str)
     assert archives.told() == {}

@@ -12,7 +12,7 @@ import pytest
 from casefile import attempts, contents, deletion, dynamodb, erasure, records
 from casefile.errors import NotFound, Unavailable
 from pydantic_models.base.times import now
-from tests.conftest import BUCKET, Context, Invoke, account, load, objects, stored
+from tests.conftest import BUCKET, Context, Invoke, account, days_left, load, objects, stored
 
 DONE = {"seen": 1, "done": 1, "failed": 0, "is_complete": True}
 
@@ -203,7 +203,7 @@ def test_a_title_is_told_to_who_repeats_and_to_nobody_later(invoke: Invoke) -> N
     assert invoke("delete_casefile", asked)["payload"]["title"] == "Secret"
     assert invoke("delete_casefile", asked)["payload"]["title"] == "Secret"
     (named,) = [item for item in stored() if "title" in item]
-    assert "ttl" in named
+    assert 14.9 < days_left(named) < 16
     dynamodb.delete_many([{"pk": named["pk"]["S"], "sk": named["sk"]["S"]}])
     assert invoke("delete_casefile", asked)["payload"]["title"] == ""
     assert deletion.TITLE_SECONDS >= 15 * 24 * 60 * 60

@@ -8,11 +8,11 @@ from unittest import mock
 import pytest
 
 from casefile import casefiles, deletion, dynamodb, grants
-from casefile.errors import BadRequest, Forbidden, Unavailable
+from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
 from pydantic_models.base.times import now, to_text
 from pydantic_models.operations import ListCasefilesResponse
-from tests.conftest import Invoke
-from tests.replicas import indexes_standing_still
+from tests.conftest import Invoke, stored
+from tests.replicas import indexes_standing_still, lagging
 
 BOB = "bob@example.com"
 
@@ -189,6 +189,21 @@ class TestWhileAnIndexLags:
         assert titles(invoke, BOB, scope=scope) == []
         share(invoke, casefile_id, shared_with, "viewer")
         assert titles(invoke, BOB, scope=scope) == ["secret"]
+
+    def test_what_was_revoked_though_replicas_lag_too(
+        self, invoke: Invoke, casefile_id: str, scope: str, shared_with: str
+    ) -> None:
+        before = {
+            item["sk"]["S"]: item
+            for item in stored()
+            if item["pk"]["S"] == f"CASEFILE#{casefile_id}"
+        }
+        asked = {"casefile_id": casefile_id, "target_user_id": shared_with}
+        invoke("revoke_permission", asked)
+        with lagging(lambda _: False, before):
+            assert titles(invoke, BOB, scope=scope) == []
+            with pytest.raises(NotFound):
+                invoke("get_casefile", {"casefile_id": casefile_id}, user=BOB)
 
     def test_whatever_the_clocks_of_those_who_revoke(
         self, invoke: Invoke, casefile_id: str, scope: str, shared_with: str

@@ -8,6 +8,7 @@ from casefile import dynamodb, grants
 from casefile.errors import BadRequest
 from pydantic_models.operations import ListPermissionsResponse, PermissionListPayload
 from tests.conftest import Invoke
+from tests.replicas import lagging
 
 MANY = 203
 LONGEST = f"zz{chr(0x1F9F3) * 252}"
@@ -162,3 +163,11 @@ def test_a_cursor_is_of_one_list(invoke: Invoke, casefile_id: str) -> None:
     for casefile, user in ((other, "ann@example.com"), (casefile_id, "adam@example.com")):
         with pytest.raises(BadRequest, match="not one of this list"):
             listed(invoke, casefile, user, cursor=cursor)
+
+
+def test_who_was_just_let_in_is_listed_though_replicas_lag(
+    invoke: Invoke, casefile_id: str
+) -> None:
+    share(invoke, casefile_id, "bob@example.com", "viewer")
+    with lagging(lambda slot: slot.startswith("GRANT#")):
+        assert names(listed(invoke, casefile_id)) == ["bob@example.com"]

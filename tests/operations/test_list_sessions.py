@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casefile import cursors, lists
+from casefile import cursors, dynamodb, lists
 from casefile.errors import BadRequest, Forbidden, NotFound
 from pydantic_models.operations import ListSessionsResponse, SessionListPayload
 from pydantic_models.operations.lists import MAX_OFFSET
-from tests.conftest import Context, Invoke, forget, load
+from tests.conftest import Context, Invoke, forget, load, overtake
 from tests.events import event
 
 BOB = "bob@example.com"
@@ -296,6 +296,20 @@ class TestCursors:
         forget()
         assert titles(invoke, limit=2, cursor=cursor) == ["2", "1"]
 
+    def test_it_does_so_if_both_drew_a_key_at_once(
+        self, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Both sign with the one that is kept."""
+        for number in range(5):
+            create(invoke, str(number))
+        overtake(monkeypatch, dynamodb, "create", cursors._key.__wrapped__)
+        cursor = listed(invoke, limit=2).cursor
+        forget()
+        assert titles(invoke, limit=2, cursor=cursor) == ["2", "1"]
+
+    def test_nobody_guesses_its_signature(self) -> None:
+        assert cursors._SIGNATURE_BYTES >= 16
+
     def test_any_change_of_it_is_noticed(self, invoke: Invoke, cursor: str) -> None:
         for place, letter in enumerate(cursor):
             other = "A" if letter != "A" else "B"
@@ -341,7 +355,7 @@ class TestCursors:
 
 def test_over_http_the_filters_are_the_query(invoke: Invoke) -> None:
     invoke("update_session", {"session_id": create(invoke, "one"), "tags": ["a", "b"]})
-    create(invoke, "two")
+    invoke("update_session", {"session_id": create(invoke, "two"), "tags": ["a"]})
     asked = event("list_sessions", "api")
     asked["multiValueQueryStringParameters"] = {"tags": ["a", "b"], "limit": ["5"]}
     answer = load("list_sessions")(asked, Context())

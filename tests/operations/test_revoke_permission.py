@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from casefile.errors import Forbidden, NotFound
-from tests.conftest import Invoke
+from tests.conftest import Invoke, days_left, stored
 
 BOB = "bob@example.com"
 
@@ -54,3 +54,15 @@ def test_the_owner_stays(invoke: Invoke, casefile_id: str) -> None:
     asked = {"casefile_id": casefile_id, "target_user_id": "ann@example.com"}
     with pytest.raises(Forbidden, match="hand it over"):
         invoke("revoke_permission", asked)
+
+
+def test_it_is_remembered_for_a_day(invoke: Invoke, casefile_id: str) -> None:
+    invoke("revoke_permission", {"casefile_id": casefile_id, "target_user_id": BOB})
+    (revoked,) = [item for item in stored() if item["sk"]["S"].startswith("GRANT#")]
+    assert 0.99 < days_left(revoked) < 1.01
+    invoke(
+        "grant_permission",
+        {"casefile_id": casefile_id, "target_user_id": BOB, "permission": "viewer"},
+    )
+    (granted,) = [item for item in stored() if item["sk"]["S"].startswith("GRANT#")]
+    assert "ttl" not in granted

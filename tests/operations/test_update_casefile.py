@@ -1,12 +1,15 @@
 """What a casefile says of itself: title, description, tags, and notes."""
 
+from datetime import timedelta
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 import pytest
 
-from casefile import dynamodb
+from casefile import casefiles, dynamodb
 from casefile.errors import BadRequest, NotFound
+from pydantic_models.base.times import now
 from tests.conftest import Invoke
 
 BOB = "bob@example.com"
@@ -37,6 +40,29 @@ def test_what_is_given_changes_and_the_rest_stays(invoke: Invoke, casefile_id: s
 def test_bounds_are_kept(invoke: Invoke, casefile_id: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         invoke("update_casefile", {"casefile_id": casefile_id, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked"),
+    [
+        ("create_session", {}),
+        ("set_legal_hold", {"hold": True}),
+        ("update_casefile", {"title": "New"}),
+    ],
+)
+def test_the_time_of_its_last_change_never_goes_back(
+    invoke: Invoke, casefile_id: str, operation: str, asked: dict[str, Any]
+) -> None:
+    """Whichever clock is behind."""
+
+    def updated_at() -> str:
+        read = invoke("get_casefile", {"casefile_id": casefile_id})["payload"]["casefile"]
+        return str(read["metadata"]["updated_at"])
+
+    before = updated_at()
+    with mock.patch.object(casefiles, "now", return_value=now() - timedelta(hours=1)):
+        invoke(operation, asked | {"casefile_id": casefile_id})
+    assert updated_at() >= before
 
 
 def test_who_loses_access_just_then_is_told_what_was_done(

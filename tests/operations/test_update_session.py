@@ -1,12 +1,16 @@
 """What a session says of itself can change, at any time; what was recorded can't."""
 
 import time
+from datetime import timedelta
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 import pytest
 
+from casefile import sessions
 from casefile.errors import BadRequest
+from pydantic_models.base.times import now
 from pydantic_models.export import verify
 from tests.conftest import Invoke
 
@@ -59,6 +63,14 @@ def test_a_closed_session_keeps_its_seal(invoke: Invoke, session_id: str) -> Non
     change(invoke, session_id, title="After all")
     lines = invoke("export_session", {"session_id": session_id})["payload"]["lines"]
     assert verify(lines.splitlines(), seal).is_closed
+
+
+def test_the_time_of_its_last_change_never_goes_back(invoke: Invoke, session_id: str) -> None:
+    """Whichever clock is behind: else the change would be refused until it has caught up."""
+    before = invoke("get_session", {"session_id": session_id})["payload"]["updated_at"]
+    with mock.patch.object(sessions, "now", return_value=now() - timedelta(hours=1)):
+        told = change(invoke, session_id, title="New")["payload"]
+    assert (told["title"], told["updated_at"] >= before) == ("New", True)
 
 
 @pytest.mark.parametrize(

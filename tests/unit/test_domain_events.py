@@ -117,6 +117,15 @@ def test_what_happened_is_told_once_in_its_order(story: dict[str, str], told: Bu
     assert by_type["casefile.shared"]["target_user_id"] == "bob@example.com"
 
 
+@pytest.mark.parametrize("number", [1, bus.MAX_EVENTS, bus.MAX_EVENTS + 1])
+def test_all_is_told_however_much_happened_at_once(invoke: Invoke, told: Bus, number: int) -> None:
+    """Also what is left when as many were sent as are sent at once."""
+    for _ in range(number):
+        invoke("create_session")
+    assert follow() == []
+    assert sum(told.sizes) == number
+
+
 def test_handing_a_casefile_over_is_told_of_both(invoke: Invoke, told: Bus) -> None:
     casefile_id = invoke("create_casefile", {"title": "Work"})["payload"]["casefile_id"]
     grant = {"casefile_id": casefile_id, "target_user_id": "bob@example.com"}

@@ -13,6 +13,7 @@ from casefile.aws import Refused
 from casefile.errors import CasefileError, NotFound, TooLarge, Unavailable
 from tests.conftest import OPERATIONS, Context, forget, load, stored
 from tests.events import event
+from tests.replicas import lagging
 
 ENDPOINT = {"endpoint_url": "https://dynamodb.example"}
 COME_BACK: dict[str, Exception] = {
@@ -191,3 +192,13 @@ def test_many_keys_are_read_however_many_batches_they_take(
     assert sorted(item["sk"] for item in found) == [item["sk"] for item in items]
     dynamodb.delete_many(items[1:])
     assert [item["sk"] for item in dynamodb.get_many(keys)] == ["000"]
+
+
+def test_items_are_read_as_they_are_now_unless_that_is_not_asked_for(aws: None) -> None:
+    item = {"pk": "SESSION#x", "sk": "HEAD"}
+    key = dynamodb.to_attributes(item)
+    dynamodb.put_many([item])
+    with lagging(lambda _: True):
+        assert dynamodb.get(key) == item
+        assert [*dynamodb.get_many([key])] == [item]
+        assert [*dynamodb.get_many([key], strong=False)] == []
