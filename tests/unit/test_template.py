@@ -166,6 +166,16 @@ def test_a_batch_of_the_stream_has_the_window_that_lambda_asks_for() -> None:
     assert not takes("RefreshSeconds", "0")
 
 
+def test_no_change_is_left_out_and_what_fails_comes_again_without_the_others() -> None:
+    (event,) = FUNCTIONS["OnSessionRecord"]["Events"].values()
+    told = event["Properties"]
+    assert told["StartingPosition"] == "TRIM_HORIZON"
+    assert told["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert told["BisectBatchOnFunctionError"] is True
+    assert told["MaximumRetryAttempts"] > 1
+    assert told["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] in QUEUES
+
+
 def test_what_a_client_leaves_empty_passes_as_an_envelope() -> None:
     """Clients send what they don't set as null, which has no length, and whose type isn't asked."""
     (api,) = resources("AWS::Serverless::Api").values()
@@ -272,14 +282,26 @@ def test_every_rule_tries_again_and_has_a_dead_letter_queue_that_only_it_may_fil
             }
 
 
-def test_every_queue_refuses_to_be_used_without_tls() -> None:
-    guarded = [
-        queue["Ref"]
-        for policy in resources("AWS::SQS::QueuePolicy").values()
-        for queue in policy["Queues"]
-        if "aws:SecureTransport" in json.dumps(policy["PolicyDocument"]["Statement"])
-    ]
-    assert sorted(guarded) == sorted(QUEUES)
+def test_a_queue_in_order_holds_up_no_group_for_the_others() -> None:
+    (ordered,) = (queue for queue in SOURCES.values() if queue.get("FifoQueue"))
+    assert ordered["FifoThroughputLimit"] == "perMessageGroupId"
+    assert ordered["DeduplicationScope"] == "messageGroup", "else the limit is refused"
+
+
+def test_queues_and_bucket_refuse_what_comes_without_tls_and_nothing_else() -> None:
+    policies = resources("AWS::SQS::QueuePolicy") | resources("AWS::S3::BucketPolicy")
+    guarded: list[str] = []
+    for name, policy in policies.items():
+        *others, refusal = policy["PolicyDocument"]["Statement"]
+        assert all(each["Effect"] == "Allow" for each in others), name
+        if template()["Resources"][name].get("Condition") != "IsTlsOnly":
+            condition, refusal, _ = refusal["Fn::If"]
+            assert condition == "IsTlsOnly", name
+        assert (refusal["Effect"], refusal["Principal"]) == ("Deny", "*"), name
+        assert refusal["Action"] in ("sqs:*", "s3:*"), name
+        assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": False}}, name
+        guarded += [each["Ref"] for each in policy.get("Queues") or [policy["Bucket"]]]
+    assert sorted(guarded) == sorted([*QUEUES, "Contents"])
 
 
 def test_the_webhook_is_off_unless_it_has_an_address_and_a_key() -> None:
@@ -361,8 +383,43 @@ def test_the_table_is_kept_safe() -> None:
     (table,) = resources("AWS::DynamoDB::Table").values()
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["TimeToLiveSpecification"]["Enabled"] is True
     assert template()["Parameters"]["DeletionProtection"]["Default"] == "true"
+    assert table["DeletionProtectionEnabled"] == {"Fn::If": ["IsProtected", True, False]}
+    (users,) = resources("AWS::Cognito::UserPool").values()
+    assert users["DeletionProtection"] == {"Fn::If": ["IsProtected", "ACTIVE", "INACTIVE"]}
+    protected = {"Fn::Equals": [{"Ref": "DeletionProtection"}, "true"]}
+    assert template()["Conditions"]["IsProtected"] == protected
+
+
+def test_what_is_kept_outlives_the_stack_and_is_never_replaced_by_nothing() -> None:
+    """What was recorded, who may read it, and the key without which nobody can."""
+    kept = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool", "AWS::KMS::Key")
+    found = [each for each in template()["Resources"].values() if each["Type"] in kept]
+    assert sorted(each["Type"] for each in found) == sorted(kept)
+    for each in found:
+        assert each["DeletionPolicy"] == "RetainExceptOnCreate", each["Type"]
+        assert each["UpdateReplacePolicy"] == "Retain", each["Type"]
+
+
+def test_what_expires_does_so_by_the_attribute_that_is_written() -> None:
+    (table,) = resources("AWS::DynamoDB::Table").values()
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+
+
+def test_nobody_signs_up_and_nobody_takes_an_address_that_is_not_shown_to_be_theirs() -> None:
+    """Who asks is known by a verified address, in whatever letters it is written."""
+    (users,) = resources("AWS::Cognito::UserPool").values()
+    assert users["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+    update = users["UserAttributeUpdateSettings"]["AttributesRequireVerificationBeforeUpdate"]
+    assert users["UsernameAttributes"] == users["AutoVerifiedAttributes"] == update == ["email"]
+    assert users["UsernameConfiguration"] == {"CaseSensitive": False}
+
+
+def test_a_token_is_good_for_hours_and_a_wrong_address_looks_like_a_wrong_password() -> None:
+    (client,) = resources("AWS::Cognito::UserPoolClient").values()
+    assert client["IdTokenValidity"] == {"Ref": "IdTokenHours"}
+    assert client["TokenValidityUnits"]["IdToken"] == "hours"
+    assert client["PreventUserExistenceErrors"] == "ENABLED"
 
 
 def test_only_a_key_of_the_stacks_own_is_paid() -> None:
