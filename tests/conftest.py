@@ -222,7 +222,7 @@ def invoke(aws: None) -> Invoke:
 def overtake(
     monkeypatch: pytest.MonkeyPatch, module: Any, name: str, act: Callable[[], object]
 ) -> None:
-    """Let something happen right before a function is called next, and after all before that."""
+    """Let something happen right before a function is called next, and not again."""
     real = getattr(module, name)
 
     def overtaken(*arguments: Any, **more: Any) -> Any:

@@ -20,7 +20,7 @@ from casefile.errors import (
     RequestIdReused,
 )
 from pydantic_models.base.times import now, to_text
-from tests.conftest import Invoke, days_left, stored
+from tests.conftest import Invoke, days_left, overtake, stored
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 
@@ -359,22 +359,16 @@ def test_two_filings_at_once_of_what_is_filed_already_are_both_known_later(
     """The second is done while the first has seen neither it nor any other before."""
     created = invoke("create_session", {"casefile_id": casefile_id})
     session_id = str(created["payload"]["session_id"])
-    real = casefiles.find
-
-    def find(*asked: Any) -> Any:
-        monkeypatch.setattr(casefiles, "find", real)
-        ask("second", *filing(casefile_id, session_id))
-        return real(*asked)
-
-    monkeypatch.setattr(casefiles, "find", find)
-    first = ask("first", *filing(casefile_id, session_id))
+    filed = filing(casefile_id, session_id)
+    overtake(monkeypatch, casefiles, "find", lambda: ask("second", *filed))
+    first = ask("first", *filed)
     ask(
         "out",
         "remove_session_from_casefile",
         {"casefile_id": casefile_id, "session_id": session_id},
     )
     for name in ("first", "second"):
-        assert ask(name, *filing(casefile_id, session_id))["payload"] == first["payload"]
+        assert ask(name, *filed)["payload"] == first["payload"]
     assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
 
 
@@ -397,15 +391,12 @@ def test_two_at_once_with_one_receipt_change_once(
     request_id = str(uuid4())
     inner: list[dict[str, Any]] = []
     operation, asked = grant(casefile_id, BOB, "editor")
-    real = receipts.leaving
 
-    def leaving(request: Any, **told: Any) -> Any:
-        monkeypatch.setattr(receipts, "leaving", real)
+    def give_and_take() -> None:
         inner.append(invoke(operation, asked, request_id=request_id))
         inner.append(invoke(*revoke(casefile_id, BOB)))
-        return real(request, **told)
 
-    monkeypatch.setattr(receipts, "leaving", leaving)
+    overtake(monkeypatch, receipts, "leaving", give_and_take)
     assert invoke(operation, asked, request_id=request_id) == inner[0]
     assert level(invoke, casefile_id, BOB) == "none"
 

@@ -27,6 +27,7 @@ from tests.conftest import (
     forget,
     load,
     objects,
+    overtake,
     restore,
     stored,
 )
@@ -430,16 +431,14 @@ def test_two_at_once_count_each_upload_once(
     """One lists them all, then the other removes them, and is stopped before the end."""
     for number in range(5):
         upload(ANN, bytes([number]))
-    delete, others, request_id = contents.delete_upload, iter([True]), str(uuid4())
+    request_id = str(uuid4())
 
-    def overtaken(key: str) -> None:
-        if next(others, False):
-            with pytest.MonkeyPatch.context() as patched:
-                patched.setattr(erasure, "_end", dawdle)
-                assert finish()["users"]["failed"] == 1
-        delete(key)
+    def remove_them() -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(erasure, "_end", dawdle)
+            assert finish()["users"]["failed"] == 1
 
-    monkeypatch.setattr(contents, "delete_upload", overtaken)
+    overtake(monkeypatch, contents, "delete_upload", remove_them)
     assert erase(request_id=request_id)["payload"]["uploads"] == 5
     finish()
     told = erase(request_id=request_id)

@@ -11,7 +11,7 @@ from casefile import casefiles, deletion, dynamodb, grants
 from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
 from pydantic_models.base.times import now, to_text
 from pydantic_models.operations import ListCasefilesResponse
-from tests.conftest import Invoke, stored
+from tests.conftest import Invoke, overtake, stored
 from tests.replicas import indexes_standing_still, lagging
 
 BOB = "bob@example.com"
@@ -225,19 +225,17 @@ class TestWhileAnIndexLags:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """The one whose clock is behind writes last, and did not see what the other wrote."""
-        an_hour_ago, transact, times = now() - timedelta(hours=1), dynamodb.transact, [0]
+        an_hour_ago, times = now() - timedelta(hours=1), [0]
         with mock.patch.object(grants, "now", return_value=an_hour_ago):
             share(invoke, casefile_id, "eve@example.com", "viewer")
 
-        def after_another(writes: Any) -> None:
-            monkeypatch.setattr(dynamodb, "transact", transact)
+        def revoke_first() -> None:
             asked = {"casefile_id": casefile_id, "target_user_id": shared_with}
             with mock.patch.object(grants, "now", now):
                 invoke("revoke_permission", asked)
             times[0] += 1
-            transact(writes)
 
-        monkeypatch.setattr(dynamodb, "transact", after_another)
+        overtake(monkeypatch, dynamodb, "transact", revoke_first)
         with mock.patch.object(grants, "now", return_value=an_hour_ago):
             asked = {"casefile_id": casefile_id, "target_user_id": "eve@example.com"}
             invoke("revoke_permission", asked)

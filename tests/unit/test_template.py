@@ -379,7 +379,7 @@ def test_the_webhook_can_be_sent_every_event_that_there_is_and_no_other() -> Non
         assert not re.fullmatch(events["AllowedPattern"], wrong), wrong
 
 
-def test_the_table_is_kept_safe() -> None:
+def test_table_and_users_are_kept_safe() -> None:
     (table,) = resources("AWS::DynamoDB::Table").values()
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
