@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from casefile import casefiles, deletion, dynamodb, grants
+from casefile import casefile_heads, casefiles, deletion, dynamodb, grants
 from casefile.errors import BadRequest, Forbidden, NotFound, Unavailable
 from pydantic_models.base.times import now, to_text
 from pydantic_models.operations import ListCasefilesResponse
@@ -216,15 +216,17 @@ class TestWhileAnIndexLags:
                 invoke("revoke_permission", asked)
                 assert titles(invoke, BOB, scope=scope) == []
 
-    def test_two_who_revoke_at_once(
+    @pytest.mark.parametrize("way", ["revoked", "erased"])
+    def test_two_who_are_let_out_at_once(
         self,
         invoke: Invoke,
         casefile_id: str,
         scope: str,
         shared_with: str,
+        way: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """The one whose clock is behind writes last, and did not see what the other wrote."""
+        """Who writes last has a clock that is behind, and did not see what the other wrote."""
         an_hour_ago, times = now() - timedelta(hours=1), [0]
         with mock.patch.object(grants, "now", return_value=an_hour_ago):
             share(invoke, casefile_id, "eve@example.com", "viewer")
@@ -235,10 +237,14 @@ class TestWhileAnIndexLags:
                 invoke("revoke_permission", asked)
             times[0] += 1
 
-        overtake(monkeypatch, dynamodb, "transact", revoke_first)
         with mock.patch.object(grants, "now", return_value=an_hour_ago):
-            asked = {"casefile_id": casefile_id, "target_user_id": "eve@example.com"}
-            invoke("revoke_permission", asked)
+            if way == "revoked":
+                overtake(monkeypatch, dynamodb, "transact", revoke_first)
+                asked = {"casefile_id": casefile_id, "target_user_id": "eve@example.com"}
+                invoke("revoke_permission", asked)
+            else:
+                overtake(monkeypatch, casefile_heads, "narrow", revoke_first)
+                grants.forget(casefile_id, "eve@example.com")
         assert times == [1]
         assert titles(invoke, BOB, scope=scope) == []
 
