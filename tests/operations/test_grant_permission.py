@@ -8,6 +8,7 @@ import pytest
 from casefile import dynamodb
 from casefile.errors import BadRequest, Forbidden, NotFound
 from tests.conftest import Invoke, Lines, overtake, stored
+from tests.replicas import lagging
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 
@@ -59,7 +60,7 @@ def test_empty_notes_are_none(invoke: Invoke, casefile_id: str) -> None:
     assert [entry["notes"] for entry in listed] == [None, "for a look"]
 
 
-def test_what_is_revoked_ends_at_once_also_for_a_warm_instance(
+def test_what_is_revoked_ends_at_once_also_for_a_warm_instance_and_though_replicas_lag(
     invoke: Invoke, casefile_id: str
 ) -> None:
     filed = {"casefile_id": casefile_id}
@@ -67,8 +68,10 @@ def test_what_is_revoked_ends_at_once_also_for_a_warm_instance(
     grant(invoke, casefile_id, BOB, "editor")
     said = {"session_id": session_id, "message": "hello"}
     invoke("chat", said, user=BOB)
+    slot = f"GRANT#{BOB}"
+    (granted,) = [item for item in stored() if item["sk"]["S"] == slot]
     invoke("revoke_permission", {"casefile_id": casefile_id, "target_user_id": BOB})
-    with pytest.raises(NotFound):
+    with lagging(lambda _: False, {slot: granted}), pytest.raises(NotFound):
         invoke("chat", said, user=BOB)
 
 
