@@ -330,10 +330,10 @@ and each message is {HELD["turns_calls"]["held"]} calls, a put that is lost, a q
     } ms more: {_dollars(of_turns(ours["mean"]))} instead
 of {_dollars(append + function)} for the record and Lambda together.
 
-And it is of the session's owner. What somebody else may do is read each time: when an editor of the
-casefile appends, that is {HELD["shared_append_calls"]["held"]} call and {
+All this is of appends by the session's owner. What somebody else may do is read each time: when an
+editor of the casefile appends, that is {HELD["shared_append_calls"]["held"]} call and {
         HELD["shared_append_read_units"]["held"]
-    } read units more, {
+    } read units more if the heads of session and casefile have up to 4 KB each, {
         _dollars(
             HELD["shared_append_read_units"]["held"] * prices["dynamodb"]["million_read_units"]
         )

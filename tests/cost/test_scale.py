@@ -76,8 +76,7 @@ def test_filings_take_as_many_calls_as_the_model_says(
         filed = list(writers.map(lambda title: create(str(title), casefile_id), range(FILED)))
     assert len(set(filed)) == FILED
     model = scale.Filing(call=far, rounds=1).run(WRITERS, 2_000)
-    # Chance decides; and on a busy machine, writers meet less often.
-    assert 2 < len(meter.calls) / FILED < 1.4 * model.calls_each
+    assert 0.5 < len(meter.calls) / FILED / model.calls_each < 1.4  # Chance decides.
 
 
 def test_the_model_has_the_settings_of_the_template() -> None:

@@ -492,6 +492,19 @@ def test_a_function_url_with_iam_names_the_user_in_the_query(invoke: Invoke) -> 
     assert load("get_session")(asked, Context())["statusCode"] == 404
 
 
+def test_by_iam_a_key_is_that_of_the_user_who_is_named(aws: None) -> None:
+    asked = event("create_session", "http_api")
+    asked["requestContext"]["authorizer"] = {"iam": {"accountId": "123456789012"}}
+    opened = []
+    for user, key in [("ann", "b/c"), ("ANN", "b/c"), ("bob", "b/c"), ("ann/b", "c")]:
+        asked["headers"] = {"idempotency-key": key}
+        asked["body"] = json.dumps({"user_id": user, "payload": {}})
+        answer = json.loads(load("create_session")(asked, Context())["body"])
+        opened.append((answer["request_id"], answer["payload"]["session_id"]))
+    assert opened[0] == opened[1]
+    assert len({request_id for request_id, _ in opened}) == 3
+
+
 def test_an_idempotency_key_may_not_contradict_the_body(request_: Request) -> None:
     body = {"payload": {}, "request_id": str(uuid4())}
     assert request_("create_session", body, headers={"Idempotency-Key": str(uuid4())})[0] == 400

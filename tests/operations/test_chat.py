@@ -1,6 +1,7 @@
 """Recording chat messages: all or none, once, in order, exactly as they were sent."""
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from casefile import dynamodb
 from casefile.errors import BadRequest, Forbidden, NotFound, RequestIdReused, SessionClosed
 from pydantic_models.canonical import ChatEvent
 from pydantic_models.operations import ChatResponse
@@ -142,6 +144,33 @@ def test_whether_an_editor_still_is_one_takes_one_call(invoke: Invoke, calls: li
     share(second, "viewer")
     with pytest.raises(Forbidden):
         say()
+
+
+def test_who_was_let_out_of_a_casefile_before_a_session_came_back_writes_nothing(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read together is read in no order: a grant of before, a filing of after."""
+    casefile_id = invoke("create_casefile", {"title": "Shared"})["payload"]["casefile_id"]
+    grant = {"casefile_id": casefile_id, "target_user_id": "bob@example.com"}
+    invoke("grant_permission", grant | {"permission": "editor"})
+    made = invoke("create_chat_session", {"casefile_id": casefile_id})
+    filing = {"session_id": made["payload"]["session_id"], "casefile_id": casefile_id}
+    said = {"session_id": filing["session_id"], "message": "hi"}
+    invoke("chat", said, user="bob@example.com")
+    read = dynamodb.get_many
+
+    def read_in_two(keys: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        monkeypatch.setattr(dynamodb, "get_many", read)
+        head, *grants = keys
+        yield from list(read(grants))
+        invoke("remove_session_from_casefile", filing)
+        invoke("revoke_permission", grant)
+        invoke("add_session_to_casefile", filing | {"session_type": "chat"})
+        yield from read([head])
+
+    monkeypatch.setattr(dynamodb, "get_many", read_in_two)
+    with pytest.raises(NotFound):
+        invoke("chat", said, user="bob@example.com")
 
 
 @settings(

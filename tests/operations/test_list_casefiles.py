@@ -330,12 +330,16 @@ class TestSearch:
             ("مدرس", ["مُدَرِّس"]),
             ("שלום", ["שָׁלוֹם"]),
             ("ялта", ["Я́лта"]),
+            ("oslo", ["✈️Oslo"]),
+            ("porto", ["1️⃣Porto"]),
+            ("y", ["x≠y"]),
+            ("gone", ["g̶o̶n̶e̶"]),
         ],
     )
     def test_words_are_found_in_any_script(
         self, invoke: Invoke, query: str, found: list[str]
     ) -> None:
-        written = "काम/किताब मेरी/நாய்/நீ யார்/ハン/パン/คน/คุณ/مُدَرِّس/שָׁלוֹם/Я́лта"
+        written = "काम/किताब मेरी/நாய்/நீ யார்/ハン/パン/คน/คุณ/مُدَرِّس/שָׁלוֹם/Я́лта/✈️Oslo/1️⃣Porto/x≠y/g̶o̶n̶e̶"
         for title in written.split("/"):
             create(invoke, title)
         assert titles(invoke, search_query=query) == found

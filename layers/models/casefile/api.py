@@ -261,4 +261,4 @@ def _key_to_id(key: str, user_id: str) -> str:
         raise BadRequest("The Idempotency-Key is empty. Send one per request, or none.")
     if re.fullmatch(_UUID, key.strip().lower()):
         return key.strip().lower()
-    return str(uuid5(_IDEMPOTENCY_KEYS, f"{user_id}/{key}"))
+    return str(uuid5(_IDEMPOTENCY_KEYS, f"{user_id}\n{key}"))

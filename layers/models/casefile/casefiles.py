@@ -439,6 +439,9 @@ def _is_about(casefile: Item, beginnings: list[str]) -> bool:
     return all(any(word.startswith(each) for word in words) for each in beginnings)
 
 
+_VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+"""Marks that say how what stands before them is to look: a picture, mostly."""
+
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe"})
 """Letters that Unicode does not take for accented ones."""
 
@@ -454,15 +457,15 @@ def _words(text: str) -> list[str]:
 def _in_a_word(letter: str) -> str:
     """What stands for a letter: nothing for an accent, a space for what ends a word.
 
-    An accent is a mark without which a word is still that word, like points of vowels. Elsewhere,
-    marks are the vowels (India, Thailand), or make another letter (Japan). Source: the Unicode
-    standard, 4.3, "Combining classes".
+    An accent is a mark without which a word is still that word, like points of vowels, or what
+    strikes it out. Elsewhere, marks are the vowels (India, Thailand), or make another letter
+    (Japan). Source: the Unicode standard, 4.3, "Combining classes".
     """
     combining = unicodedata.combining(letter)
-    if combining >= 200 or 10 <= combining <= 36:
+    if combining >= 200 or 10 <= combining <= 36 or combining == 1:
         return ""
-    is_part = letter.isalnum() or unicodedata.category(letter).startswith("M")
-    return letter if is_part else " "
+    is_vowel = unicodedata.category(letter) in ("Mn", "Mc") and letter not in _VARIATIONS
+    return letter if is_vowel or letter.isalnum() else " "
 
 
 def summary(entry: Item) -> CasefileSummary:

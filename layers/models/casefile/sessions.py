@@ -59,6 +59,7 @@ ATTRIBUTES = (
     "metadata",
     "tags",
     "archived_at",
+    "filed_at",
 )
 """What a head holds that a SessionHead shows."""
 
@@ -76,6 +77,7 @@ class SessionHead:
     metadata: dict[str, Any]
     tags: list[str]
     archived_at: int | None = None
+    filed_at: int | None = None
 
     @property
     def told(self) -> dict[str, Any]:
@@ -123,6 +125,7 @@ def _head(item: Item) -> SessionHead:
         metadata=json.loads(item["metadata"]),
         tags=item.get("tags", []),
         archived_at=item.get("archived_at"),
+        filed_at=item.get("filed_at"),
     )
 
 
@@ -155,8 +158,9 @@ def authorize(
 def authorize_now(seen: SessionHead, user_id: str) -> SessionHead:
     """Return a session's head as it is now if a user, not its owner, may do what is needed.
 
-    It is read together with what is granted where the session was seen to be filed. Raises NotFound
-    and Forbidden.
+    It is read together with what is granted where the session was seen to be filed, and in no
+    order: so that counts only if the session was there all the while. Raises NotFound and
+    Forbidden.
     """
     session_id, casefile_id = seen.session_id, seen.casefile_id
     if casefile_id is None:
@@ -168,7 +172,9 @@ def authorize_now(seen: SessionHead, user_id: str) -> SessionHead:
             head = from_item(item)
         else:
             beside.append(item)
-    granted = {casefile_id: grants.level_by(beside, user_id)}
+    granted = {}
+    if head is not None and head.filed_at == seen.filed_at:
+        granted[casefile_id] = grants.level_by(beside, user_id)
     return authorize(session_id, head, user_id, granted)
 
 
