@@ -34,9 +34,9 @@ chance decides how often writers meet. **Times are ratios** to a bare boto3 PutI
 same engine, one after every other append: medians of {
         about["runs"]
     } runs. They are without a network; add a round
-trip to both sides for AWS. An append of Casefile's is timed from
-when its function has API Gateway's event until it has made the answer: to make the one and to read
-the other is the client's work. Other stores are timed as their users call them. A session was grown up to {
+trip to both sides for AWS. An append of Casefile's is timed from when its function has API Gateway's
+event until it has made the answer: to make the one and to read the other is the client's work. Other
+stores are timed as their users call them. A session was grown up to {
         about["up_to"]:,} messages while it was counted,
 and {about["timed_up_to"]:,} while it was timed, or as far as a store came in {
         about["seconds"]
