@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from casefile import sessions
+from casefile import dynamodb, sessions
 from casefile.errors import BadRequest
 from pydantic_models.base.times import now
 from pydantic_models.export import verify
-from tests.conftest import Invoke
+from tests.conftest import Invoke, overtake
 
 
 @pytest.fixture
@@ -71,6 +71,20 @@ def test_the_time_of_its_last_change_never_goes_back(invoke: Invoke, session_id:
     with mock.patch.object(sessions, "now", return_value=now() - timedelta(hours=1)):
         told = change(invoke, session_id, title="New")["payload"]
     assert (told["title"], told["updated_at"] >= before) == ("New", True)
+
+
+def test_what_another_changed_meanwhile_is_told(
+    invoke: Invoke, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that is behind, so that nothing shows that there was another."""
+
+    def tag() -> None:
+        with mock.patch.object(sessions, "now", return_value=now() - timedelta(hours=1)):
+            change(invoke, session_id, tags=["other"])
+
+    overtake(monkeypatch, dynamodb, "transact", tag)
+    told = change(invoke, session_id, title="New")["payload"]
+    assert (told["title"], told["tags"]) == ("New", ["other"])
 
 
 @pytest.mark.parametrize(
