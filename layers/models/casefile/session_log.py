@@ -12,7 +12,8 @@ What follows:
   request could be in, without a hole from there to the slot that it wins: an original is never
   older than its request, so looking back to the request's own time (less what clocks may differ)
   is enough, and whatever came in meanwhile sits in the slot that the put would need. Each record
-  tells the highest UUIDv7 up to it: a request whose id X
+  tells the highest UUIDv7 up to it: a request whose id is a UUIDv7 above that is not among them,
+  and needs no look back.
 - Closing is a record like any other: it can't share a slot with an append, and nothing is put
   after it, because no writer puts above a closing record that it has seen.
 - Each record carries the totals up to it, so the newest one tells them all.
