@@ -20,7 +20,7 @@ def test_a_session_from_login_to_verifying_its_export(
     folder = ann_runs("create", "casefile", "--title", "Lisbon").out.strip()
     created = ann_runs("create", "chat", "--title", "Talk", "--casefile", folder, "--json")
     session = json.loads(created.out)["session_id"]
-    said = '"Where to?"\n\n{"content": "\\u001b[31mLisbon", "message_type": "assistant"}\n'
+    said = '"Where to, Zoë?"\n\n{"content": "\\u001b[31mLisbon", "message_type": "assistant"}\n'
     assert ann_runs("record", session, stdin=said).out == "Recorded 2.\n"
     shown = ann_runs("show", session).out
     assert shown.splitlines()[0].startswith("Talk (ann@client.example")
@@ -31,7 +31,8 @@ def test_a_session_from_login_to_verifying_its_export(
     closed = json.loads(ann_runs("close", session, "--json").out)
     assert closed["total_messages"] == 2
     followed = ann_runs("follow", session, "--json").out.splitlines()
-    assert [json.loads(line)["content"] for line in followed] == ["Where to?", "\x1b[31mLisbon"]
+    told = [json.loads(line)["content"] for line in followed]
+    assert told == ["Where to, Zoë?", "\x1b[31mLisbon"]
     assert session not in ann_runs("list", "chat", "--casefile", folder).out
     assert session in ann_runs("list", "chat", "--casefile", folder, "--all").out
     assert "Lisbon" in ann_runs("list", "casefiles").out

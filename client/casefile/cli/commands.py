@@ -534,8 +534,11 @@ def _entries(
 
 
 def _documents(kind: str) -> Iterator[dict[str, Any]]:
-    """What is on standard input, line by line. Raises BadRequest, which names the line."""
-    for number, line in enumerate(sys.stdin, 1):
+    """What is on standard input, line by line, in UTF-8 whatever the locale says.
+
+    Raises BadRequest, which names the line.
+    """
+    for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():
             continue
         try:
