@@ -13,8 +13,6 @@ from uuid import UUID, uuid4
 
 import boto3
 import pytest
-from botocore.loaders import create_loader
-from botocore.session import Session
 from moto import mock_aws
 
 from casefile import (
@@ -89,20 +87,17 @@ BOTH_CLIENTS = pytest.fixture(name="client", params=["boto3", "lean"])(
 """In place of `client`, for tests that are to hold with either."""
 
 
-_LOADER = create_loader()
+@functools.cache
+def _session() -> boto3.Session:
+    """What boto3 knows of AWS, read once for all tests."""
+    return boto3.Session()
 
 
 @contextlib.contextmanager
 def empty_aws() -> Iterator[None]:
-    """An AWS that lives in this process, with an empty table and an empty bucket.
-
-    What boto3 knows of AWS is read once for all tests, and not for each one's session.
-    """
+    """An AWS that lives in this process, with an empty table and an empty bucket."""
     with mock_aws():
-        session = Session()
-        session.register_component("data_loader", _LOADER)
-        boto3.setup_default_session(botocore_session=session)
-        account.cache_clear()
+        boto3.DEFAULT_SESSION = _session()
         create_table(account("dynamodb"), "casefile-test")
         account("s3").create_bucket(Bucket=BUCKET)
         yield
