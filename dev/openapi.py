@@ -269,7 +269,12 @@ _OTHERS = {
         "too_many_requests": "Send it again a little later; see Retry-After.",
         "QUOTA_EXCEEDED": "The API key has been used as often as it may be in a day.",
     },
-    500: {"internal_error": "A fault of the service, which is logged."},
+    500: {
+        "internal_error": "A fault of the service, which is logged.",
+        "API_CONFIGURATION_ERROR": "The function could not be called just now. Send it again.",
+        "AUTHORIZER_CONFIGURATION_ERROR": "Tokens can't be checked just now. Send it again.",
+        "AUTHORIZER_FAILURE": "The token could not be checked. Send it again.",
+    },
     504: {
         "INTEGRATION_TIMEOUT": "It took too long; it may have been done. Send it again.",
         "INTEGRATION_FAILURE": "The function could not be reached. Send it again.",

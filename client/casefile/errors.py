@@ -242,7 +242,7 @@ def is_final(kind: type[RequestFailed], code: str | None) -> bool:
 
 def of_status(status: int, code: str | None) -> type[RequestFailed]:
     """The class of a failure: by its code, else by its HTTP status."""
-    if status == 500 and code is None:
+    if status == 500 and code != InternalError.code:  # API Gateway's, of a throttled function, say.
         return Unavailable
     by_status = _BY_STATUS.get(status, RequestFailed)
     return next((kind for kind in _below(by_status) if kind.code == code), by_status)

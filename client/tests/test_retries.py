@@ -116,6 +116,37 @@ def test_what_may_pass_is_tried_again(status: int, error: Any, tries: int) -> No
 
 
 @pytest.mark.parametrize(
+    ("status", "code", "error", "tries"),
+    [
+        (500, "API_CONFIGURATION_ERROR", casefile.Unavailable, 6),  # a function was throttled
+        (500, "internal_error", casefile.InternalError, 1),
+        (504, "INTEGRATION_TIMEOUT", casefile.Unavailable, 6),
+        (404, "no_route", casefile.NotFound, 1),
+    ],
+)
+def test_what_api_gateway_says_is_told_from_what_casefile_says(
+    status: int, code: str, error: Any, tries: int
+) -> None:
+    tried: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tried.append(request)
+        failure = {"status": "failed", "error": "No.", "metadata": {"error_code": code}}
+        return httpx.Response(status, json=failure)
+
+    with (
+        casefile.Client(
+            "http://pretended.invalid", retries=QUICK, http=httpx.Client(transport=handler(answer))
+        ) as client,
+        pytest.raises(error) as raised,
+    ):
+        client.chat_sessions.create()
+    assert type(raised.value) is error
+    assert len(tried) == tries
+    assert not raised.value.is_final
+
+
+@pytest.mark.parametrize(
     "content", [b"[" * 100_000, b"5", b"\xff", b'{"metadata": {"errors": 5}}', b'{"metadata": 5}']
 )
 def test_a_failure_is_one_of_casefiles_errors_whatever_it_says(content: bytes) -> None:
