@@ -251,7 +251,7 @@ def limits(every: float) -> list[Limit]:
     return sorted(
         [
             Limit(
-                "RequestsPerSecond, the template's own limit",
+                "RequestsPerSecond, the template's limit for a route",
                 STAGE_REQUESTS,
                 "429 with Retry-After; a parameter, raise it",
             ),

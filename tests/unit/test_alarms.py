@@ -37,7 +37,7 @@ AWS_METRICS = {
 """Those that we watch, of the metrics that AWS's user guides list for these services."""
 
 
-WORDS = {20: "twenty", 21: "twenty-one", 22: "twenty-two", 23: "twenty-three"}
+WORDS = {21: "twenty-one", 22: "twenty-two", 23: "twenty-three", 24: "twenty-four"}
 SEARCHED = (
     r"""^SEARCH\('{"?(.+?)"?,(?:operation|GlobalSecondaryIndexName,TableName)} """
     r"""(?:TableName="\${Table}" )?MetricName="(\w+)"', 'Sum', 300\)$"""
