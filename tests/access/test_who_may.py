@@ -114,7 +114,7 @@ def expire(casefile_id: str, person: str) -> None:
     """Let a grant be one that has expired."""
     key = {"pk": f"CASEFILE#{casefile_id}", "sk": f"GRANT#{address(person)}"}
     dynamodb.update(
-        dynamodb.to_attributes(key),
+        key,
         "SET expires_at = :past",
         condition="attribute_exists(pk)",
         values={":past": 1},

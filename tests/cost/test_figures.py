@@ -213,7 +213,7 @@ def of_random_ids(meter: Meter) -> Iterator[tuple[str, float]]:
 
 def grow(session_id: str, first: int, last: int) -> None:
     """Fill the slots of a session with copies of its newest record; nobody reads their contents."""
-    newest = dynamodb.get(dynamodb.to_attributes(records.slot_key(session_id, first - 1)))
+    newest = dynamodb.get(records.slot_key(session_id, first - 1))
     assert newest is not None
     dynamodb.put_many(
         [

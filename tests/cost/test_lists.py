@@ -47,7 +47,7 @@ def casefile_id(meter: Meter) -> str:
             if not is_open:
                 do(closing, session_id=session_id)
             key = {"pk": sessions.partition(session_id), "sk": sessions.HEAD}
-            head = dynamodb.get(dynamodb.to_attributes(key))
+            head = dynamodb.get(key)
             assert head is not None
             dynamodb.put_many(copies(head, EACH // 2))
     do("list_sessions")  # The key that cursors are signed with is known from now on.

@@ -31,7 +31,7 @@ def do(name: str, user: str, metadata: dict[str, Any] | None = None, **payload: 
 
 def read(casefile_id: str, slot: str) -> Item:
     key = {"pk": casefile_heads.partition(casefile_id), "sk": slot}
-    item = dynamodb.get(dynamodb.to_attributes(key))
+    item = dynamodb.get(key)
     assert item is not None
     return item
 

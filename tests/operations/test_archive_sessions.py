@@ -248,7 +248,7 @@ def test_an_archive_written_again_is_the_same(invoke: Invoke, tool: str) -> None
     run()
     before = {item["Key"]: item["ETag"] for item in listed()}
     dynamodb.update(
-        dynamodb.to_attributes({"pk": f"SESSION#{tool}", "sk": "HEAD"}),
+        {"pk": f"SESSION#{tool}", "sk": "HEAD"},
         "SET stage_list = :closed REMOVE archived_at",
         condition="attribute_exists(pk)",
         values={":closed": "closed#0"},
@@ -517,7 +517,7 @@ def test_what_does_not_verify_is_not_archived_and_stops_no_other(
     invoke: Invoke, tool: str, chat: str
 ) -> None:
     dynamodb.update(
-        dynamodb.to_attributes(records.slot_key(tool, 6)),
+        records.slot_key(tool, 6),
         "SET content = :other",
         condition="attribute_exists(pk)",
         values={":other": '{"tool_name":"forged","result":{}}'},

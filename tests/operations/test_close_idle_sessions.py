@@ -410,4 +410,4 @@ def test_the_event_file_is_understood(invoke: Invoke, monkeypatch: pytest.Monkey
     handler: Any = load("close_idle_sessions")
     assert handler(json.loads(path.read_text()), Context())["done"] == 1
     assert read(invoke, session_id)["active"] is False
-    assert dynamodb.get(dynamodb.to_attributes({"pk": "PLACE#open", "sk": "HEAD"})) is not None
+    assert dynamodb.get({"pk": "PLACE#open", "sk": "HEAD"}) is not None

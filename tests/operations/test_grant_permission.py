@@ -80,7 +80,7 @@ def test_a_grant_ends_with_the_second_in_which_it_expires(
 ) -> None:
     told = grant(invoke, casefile_id, BOB, "editor", expires_at="2999-12-31T23:59:59Z")
     assert level(invoke, casefile_id, BOB) == "editor"
-    key = dynamodb.to_attributes({"pk": f"CASEFILE#{casefile_id}", "sk": f"GRANT#{BOB}"})
+    key = {"pk": f"CASEFILE#{casefile_id}", "sk": f"GRANT#{BOB}"}
     expiry = {":then": 1_000_000}
     dynamodb.update(key, "SET expires_at = :then", condition="attribute_exists(pk)", values=expiry)
     assert level(invoke, casefile_id, BOB) == "none"

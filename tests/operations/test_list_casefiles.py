@@ -100,7 +100,7 @@ class TestShared:
         share(invoke, casefile_id, BOB, "viewer", expires_at="2999-01-01T00:00:00Z")
         assert titles(invoke, BOB, scope="shared") == ["ours"]
         dynamodb.update(
-            dynamodb.to_attributes({"pk": f"CASEFILE#{casefile_id}", "sk": f"GRANT#{BOB}"}),
+            {"pk": f"CASEFILE#{casefile_id}", "sk": f"GRANT#{BOB}"},
             "SET expires_at = :past",
             condition="attribute_exists(pk)",
             values={":past": 1},

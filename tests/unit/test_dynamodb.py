@@ -187,18 +187,16 @@ def test_many_keys_are_read_however_many_batches_they_take(
     monkeypatch.setattr(attempts, "MAX_ATTEMPTS", 3)
     items = [{"pk": "many", "sk": f"{number:03}"} for number in range(11)]
     dynamodb.put_many(items)
-    keys = [dynamodb.to_attributes(item) for item in items]
-    found = dynamodb.get_many(keys)
+    found = dynamodb.get_many(items)
     assert sorted(item["sk"] for item in found) == [item["sk"] for item in items]
     dynamodb.delete_many(items[1:])
-    assert [item["sk"] for item in dynamodb.get_many(keys)] == ["000"]
+    assert [item["sk"] for item in dynamodb.get_many(items)] == ["000"]
 
 
 def test_items_are_read_as_they_are_now_unless_that_is_not_asked_for(aws: None) -> None:
-    item = {"pk": "SESSION#x", "sk": "HEAD"}
-    key = dynamodb.to_attributes(item)
-    dynamodb.put_many([item])
+    key = {"pk": "SESSION#x", "sk": "HEAD"}
+    dynamodb.put_many([key])
     with lagging(lambda _: True):
-        assert dynamodb.get(key) == item
-        assert [*dynamodb.get_many([key])] == [item]
+        assert dynamodb.get(key) == key
+        assert [*dynamodb.get_many([key])] == [key]
         assert [*dynamodb.get_many([key], strong=False)] == []

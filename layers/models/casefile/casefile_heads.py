@@ -12,7 +12,7 @@ knows of any grant, as an index that lags shows it, whether it is to be believed
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from . import dynamodb, lists
 from .dynamodb import ConditionFailed, Item, to_attributes
@@ -34,9 +34,9 @@ def partition(casefile_id: str) -> str:
     return f"CASEFILE#{casefile_id}"
 
 
-def key(casefile_id: str) -> dict[str, Any]:
+def key(casefile_id: str) -> Item:
     """The key of a casefile's head."""
-    return to_attributes({"pk": partition(casefile_id), "sk": HEAD})
+    return {"pk": partition(casefile_id), "sk": HEAD}
 
 
 def is_alive(item: Item | None) -> TypeGuard[Item]:
@@ -58,7 +58,7 @@ def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:
     return {
         "ConditionCheck": {
             "TableName": dynamodb.table(),
-            "Key": to_attributes({"pk": casefile["pk"], "sk": HEAD}),
+            "Key": to_attributes(dynamodb.key_of(casefile)),
             "ConditionExpression": "user_id = :owner AND attribute_not_exists(deleting_at)",
             "ExpressionAttributeValues": to_attributes({":owner": casefile["user_id"]}),
         }
@@ -103,7 +103,7 @@ def if_owned(
     return {
         "Update": {
             "TableName": dynamodb.table(),
-            "Key": key(casefile_id),
+            "Key": to_attributes(key(casefile_id)),
             "UpdateExpression": expression,
             "ConditionExpression": " AND ".join(condition),
             "ExpressionAttributeValues": to_attributes(values | {":owner": owner}),

@@ -100,8 +100,7 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
     casefile_id = creation.new_id("cf", request)
     at = to_milliseconds(now())
     item: Item = {
-        "pk": casefile_heads.partition(casefile_id),
-        "sk": casefile_heads.HEAD,
+        **casefile_heads.key(casefile_id),
         "user_id": request.user_id,
         "created_by": request.user_id,
         "title": request.payload.title,
@@ -348,7 +347,7 @@ def counting(casefile: CasefileHead, more: int) -> TransactWriteItemTypeDef:
     return {
         "Update": {
             "TableName": dynamodb.table(),
-            "Key": casefile_heads.key(casefile.casefile_id),
+            "Key": to_attributes(casefile_heads.key(casefile.casefile_id)),
             "UpdateExpression": f"{setting} REMOVE news",
             "ConditionExpression": "session_count = :count AND user_id = :owner"
             f" AND attribute_not_exists({'deleting_at' if more > 0 else 'held_at'})",
@@ -410,7 +409,7 @@ def _opened(entries: list[Item], granted: str) -> tuple[list[Item], int]:
         for entry in entries
         if at < entry.get("expires_at", at + 1)
     }
-    found = list(dynamodb.get_many([casefile_heads.key(each) for each in places]))
+    found = list(dynamodb.get_many(map(casefile_heads.key, places)))
     heads = {dynamodb.identifier(head): head for head in found if casefile_heads.is_alive(head)}
     doubted = {
         casefile_id

@@ -19,7 +19,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 from . import dynamodb
-from .dynamodb import ConditionFailed, Item, to_attributes
+from .dynamodb import ConditionFailed, Item
 from .errors import BadRequest
 
 _SIGNATURE_BYTES = 16
@@ -55,7 +55,7 @@ def _signature(said: bytes, of: str) -> bytes:
 @functools.cache
 def _key() -> bytes:
     """The one key of this deployment, drawn by whoever needs it first."""
-    item = dynamodb.get(to_attributes(_KEY))
+    item = dynamodb.get(_KEY)
     if item is None:
         item = _KEY | {"key": secrets.token_bytes(32)}
         try:

@@ -92,8 +92,7 @@ def finish_of(user_id: str, before: int) -> None:
     Unavailable.
     """
     for page, _ in lists.in_stage("deleted", before, lists.StagePlace()):
-        keys = [{"pk": sessions.partition(each), "sk": sessions.HEAD} for each in page]
-        for head in dynamodb.get_many([dynamodb.to_attributes(key) for key in keys]):
+        for head in dynamodb.get_many(map(sessions.key, page)):
             session_id = dynamodb.identifier(head)
             if head.get("owner") == _owner(session_id, user_id):
                 _clear(session_id)
@@ -126,8 +125,7 @@ def _bury(session_id: str, user_id: str, filed_in: str | None) -> int:
             raise sessions.not_filed(session_id, filed_in)
         deleted_at = to_milliseconds(now())
         tombstone = {
-            "pk": sessions.partition(session_id),
-            "sk": sessions.HEAD,
+            **sessions.key(session_id),
             "owner": owner,
             "deleted_at": deleted_at,
             "news": True,
@@ -194,8 +192,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
             "creation": lists.place(at, casefile_id),
         }
         tombstone = {
-            "pk": head["pk"],
-            "sk": head["sk"],
+            **dynamodb.key_of(head),
             "owner": owner,
             "deleting_at": at,
             "deleted_at": at,
@@ -203,7 +200,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
         }
         _end_casefile(tombstone, title)
         return DeletedCasefile(head["title"], at)
-    kept = dynamodb.get(dynamodb.to_attributes(_title_key(casefile_id))) or {}
+    kept = dynamodb.get(_title_key(casefile_id)) or {}
     return DeletedCasefile(kept.get("title", ""), head["deleted_at"])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from . import aws, transport
@@ -198,16 +198,22 @@ def _translated(response: dict[str, Any]) -> Exception | None:
     return None
 
 
-def get(key: dict[str, Any]) -> Item | None:
+def key_of(item: Mapping[str, Any]) -> Item:
+    """The key of an item."""
+    return {"pk": item["pk"], "sk": item["sk"]}
+
+
+def get(key: Item) -> Item | None:
     """The item as it is now (a strongly consistent read), or None."""
     with Calling():
-        found = client().get_item(TableName=table(), Key=key, ConsistentRead=True).get("Item")
+        answer = client().get_item(TableName=table(), Key=to_attributes(key), ConsistentRead=True)
+    found = answer.get("Item")
     return from_attributes(found) if found else None
 
 
-def get_many(keys: Sequence[dict[str, Any]], *, strong: bool = True) -> Iterator[Item]:
+def get_many(keys: Iterable[Item], *, strong: bool = True) -> Iterator[Item]:
     """The items of several keys, in any order, those that are there; as they are now if strong."""
-    waiting = list(keys)
+    waiting = [to_attributes(key) for key in keys]
     while waiting:
         chosen, waiting = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
         for _ in attempts("The table"):
@@ -246,14 +252,12 @@ def setting(fields: Mapping[str, Value]) -> tuple[str, Item]:
     return expression, {f":{name}": value for name, value in fields.items()}
 
 
-def update(
-    key: dict[str, Any], expression: str, *, condition: str, values: Mapping[str, Value]
-) -> Item:
+def update(key: Item, expression: str, *, condition: str, values: Mapping[str, Value]) -> Item:
     """Change an item and return it as it is then. Raises ConditionFailed with the item found."""
     changed = _undisturbed(
         lambda: client().update_item(
             TableName=table(),
-            Key=key,
+            Key=to_attributes(key),
             UpdateExpression=expression,
             ConditionExpression=condition,
             ExpressionAttributeValues=to_attributes(values),

@@ -147,7 +147,7 @@ def go_on(digest: str) -> bool:
 
     Raises NotFound if it is over, and Unavailable.
     """
-    head = dynamodb.get(to_attributes({"pk": f"ERASURE#{digest}", "sk": "HEAD"})) or {}
+    head = dynamodb.get({"pk": f"ERASURE#{digest}", "sk": "HEAD"}) or {}
     if "user_id" not in head:
         raise NotFound("This erasure is over.")
     user_id = head["user_id"]
@@ -165,7 +165,7 @@ def _key(user_id: str, request_id: bytes) -> Item:
 
 def _now(item: Item) -> Item:
     """An item of an erasure as it is now; as it was, if it is gone."""
-    return dynamodb.get(to_attributes({"pk": item["pk"], "sk": item["sk"]})) or item
+    return dynamodb.get(dynamodb.key_of(item)) or item
 
 
 def _begun(user_id: str, request: EraseUserRequest) -> Item:
@@ -176,13 +176,13 @@ def _begun(user_id: str, request: EraseUserRequest) -> Item:
     request_id = request.request_id.bytes
     key = _key(user_id, request_id)
     for _ in attempts("Your erasure"):
-        found = dynamodb.get(to_attributes(key)) or {}
+        found = dynamodb.get(key) or {}
         if "joined" in found:
-            found = dynamodb.get(to_attributes(_key(user_id, found["joined"]))) or {}
+            found = dynamodb.get(_key(user_id, found["joined"])) or {}
         if found:
             return found
         creation.check_age(request)
-        head = dynamodb.get(to_attributes(_head_key(user_id))) or {}
+        head = dynamodb.get(_head_key(user_id)) or {}
         at = to_milliseconds(now())
         with contextlib.suppress(TransactionFailed):  # Another one began, or ended, just now.
             if "user_id" in head:
@@ -232,7 +232,7 @@ def _changing(
 ) -> TransactWriteItemTypeDef:
     update: Any = {
         "TableName": dynamodb.table(),
-        "Key": to_attributes({"pk": key["pk"], "sk": key["sk"]}),
+        "Key": to_attributes(dynamodb.key_of(key)),
         "UpdateExpression": expression,
         "ConditionExpression": condition,
         "ExpressionAttributeValues": to_attributes(values),
@@ -318,9 +318,7 @@ def _listed(kind: str, user_id: str, slot: str) -> Iterator[tuple[str, Item]]:
     """The casefiles that a list of a user names, each with one of its items, if that is there."""
     for entry in lists.everything(lists.Lists("owner", [lists.name(kind, user_id)])):
         casefile_id = entry["creation"].partition("#")[2]
-        item = dynamodb.get(
-            to_attributes({"pk": casefile_heads.partition(casefile_id), "sk": slot})
-        )
+        item = dynamodb.get({"pk": casefile_heads.partition(casefile_id), "sk": slot})
         if item is not None:
             yield casefile_id, item
 
@@ -368,7 +366,7 @@ def _take(item: Item, thing: Thing, turn: int) -> int:
     """
     try:
         dynamodb.update(
-            to_attributes({"pk": item["pk"], "sk": item["sk"]}),
+            dynamodb.key_of(item),
             "SET turn = :next ADD in_hand :things",
             condition="turn = :turn AND attribute_not_exists(completed_at)",
             values={":turn": turn, ":next": turn + 1, ":things": frozenset([thing.noted])},
@@ -395,7 +393,7 @@ def _put_down(item: Item, thing: Thing, counted: dict[str, int] | None) -> None:
         values = {":at": to_milliseconds(now()), **{f":{name}": by for name, by in told.items()}}
     with contextlib.suppress(ConditionFailed):  # Somebody else did.
         dynamodb.update(
-            to_attributes({"pk": item["pk"], "sk": item["sk"]}),
+            dynamodb.key_of(item),
             expression,
             condition="contains(in_hand, :thing)",
             values={":thing": thing.noted, ":things": frozenset([thing.noted]), **values},

@@ -95,10 +95,10 @@ def _grant(item: Item | None) -> Grant | None:
     return Grant(PermissionLevel(item["level"]), item.get("expires_at")) if item else None
 
 
-def keys(casefile_id: str, *users: str) -> list[dict[str, Any]]:
+def keys(casefile_id: str, *users: str) -> list[Item]:
     """The keys of what says what is granted to users and to everybody in a casefile."""
     slots = {casefile_heads.HEAD, *(slot(user) for user in (*users, EVERYBODY))}
-    return [to_attributes({"pk": casefile_heads.partition(casefile_id), "sk": sk}) for sk in slots]
+    return [{"pk": casefile_heads.partition(casefile_id), "sk": sk} for sk in slots]
 
 
 def told_by(items: Iterable[Item]) -> Permissions | None:
@@ -352,9 +352,7 @@ def forget(casefile_id: str, user: str) -> None:
         elif item["granted_by"] == user:
             _replace_name(item, "granted_by", user)
     for name in ("created_by", "held_by"):
-        _replace_name(
-            {"pk": casefile_heads.partition(casefile_id), "sk": casefile_heads.HEAD}, name, user
-        )
+        _replace_name(casefile_heads.key(casefile_id), name, user)
     before = permissions.granted(user) if permissions else NONE
     if permissions and before is not NONE:
         casefile_heads.narrow(casefile_id, _time_after(permissions, user))
@@ -383,8 +381,7 @@ def _log_end(casefile_id: str, user: str, item: Item, at: int, why: str) -> None
 
 def granted_now(casefile_ids: Iterable[str], user: str) -> set[str]:
     """Those of some casefiles in which a user was granted something that holds still."""
-    keys = [to_attributes(_key(each, user)) for each in casefile_ids]
-    found = list(dynamodb.get_many(keys))
+    found = list(dynamodb.get_many(_key(each, user) for each in casefile_ids))
     at = to_milliseconds(now())
     return {
         dynamodb.identifier(item)
@@ -396,7 +393,7 @@ def granted_now(casefile_ids: Iterable[str], user: str) -> set[str]:
 def _replace_name(item: Item, name: str, user: str) -> None:
     with contextlib.suppress(ConditionFailed):  # It names another.
         dynamodb.update(
-            to_attributes({"pk": item["pk"], "sk": item["sk"]}),
+            dynamodb.key_of(item),
             f"SET {name} = :erased REMOVE news",
             condition=f"{name} = :user",
             values={":erased": ERASED, ":user": user},

@@ -25,7 +25,7 @@ from pydantic_models.base.times import now
 
 from . import creation, dynamodb
 from .creation import AnyRequest
-from .dynamodb import Item, Value, to_attributes
+from .dynamodb import Item, Value
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -40,7 +40,7 @@ def find(request: AnyRequest, among: str = "changes") -> Item | None:
     for something else.
     """
     creation.check_age(request)
-    item = dynamodb.get(to_attributes(_key(request.user_id, request.request_id.bytes, among)))
+    item = dynamodb.get(_key(request.user_id, request.request_id.bytes, among))
     if item is not None:
         creation.check_origin(item, request)
     return item

@@ -185,7 +185,7 @@ def _highest_beside(record: Record) -> bytes | None:
 
 def get(session_id: str, number: int, *, with_content: bool = True) -> Record:
     """Record `number` of a session that who asks is known to see. Raises NotFound."""
-    item = dynamodb.get(to_attributes(slot_key(session_id, number)))
+    item = dynamodb.get(slot_key(session_id, number))
     if item is None:
         record = next(_archived(session_id, [number]))
         if record is None:
@@ -196,7 +196,7 @@ def get(session_id: str, number: int, *, with_content: bool = True) -> Record:
 
 def marks(session_id: str, number: int) -> bytes:
     """What a rewinding says beside its content, see standing.py. Raises NotFound."""
-    item = dynamodb.get(to_attributes(slot_key(session_id, number)))
+    item = dynamodb.get(slot_key(session_id, number))
     if item is None or item["kind"] == DEAD:
         raise access.missing_session(session_id)
     told: bytes = item["marks"]
@@ -208,12 +208,12 @@ def get_many(session_id: str, numbers: Iterable[int]) -> Iterator[Record]:
 
     Those that it has; raises NotFound if it was deleted.
     """
-    keys = [to_attributes(slot_key(session_id, number)) for number in numbers]
+    keys = [slot_key(session_id, number) for number in numbers]
     found = {item["sk"]: item for item in dynamodb.get_many(keys)}
-    missing = [int(key["sk"]["S"]) for key in keys if key["sk"]["S"] not in found]
+    missing = [int(key["sk"]) for key in keys if key["sk"] not in found]
     archived = _archived(session_id, missing)
     for key in keys:
-        if (item := found.get(key["sk"]["S"])) is not None:
+        if (item := found.get(key["sk"])) is not None:
             yield whole(session_id, item)
         elif (record := next(archived)) is not None:
             yield record
@@ -259,7 +259,7 @@ def stored(session_id: str) -> Iterator[tuple[Record, bytes | None]]:
 
 def request_ids(session_id: str, numbers: Sequence[int]) -> list[UUID]:
     """The request ids of some records of a session, in this order, if it was not deleted since."""
-    keys = [to_attributes(slot_key(session_id, number)) for number in numbers]
+    keys = [slot_key(session_id, number) for number in numbers]
     found = {int(item["sk"]): item for item in dynamodb.get_many(keys) if item["kind"] != DEAD}
     return [UUID(bytes=found[number]["request"]) for number in numbers if number in found]
 

@@ -103,7 +103,7 @@ def _place(stage: Stage) -> Item:
 
 
 def _noted(stage: Stage) -> StagePlace:
-    item = dynamodb.get(to_attributes(_place(stage)))
+    item = dynamodb.get(_place(stage))
     return StagePlace(item["shard"], item["below"]) if item else StagePlace()
 
 

@@ -105,8 +105,9 @@ def partition(session_id: str) -> str:
     return f"SESSION#{session_id}"
 
 
-def _key(session_id: str) -> dict[str, Any]:
-    return to_attributes({"pk": partition(session_id), "sk": HEAD})
+def key(session_id: str) -> Item:
+    """The key of a session's head."""
+    return {"pk": partition(session_id), "sk": HEAD}
 
 
 def from_item(item: Item) -> SessionHead | None:
@@ -131,7 +132,7 @@ def _head(item: Item) -> SessionHead:
 
 def find(session_id: str) -> SessionHead | None:
     """The head of a session as it is now, or None."""
-    return from_item(dynamodb.get(_key(session_id)) or {})
+    return from_item(dynamodb.get(key(session_id)) or {})
 
 
 def authorize(
@@ -167,7 +168,7 @@ def authorize_now(seen: SessionHead, user_id: str) -> SessionHead:
         return authorize(session_id, find(session_id), user_id)
     beside: list[Item] = []
     head = None
-    for item in dynamodb.get_many([_key(session_id), *grants.keys(casefile_id, user_id)]):
+    for item in dynamodb.get_many([key(session_id), *grants.keys(casefile_id, user_id)]):
         if item["pk"] == partition(session_id):
             head = from_item(item)
         else:
@@ -188,8 +189,7 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
     casefile_id = request.payload.casefile_id
     at, kind = to_milliseconds(now()), kind_of(session_id)
     item: Item = {
-        "pk": partition(session_id),
-        "sk": HEAD,
+        **key(session_id),
         "kind": kind,
         "user_id": request.user_id,
         "title": request.payload.title,
@@ -214,7 +214,7 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
         _check_origin(item, request)
     except (Forbidden, NotFound):
         # The casefile may have gone since the first try filed the session in it.
-        existing = dynamodb.get(_key(session_id))
+        existing = dynamodb.get(key(session_id))
         if existing is None:
             raise
         item = existing
@@ -258,7 +258,7 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
     user_id, filed_by = request.user_id, [request.request_id.bytes, request.digest()]
     creation.check_age(request)
     for _ in attempts(f"Session {session_id}"):
-        item = dynamodb.get(_key(session_id)) or {}
+        item = dynamodb.get(key(session_id)) or {}
         done = _filed_before(item, request)
         if done is not None:
             return done
@@ -323,7 +323,7 @@ def _rewriting(seen: Item, made: Item, *more: str) -> TransactWriteItemTypeDef:
     return {
         "Update": {
             "TableName": dynamodb.table(),
-            "Key": to_attributes({"pk": seen["pk"], "sk": HEAD}),
+            "Key": to_attributes(dynamodb.key_of(seen)),
             "UpdateExpression": setting,
             "ConditionExpression": condition,
             "ExpressionAttributeValues": to_attributes(values | as_seen),
@@ -389,7 +389,7 @@ def leave(head: SessionHead, *beside: Callable[[int], TransactWriteItemTypeDef])
         setting, values = dynamodb.setting(_active_now(head) | {"news": True})
         update: Any = {
             "TableName": dynamodb.table(),
-            "Key": _key(head.session_id),
+            "Key": to_attributes(key(head.session_id)),
             "UpdateExpression": f"{setting} REMOVE casefile_id, casefile_list",
             "ConditionExpression": "casefile_id = :casefile AND updated_at <= :updated_at",
             "ExpressionAttributeValues": to_attributes(values | place),
@@ -410,7 +410,7 @@ def change(request: UpdateSessionRequest | UpdateChatSessionRequest) -> tuple[Se
     if "metadata" in changes:
         changes["metadata"] = to_json(changes["metadata"])
     for _ in attempts(f"Session {session_id}"):
-        item = dynamodb.get(_key(session_id)) or {}
+        item = dynamodb.get(key(session_id)) or {}
         head = authorize(session_id, from_item(item), request.user_id)
         done = receipts.find(request)
         if done is not None:
@@ -444,7 +444,7 @@ def mark_closed(head: SessionHead, closing: Record) -> None:
         condition, as_seen = _as_seen(seen)
         try:
             dynamodb.update(
-                _key(head.session_id),
+                key(head.session_id),
                 f"{setting} REMOVE news",
                 condition=condition,
                 values=values | as_seen,
@@ -466,7 +466,7 @@ def mark_archived(head: SessionHead, closed_at: int) -> None:
     setting, values = dynamodb.setting(made)
     try:
         dynamodb.update(
-            _key(head.session_id),
+            key(head.session_id),
             f"{setting} REMOVE news",
             condition="user_id = :user AND active = :no",
             values=values | {":user": head.user_id, ":no": False},
@@ -479,7 +479,7 @@ def mark_settled(session_id: str, stage: lists.Stage) -> None:
     """Take a session from the list of a stage: nothing more is to be done about it."""
     with contextlib.suppress(ConditionFailed):  # It is there no more.
         dynamodb.update(
-            _key(session_id),
+            key(session_id),
             "REMOVE stage_list, since, news",
             condition="begins_with(stage_list, :stage)",
             values={":stage": f"{stage}#"},
@@ -493,7 +493,7 @@ def refresh(session_id: str, newest: Record) -> None:
     twice.
     """
     if newest.kind == "closed":
-        item = dynamodb.get(_key(session_id)) or {}
+        item = dynamodb.get(key(session_id)) or {}
         if item.get("active"):  # Whoever closed it could not show it.
             mark_closed(_head(item), newest)
         return
@@ -503,7 +503,7 @@ def refresh(session_id: str, newest: Record) -> None:
     setting = "SET recorded = :recorded, totals = :totals"
     try:
         dynamodb.update(
-            _key(session_id),
+            key(session_id),
             f"{setting}, updated_at = :at, activity = :activity REMOVE news",
             condition=f"{condition} AND updated_at < :at",
             values=values | {":at": at, ":activity": lists.place(at, session_id)},
@@ -513,7 +513,7 @@ def refresh(session_id: str, newest: Record) -> None:
         is_behind = head.get("recorded", 0) < newest.number
         if is_behind and head.get("updated_at", 0) >= at:  # Changed since, it keeps that time.
             with contextlib.suppress(ConditionFailed):
-                dynamodb.update(_key(session_id), setting, condition=condition, values=values)
+                dynamodb.update(key(session_id), setting, condition=condition, values=values)
 
 
 def listed(
@@ -550,7 +550,7 @@ def perhaps_idle(session_ids: Iterable[str], since: int) -> Iterator[str]:
 
     Heads lag behind the log, and never run ahead of it.
     """
-    for item in dynamodb.get_many([_key(each) for each in session_ids], strong=False):
+    for item in dynamodb.get_many([key(each) for each in session_ids], strong=False):
         if item.get("active") and item["updated_at"] < since:
             yield dynamodb.identifier(item)
 
