@@ -45,9 +45,9 @@ def run() -> dict[str, Any]:
 
 def items(session_id: str) -> list[Item]:
     """All that is stored of a session."""
-    pages = dynamodb.query_pages(
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues=dynamodb.to_attributes({":pk": sessions.partition(session_id)}),
+    pages = dynamodb.query(
+        "pk = :pk",
+        {":pk": sessions.partition(session_id)},
     )
     return [item for page, _ in pages for item in page]
 

@@ -311,8 +311,14 @@ def transact(writes: Sequence[TransactWriteItemTypeDef]) -> None:
         client().transact_write_items(TransactItems=writes)
 
 
-def query_pages(**arguments: Any) -> Iterator[tuple[list[Item], bool]]:
-    """The pages of a Query, each a list of items, and whether it is the last."""
+def query(
+    condition: str, values: Mapping[str, Value], **more: Any
+) -> Iterator[tuple[list[Item], bool]]:
+    """The pages of a Query, each a list of items, and whether it is the last; each is one call."""
+    arguments = more | {
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeValues": to_attributes(values),
+    }
     while True:
         with Calling():
             found = client().query(TableName=table(), **arguments)

@@ -143,15 +143,13 @@ def everyone(
     casefile_id: str, first: str = "", at_once: int | None = None
 ) -> Iterator[tuple[str, Item]]:
     """Who was granted what, by name, from one on; also what is worth nothing any more."""
-    pages = dynamodb.query_pages(
-        KeyConditionExpression="pk = :casefile AND sk BETWEEN :first AND :end",
-        ExpressionAttributeValues=to_attributes(
-            {
-                ":casefile": casefile_heads.partition(casefile_id),
-                ":first": slot(first),
-                ":end": _BEYOND_ALL,
-            }
-        ),
+    pages = dynamodb.query(
+        "pk = :casefile AND sk BETWEEN :first AND :end",
+        {
+            ":casefile": casefile_heads.partition(casefile_id),
+            ":first": slot(first),
+            ":end": _BEYOND_ALL,
+        },
         ConsistentRead=True,
         **({"Limit": at_once} if at_once else {}),
     )

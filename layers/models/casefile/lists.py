@@ -31,7 +31,7 @@ from pydantic_models.base import SessionKind
 from pydantic_models.base.times import from_text, to_milliseconds
 
 from . import cursors, dynamodb
-from .dynamodb import Item, to_attributes
+from .dynamodb import Item
 
 if TYPE_CHECKING:
     from pydantic_models.operations.lists import ListPayload
@@ -336,10 +336,10 @@ def _pages(
     if low > high:
         yield [], True
         return
-    yield from dynamodb.query_pages(
+    yield from dynamodb.query(
+        f"{whose}_list = :name AND {order} BETWEEN :low AND :high",
+        {":name": name, ":low": low, ":high": high},
         IndexName=f"by_{whose}_{order}",
-        KeyConditionExpression=f"{whose}_list = :name AND {order} BETWEEN :low AND :high",
-        ExpressionAttributeValues=to_attributes({":name": name, ":low": low, ":high": high}),
         ScanIndexForward=not newest_first,
         **({"Limit": at_once} if at_once else {}),
     )

@@ -16,13 +16,14 @@ import functools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic_models.canonical.record import Record, Totals
 
 from . import access, archives, contents, dynamodb, sessions
-from .dynamodb import Item, from_attributes, to_attributes
+from .dynamodb import Item
 from .errors import TooLarge
 from .sessions import HEAD, SessionHead, partition
 
@@ -69,30 +70,28 @@ def slot_key(session_id: str, number: int) -> Item:
 
 def top(session_id: str) -> tuple[Item | None, Item | None]:
     """The items of the head and of the newest record as they are now, dead or alive."""
-    with dynamodb.Calling():
-        found = dynamodb.client().query(
-            TableName=dynamodb.table(),
-            KeyConditionExpression="pk = :session",
-            ExpressionAttributeValues=to_attributes({":session": partition(session_id)}),
-            ScanIndexForward=False,
-            Limit=2,
-            ConsistentRead=True,
+    values = {":session": partition(session_id)}
+    found, _ = next(
+        dynamodb.query(
+            "pk = :session", values, ScanIndexForward=False, Limit=2, ConsistentRead=True
         )
-    items = {item["sk"]: item for item in map(from_attributes, found["Items"])}
+    )
+    items = {item["sk"]: item for item in found}
     head = items.pop(HEAD, None)
     return head, next(iter(items.values()), None)
 
 
 def slots(session_id: str) -> Iterator[list[tuple[int, str]]]:
     """The numbers of all records, page by page, each with its kind, which may be dead."""
-    pages = dynamodb.query_pages(
-        KeyConditionExpression="pk = :session AND sk < :head",
-        ExpressionAttributeValues=to_attributes({":session": partition(session_id), ":head": HEAD}),
-        ProjectionExpression="sk, kind",
-        ConsistentRead=True,
-    )
-    for page, _ in pages:
+    for page in _items(session_id, ProjectionExpression="sk, kind"):
         yield [(int(item["sk"]), item["kind"]) for item in page]
+
+
+def _items(session_id: str, **more: Any) -> Iterator[list[Item]]:
+    """The items of all records that the table has, in their order, page by page."""
+    values = {":session": partition(session_id), ":head": HEAD}
+    pages = dynamodb.query("pk = :session AND sk < :head", values, ConsistentRead=True, **more)
+    return (page for page, _ in pages)
 
 
 def pack(session_id: str, content: str) -> Item:
@@ -243,18 +242,12 @@ def _head_now(session_id: str) -> SessionHead:
 
 def stored(session_id: str) -> Iterator[tuple[Record, bytes | None]]:
     """All records in their order, with their contents or, of what lies in the bucket, digests."""
-    pages = dynamodb.query_pages(
-        KeyConditionExpression="pk = :session AND sk < :head",
-        ExpressionAttributeValues=to_attributes({":session": partition(session_id), ":head": HEAD}),
-        ConsistentRead=True,
-    )
-    for page, _ in pages:
-        for item in page:
-            record = from_item(item)
-            if is_packed_away(item):
-                yield record, item["digest"]
-            else:
-                yield record._replace(content=_unpacked(item)), None
+    for item in chain.from_iterable(_items(session_id)):
+        record = from_item(item)
+        if is_packed_away(item):
+            yield record, item["digest"]
+        else:
+            yield record._replace(content=_unpacked(item)), None
 
 
 def request_ids(session_id: str, numbers: Sequence[int]) -> list[UUID]:
@@ -335,19 +328,16 @@ def _in_table(
         names = {f"#{place}": name for place, name in enumerate(_LEAN + sessions.ATTRIBUTES)}
         lean = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
     highest = HEAD if asked.high is None else _slot(asked.high)
-    with dynamodb.Calling():
-        found = dynamodb.client().query(
-            TableName=dynamodb.table(),
-            KeyConditionExpression="pk = :session AND sk BETWEEN :low AND :top",
-            ExpressionAttributeValues=to_attributes(
-                {":session": partition(session_id), ":low": _slot(asked.low), ":top": highest}
-            ),
+    items, _ = next(
+        dynamodb.query(
+            "pk = :session AND sk BETWEEN :low AND :top",
+            {":session": partition(session_id), ":low": _slot(asked.low), ":top": highest},
             ScanIndexForward=not asked.newest_first,
             Limit=asked.limit,
             ConsistentRead=strong,
             **lean,
         )
-    items = [from_attributes(item) for item in found["Items"]]
+    )
     place = 0 if asked.newest_first else -1
     if items and items[place]["sk"] == HEAD:
         return sessions.from_item(items.pop(place)), items
