@@ -12,13 +12,10 @@ knows of any grant, as an index that lags shows it, whether it is to be believed
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TypeGuard
 
 from . import dynamodb, lists
-from .dynamodb import ConditionFailed, Item, to_attributes
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+from .dynamodb import ConditionFailed, Item, Write
 
 HEAD = "HEAD"
 
@@ -44,7 +41,7 @@ def is_alive(item: Item | None) -> TypeGuard[Item]:
     return item is not None and "deleting_at" not in item
 
 
-def handing_over(casefile: Item, user_id: str, at: int) -> TransactWriteItemTypeDef:
+def handing_over(casefile: Item, user_id: str, at: int) -> Write:
     """The write that makes a user the owner, if its owner still is who it was."""
     casefile_id = dynamodb.identifier(casefile)
     setting, values = dynamodb.setting(
@@ -53,19 +50,16 @@ def handing_over(casefile: Item, user_id: str, at: int) -> TransactWriteItemType
     return if_owned(casefile_id, casefile["user_id"], f"{setting} REMOVE news", values)
 
 
-def keeping_owner(casefile: Item) -> TransactWriteItemTypeDef:
+def keeping_owner(casefile: Item) -> Write:
     """The condition that the casefile's owner still is who it was."""
-    return {
-        "ConditionCheck": {
-            "TableName": dynamodb.table(),
-            "Key": to_attributes(dynamodb.key_of(casefile)),
-            "ConditionExpression": "user_id = :owner AND attribute_not_exists(deleting_at)",
-            "ExpressionAttributeValues": to_attributes({":owner": casefile["user_id"]}),
-        }
-    }
+    return dynamodb.checking(
+        dynamodb.key_of(casefile),
+        condition="user_id = :owner AND attribute_not_exists(deleting_at)",
+        values={":owner": casefile["user_id"]},
+    )
 
 
-def narrowing(casefile: Item, at: int) -> TransactWriteItemTypeDef:
+def narrowing(casefile: Item, at: int) -> Write:
     """The write that tells that a grant is taken away or limited, if its owner still is who it was.
 
     The time that is told never goes back.
@@ -95,17 +89,12 @@ def active(casefile_id: str, at: int) -> Item:
     return {"updated_at": at, "activity": lists.place(at, casefile_id)}
 
 
-def if_owned(
-    casefile_id: str, owner: str, expression: str, values: Item, *terms: str
-) -> TransactWriteItemTypeDef:
+def if_owned(casefile_id: str, owner: str, expression: str, values: Item, *terms: str) -> Write:
     """The write of a head if its owner still is who it was, and if some other terms hold."""
     condition = ("user_id = :owner", "attribute_not_exists(deleting_at)", *terms)
-    return {
-        "Update": {
-            "TableName": dynamodb.table(),
-            "Key": to_attributes(key(casefile_id)),
-            "UpdateExpression": expression,
-            "ConditionExpression": " AND ".join(condition),
-            "ExpressionAttributeValues": to_attributes(values | {":owner": owner}),
-        }
-    }
+    return dynamodb.updating(
+        key(casefile_id),
+        expression,
+        condition=" AND ".join(condition),
+        values=values | {":owner": owner},
+    )

@@ -23,13 +23,11 @@ from pydantic_models.canonical.permission_level import PermissionLevel
 
 from . import access, casefile_heads, creation, dynamodb, grants, lists, receipts
 from .attempts import attempts
-from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
+from .dynamodb import ConditionFailed, Item, TransactionFailed, Write
 from .errors import BadRequest, LegalHold, NotFound
 from .log import logger
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
     from pydantic_models.canonical import CasefileModel, LegalHoldEntry
     from pydantic_models.operations import (
         CreateCasefileRequest,
@@ -221,7 +219,7 @@ def session_ids(casefile_id: str) -> Iterator[str]:
 
 def release_session(
     casefile_id: str,
-    writes: Callable[[int], list[TransactWriteItemTypeDef]],
+    writes: Callable[[int], list[Write]],
 ) -> int:
     """Do `writes(total)` to a session filed here, and count one session less: all or nothing.
 
@@ -335,7 +333,7 @@ def check_hold(casefile_id: str) -> None:
         raise LegalHold(casefile_id)
 
 
-def counting(casefile: CasefileHead, more: int) -> TransactWriteItemTypeDef:
+def counting(casefile: CasefileHead, more: int) -> Write:
     """The write that counts sessions, if as many are filed as were seen."""
     at = max(to_milliseconds(now()), casefile.updated_at)
     setting, values = dynamodb.setting(
@@ -344,19 +342,13 @@ def counting(casefile: CasefileHead, more: int) -> TransactWriteItemTypeDef:
             **casefile_heads.active(casefile.casefile_id, at),
         }
     )
-    return {
-        "Update": {
-            "TableName": dynamodb.table(),
-            "Key": to_attributes(casefile_heads.key(casefile.casefile_id)),
-            "UpdateExpression": f"{setting} REMOVE news",
-            "ConditionExpression": "session_count = :count AND user_id = :owner"
-            f" AND attribute_not_exists({'deleting_at' if more > 0 else 'held_at'})",
-            "ExpressionAttributeValues": to_attributes(
-                values | {":count": casefile.session_count, ":owner": casefile.user_id}
-            ),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-    }
+    return dynamodb.updating(
+        casefile_heads.key(casefile.casefile_id),
+        f"{setting} REMOVE news",
+        condition="session_count = :count AND user_id = :owner"
+        f" AND attribute_not_exists({'deleting_at' if more > 0 else 'held_at'})",
+        values=values | {":count": casefile.session_count, ":owner": casefile.user_id},
+    )
 
 
 def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:

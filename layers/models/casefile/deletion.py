@@ -27,7 +27,7 @@ import contextlib
 import time
 from datetime import timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic_models.base.times import now, to_milliseconds
 
@@ -46,9 +46,6 @@ from . import (
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed
 from .errors import LegalHold, NotFound
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 STUB_SECONDS = 24 * 60 * 60
 """How long a dead stub holds its slot: far longer than any instance remembers a session."""
@@ -142,15 +139,12 @@ def _end(head: Item, user_id: str, tombstone: Item, stub: Item) -> None:
     """Put the stub and the tombstone, and count the session out of its casefile; all or nothing."""
     casefile_id = head.get("casefile_id")
     unchanged = "casefile_id = :casefile" if casefile_id else "attribute_not_exists(casefile_id)"
-    put: Any = {
-        "TableName": dynamodb.table(),
-        "Item": dynamodb.to_attributes(tombstone),
-        "ConditionExpression": f"user_id = :user AND {unchanged}",
-        "ExpressionAttributeValues": dynamodb.to_attributes(
-            {":user": user_id, ":casefile": casefile_id}
-        ),
-    }
-    writes: list[TransactWriteItemTypeDef] = [{"Put": put}, {"Put": dynamodb.creation(stub)}]
+    ending = dynamodb.putting(
+        tombstone,
+        condition=f"user_id = :user AND {unchanged}",
+        values={":user": user_id, ":casefile": casefile_id},
+    )
+    writes = [ending, dynamodb.creating(stub)]
     if casefile_id is None:
         dynamodb.transact(writes)
     else:
@@ -209,15 +203,10 @@ def _end_casefile(tombstone: Item, title: Item) -> None:
 
     Then its title may have been forgotten since, and must not come back.
     """
-    ending: Any = {
-        "TableName": dynamodb.table(),
-        "Item": dynamodb.to_attributes(tombstone),
-        "ConditionExpression": "attribute_not_exists(deleted_at)",
-    }
-    naming: Any = {"TableName": dynamodb.table(), "Item": dynamodb.to_attributes(title)}
+    ending = dynamodb.putting(tombstone, condition="attribute_not_exists(deleted_at)")
     for _ in attempts(f"Casefile {dynamodb.identifier(tombstone)}"):
         try:
-            return dynamodb.transact([{"Put": ending}, {"Put": naming}])
+            return dynamodb.transact([ending, dynamodb.putting(title)])
         except TransactionFailed as failed:
             if any(found is not None for found in failed.found):
                 return None

@@ -18,13 +18,16 @@ from .errors import TooLarge
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
-    from types_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 Value: TypeAlias = "str | int | bool | bytes | list[str] | list[int] | frozenset[str]"
 Answer = TypeVar("Answer")
 
 Item: TypeAlias = "dict[str, Any]"
 """Attribute names to plain values."""
+
+Write: TypeAlias = "TransactWriteItemTypeDef"
+"""One of the writes of a transaction."""
 
 MAX_WRITES = 25
 """Items of one BatchWriteItem."""
@@ -151,8 +154,9 @@ class ConditionFailed(Exception):
 class TransactionFailed(Exception):
     """A transaction changed nothing.
 
-    `found` tells, for each of its writes, the item whose condition failed: None where it held,
-    an empty item where there was none. With none failed, another transaction was in the way.
+    `found` tells, for each of its writes, None where its condition held, else the item that it met:
+    that of a creation, and an empty one for any other. With none failed, another transaction was in
+    the way.
     """
 
     def __init__(self, found: list[Item | None]) -> None:
@@ -228,14 +232,45 @@ def get_many(keys: Iterable[Item], *, strong: bool = True) -> Iterator[Item]:
                 break
 
 
-def creation(item: Mapping[str, Value | None]) -> PutTypeDef:
+def creating(item: Mapping[str, Value | None]) -> Write:
     """The write of an item that must not be there yet."""
-    return {
-        "TableName": table(),
-        "Item": to_attributes(item),
-        "ConditionExpression": "attribute_not_exists(pk)",
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
+    write = putting(item, condition="attribute_not_exists(pk)")
+    write["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return write
+
+
+def putting(
+    item: Mapping[str, Value | None],
+    *,
+    condition: str | None = None,
+    values: Mapping[str, Value | None] | None = None,
+) -> Write:
+    """The write of an item, on a condition if one is given."""
+    return {"Put": _write(condition, values, Item=to_attributes(item))}
+
+
+def updating(
+    key: Item, expression: str, *, condition: str, values: Mapping[str, Value | None], **more: Any
+) -> Write:
+    """The write that changes an item."""
+    arguments = {"Key": to_attributes(key), "UpdateExpression": expression, **more}
+    return {"Update": _write(condition, values, **arguments)}
+
+
+def checking(key: Item, *, condition: str, values: Mapping[str, Value]) -> Write:
+    """The check of an item that is left as it is."""
+    return {"ConditionCheck": _write(condition, values, Key=to_attributes(key))}
+
+
+def _write(
+    condition: str | None, values: Mapping[str, Value | None] | None, **arguments: Any
+) -> Any:
+    arguments["TableName"] = table()
+    if condition:
+        arguments["ConditionExpression"] = condition
+    if values:
+        arguments["ExpressionAttributeValues"] = to_attributes(values)
+    return arguments
 
 
 def create(item: Mapping[str, Value | None]) -> None:
@@ -243,7 +278,12 @@ def create(item: Mapping[str, Value | None]) -> None:
 
     Raises ConditionFailed with the one that is, and TooLarge.
     """
-    put(creation(item))
+    _undisturbed(lambda: client().put_item(**creating(item)["Put"]))
+
+
+def put(item: Mapping[str, Value | None]) -> None:
+    """Write an item, whatever is there."""
+    _undisturbed(lambda: client().put_item(**putting(item)["Put"]))
 
 
 def setting(fields: Mapping[str, Value]) -> tuple[str, Item]:
@@ -279,11 +319,6 @@ def _undisturbed(write: Callable[[], Answer]) -> Answer:
     raise AssertionError("attempts() ends by raising")
 
 
-def put(arguments: PutTypeDef) -> None:
-    """PutItem. Raises ConditionFailed."""
-    _undisturbed(lambda: client().put_item(**arguments))
-
-
 def put_many(items: Sequence[Mapping[str, Value | None]]) -> None:
     """Write items, whatever is there, each by itself."""
     _write_many([{"PutRequest": {"Item": to_attributes(item)}} for item in items])
@@ -305,7 +340,7 @@ def _write_many(waiting: list[Any]) -> None:
                 break
 
 
-def transact(writes: Sequence[TransactWriteItemTypeDef]) -> None:
+def transact(writes: Sequence[Write]) -> None:
     """Do all writes or none. Raises TransactionFailed."""
     with Calling():
         client().transact_write_items(TransactItems=writes)

@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic_models.base.times import now, text_of, to_milliseconds
@@ -50,12 +50,9 @@ from . import (
     sessions,
 )
 from .attempts import attempts, check_time, sharing, sparing
-from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
+from .dynamodb import ConditionFailed, Item, TransactionFailed
 from .errors import Forbidden, LegalHold, NotFound, Unavailable
 from .rounds import Round, go_round
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 SETTLING_SECONDS = 5
 """How long after the last thing went an erasure looks once more: indexes lag behind the table."""
@@ -201,15 +198,9 @@ def _begin(user_id: str, request_id: bytes, key: Item, at: int) -> None:
         "user_id": user_id,
         **lists.at_stage("erasing", at, dynamodb.identifier(head_key)),
     }
-    beginning: TransactWriteItemTypeDef = {
-        "Put": {
-            "TableName": dynamodb.table(),
-            "Item": to_attributes(head),
-            "ConditionExpression": "attribute_not_exists(user_id)",
-        }
-    }
+    beginning = dynamodb.putting(head, condition="attribute_not_exists(user_id)")
     receipt = {**key, "started_at": at, "takes_until": at, "changed_at": at, "turn": 0}
-    dynamodb.transact([beginning, {"Put": dynamodb.creation(receipt)}])
+    dynamodb.transact([beginning, dynamodb.creating(receipt)])
 
 
 def _join(user_id: str, first: bytes, key: Item, at: int) -> None:
@@ -217,27 +208,14 @@ def _join(user_id: str, first: bytes, key: Item, at: int) -> None:
 
     Raises TransactionFailed if that is over.
     """
-    joining = _changing(
+    joining = dynamodb.updating(
         _key(user_id, first),
         "SET takes_until = :at, changed_at = :at",
-        "takes_until <= :at AND attribute_not_exists(completed_at)",
-        {":at": at},
+        condition="takes_until <= :at AND attribute_not_exists(completed_at)",
+        values={":at": at},
     )
     noted = {**key, "joined": first, "ttl": at // 1000 + RECEIPT_SECONDS}
-    dynamodb.transact([joining, {"Put": dynamodb.creation(noted)}])
-
-
-def _changing(
-    key: Item, expression: str, condition: str, values: Item, **more: Any
-) -> TransactWriteItemTypeDef:
-    update: Any = {
-        "TableName": dynamodb.table(),
-        "Key": to_attributes(dynamodb.key_of(key)),
-        "UpdateExpression": expression,
-        "ConditionExpression": condition,
-        "ExpressionAttributeValues": to_attributes(values),
-    }
-    return {"Update": update | more}
+    dynamodb.transact([joining, dynamodb.creating(noted)])
 
 
 @dataclass
@@ -416,12 +394,18 @@ def _end(user_id: str, item: Item, look: _Look) -> None:
     expires = {":ttl": at // 1000 + RECEIPT_SECONDS}
     named = {"ExpressionAttributeNames": {"#ttl": "ttl"}}  # A reserved word.
     writes = [
-        _changing(item, f"{setting}, #ttl = :ttl", is_as_seen, values | expires, **named),
-        _changing(
+        dynamodb.updating(
+            dynamodb.key_of(item),
+            f"{setting}, #ttl = :ttl",
+            condition=is_as_seen,
+            values=values | expires,
+            **named,
+        ),
+        dynamodb.updating(
             _head_key(user_id),
             f"SET #ttl = :ttl {forgetting}",
-            "attribute_exists(user_id)",
-            expires,
+            condition="attribute_exists(user_id)",
+            values=expires,
             **named,
         ),
     ]

@@ -21,13 +21,11 @@ from pydantic_models.canonical.permission_level import PermissionLevel
 from . import access, casefile_heads, cursors, dynamodb, lists, receipts
 from .access import ADMIN, NONE, OWNER, Grant
 from .attempts import attempts
-from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
+from .dynamodb import ConditionFailed, Item, TransactionFailed, Write
 from .errors import BadRequest, NotFound
 from .log import logger
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
     from pydantic_models.canonical import PermissionEntry
     from pydantic_models.operations import (
         GrantPermissionRequest,
@@ -398,34 +396,21 @@ def _replace_name(item: Item, name: str, user: str) -> None:
         )
 
 
-def _put(casefile_id: str, user: str, seen: Item | None, item: Item) -> TransactWriteItemTypeDef:
+def _put(casefile_id: str, user: str, seen: Item | None, item: Item) -> Write:
     """The write of a grant on condition that it is as it was seen."""
-    condition, values = _as_seen(seen)
-    put: Any = {
-        "TableName": dynamodb.table(),
-        "Item": to_attributes(_key(casefile_id, user) | item),
-        "ConditionExpression": condition,
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-    return {"Put": put | ({"ExpressionAttributeValues": values} if values else {})}
+    return dynamodb.putting(_key(casefile_id, user) | item, **_as_seen(seen))
 
 
-def _unchanged(casefile_id: str, user: str, seen: Item) -> TransactWriteItemTypeDef:
+def _unchanged(casefile_id: str, user: str, seen: Item) -> Write:
     """That the giver still has the grant that lets the giver share."""
-    condition, values = _as_seen(seen)
-    check: Any = {
-        "TableName": dynamodb.table(),
-        "Key": to_attributes(_key(casefile_id, user)),
-        "ConditionExpression": condition,
-        "ExpressionAttributeValues": values,
-    }
-    return {"ConditionCheck": check}
+    return dynamodb.checking(_key(casefile_id, user), **_as_seen(seen))
 
 
-def _as_seen(seen: Item | None) -> tuple[str, dict[str, Any]]:
+def _as_seen(seen: Item | None) -> dict[str, Any]:
+    """The condition that a grant is as it was seen, and its values."""
     if seen is None:
-        return "attribute_not_exists(pk)", {}
-    return "request_id = :seen", to_attributes({":seen": seen["request_id"]})
+        return {"condition": "attribute_not_exists(pk)", "values": {}}
+    return {"condition": "request_id = :seen", "values": {":seen": seen["request_id"]}}
 
 
 def _key(casefile_id: str, user: str) -> Item:

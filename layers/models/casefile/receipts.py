@@ -19,16 +19,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from pydantic_models.base.times import now
 
 from . import creation, dynamodb
 from .creation import AnyRequest
-from .dynamodb import Item, Value
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+from .dynamodb import Item, Value, Write
 
 KEPT = creation.MAX_AGE + timedelta(days=1)
 
@@ -46,14 +42,14 @@ def find(request: AnyRequest, among: str = "changes") -> Item | None:
     return item
 
 
-def leaving(request: AnyRequest, **told: Value) -> TransactWriteItemTypeDef:
+def leaving(request: AnyRequest, **told: Value) -> Write:
     """The write of a request's receipt, with what its answer tells."""
     return kept(request.user_id, request.request_id.bytes, request.digest(), told)
 
 
 def kept(
     user_id: str, request_id: bytes, digest: bytes, told: Item, among: str = "changes"
-) -> TransactWriteItemTypeDef:
+) -> Write:
     """The write of the receipt of a request of which only this is known.
 
     An id stands for one request `among` all changes, or among the filings of one session. A filing
@@ -62,7 +58,7 @@ def kept(
     """
     expires = int((now() + KEPT).timestamp())
     item = {**_key(user_id, request_id, among), **told, "digest": digest, "ttl": expires}
-    return {"Put": dynamodb.creation(item)}
+    return dynamodb.creating(item)
 
 
 def _key(user_id: str, request_id: bytes, among: str) -> Item:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from . import dynamodb, lists
 from .attempts import check_time, sparing
-from .dynamodb import Item, to_attributes
+from .dynamodb import Item
 from .errors import LegalHold, NotFound, Overtaken, Unavailable
 from .lists import Stage, StagePlace
 from .log import logger
@@ -108,5 +108,4 @@ def _noted(stage: Stage) -> StagePlace:
 
 
 def _note(stage: Stage, place: StagePlace) -> None:
-    item = {**_place(stage), **place._asdict()}
-    dynamodb.put({"TableName": dynamodb.table(), "Item": to_attributes(item)})
+    dynamodb.put(_place(stage) | place._asdict())

@@ -26,12 +26,10 @@ from pydantic_models.canonical.record import Record, Totals
 
 from . import access, casefiles, creation, dynamodb, grants, lists, receipts
 from .attempts import attempts
-from .dynamodb import ConditionFailed, Item, TransactionFailed, to_attributes
+from .dynamodb import ConditionFailed, Item, TransactionFailed, Write
 from .errors import AlreadyFiled, Forbidden, NotFound, RequestIdReused, SessionDeleted
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
     from pydantic_models.canonical.permission_level import PermissionLevel
     from pydantic_models.operations import (
         AddSessionToCasefileRequest,
@@ -232,9 +230,9 @@ def _create_filed(item: Item, user_id: str) -> None:
     casefile_id = item["casefile_id"]
     for _ in attempts(f"Casefile {casefile_id}"):
         casefile = casefiles.find(casefile_id, user_id)
-        put = dynamodb.creation(item | {"total_sessions": casefile.session_count + 1})
+        creating = dynamodb.creating(item | {"total_sessions": casefile.session_count + 1})
         try:
-            return dynamodb.transact([{"Put": put}, casefiles.counting(casefile, 1)])
+            return dynamodb.transact([creating, casefiles.counting(casefile, 1)])
         except TransactionFailed as failed:
             taken = failed.found[0] if failed.found else None
             if taken is not None:
@@ -314,21 +312,15 @@ def _active_now(head: SessionHead) -> Item:
     return {"updated_at": at, "activity": lists.place(at, head.session_id)}
 
 
-def _rewriting(seen: Item, made: Item, *more: str) -> TransactWriteItemTypeDef:
+def _rewriting(seen: Item, made: Item, *more: str) -> Write:
     """The write that sets fields of a head, on condition that it is listed where it was seen."""
     setting, values = dynamodb.setting(made)
     if "news" not in made:
         setting += " REMOVE news"
     condition, as_seen = _as_seen(seen, *more)
-    return {
-        "Update": {
-            "TableName": dynamodb.table(),
-            "Key": to_attributes(dynamodb.key_of(seen)),
-            "UpdateExpression": setting,
-            "ConditionExpression": condition,
-            "ExpressionAttributeValues": to_attributes(values | as_seen),
-        }
-    }
+    return dynamodb.updating(
+        dynamodb.key_of(seen), setting, condition=condition, values=values | as_seen
+    )
 
 
 def _as_seen(item: Item, *more: str) -> tuple[str, Item]:
@@ -356,7 +348,7 @@ def take_out(request: RemoveSessionFromCasefileRequest) -> tuple[int | None, int
     user_id, at = request.user_id, to_milliseconds(now())
     may_read = access.includes(grants.level(casefile_id, user_id), access.VIEWER)
 
-    def receipt(total: int) -> TransactWriteItemTypeDef:
+    def receipt(total: int) -> Write:
         told = {"total_sessions": total} if may_read else {}
         return receipts.leaving(request, at=at, **told)
 
@@ -378,24 +370,21 @@ def not_filed(session_id: str, casefile_id: str) -> NotFound:
     return NotFound(f"Session {session_id} is not filed in casefile {casefile_id}.")
 
 
-def leave(head: SessionHead, *beside: Callable[[int], TransactWriteItemTypeDef]) -> int:
+def leave(head: SessionHead, *beside: Callable[[int], Write]) -> int:
     """Take a session out of its casefile, with what else is to be written, given the new total.
 
     Returns the casefile's total without it. Raises TransactionFailed if it is there no more.
     """
-    place = {":casefile": head.casefile_id}
 
-    def writes(total: int) -> list[TransactWriteItemTypeDef]:
+    def writes(total: int) -> list[Write]:
         setting, values = dynamodb.setting(_active_now(head) | {"news": True})
-        update: Any = {
-            "TableName": dynamodb.table(),
-            "Key": to_attributes(key(head.session_id)),
-            "UpdateExpression": f"{setting} REMOVE casefile_id, casefile_list",
-            "ConditionExpression": "casefile_id = :casefile AND updated_at <= :updated_at",
-            "ExpressionAttributeValues": to_attributes(values | place),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        return [{"Update": update}, *(write(total) for write in beside)]
+        leaving = dynamodb.updating(
+            key(head.session_id),
+            f"{setting} REMOVE casefile_id, casefile_list",
+            condition="casefile_id = :casefile AND updated_at <= :updated_at",
+            values=values | {":casefile": head.casefile_id},
+        )
+        return [leaving, *(write(total) for write in beside)]
 
     return casefiles.release_session(head.casefile_id or "", writes)
 
