@@ -438,7 +438,7 @@ def test_two_at_once_count_each_upload_once(
             patched.setattr(erasure, "_end", dawdle)
             assert finish()["users"]["failed"] == 1
 
-    overtake(monkeypatch, contents, "delete_upload", remove_them)
+    overtake(monkeypatch, contents, "delete", remove_them)
     assert erase(request_id=request_id)["payload"]["uploads"] == 5
     finish()
     told = erase(request_id=request_id)

@@ -30,7 +30,6 @@ from pydantic_models.canonical.record import Record
 from pydantic_models.export import head_line, read_record_line, record_line, verify
 
 from . import aws, contents
-from .config import configuration
 from .errors import NotFound
 from .parallel import AT_ONCE
 
@@ -114,13 +113,13 @@ def write(head: SessionHead, stored: Iterable[Stored]) -> Manifest:
             # In parts, and several at once, if it is large.
             contents.client().upload_fileobj(
                 Fileobj=file,
-                Bucket=_bucket(),
+                Bucket=contents.bucket(),
                 Key=_session_key(session_id),
                 ExtraArgs={"ChecksumAlgorithm": "SHA256"},
             )
     with aws.Calling():
         contents.client().put_object(
-            Bucket=_bucket(),
+            Bucket=contents.bucket(),
             Key=_manifest_key(session_id),
             Body=to_json(asdict(manifest)).encode() + b"\n",
             ContentType="application/json",
@@ -173,7 +172,7 @@ def _lines(session_id: str, stored: Iterable[Stored]) -> Iterator[tuple[Record, 
         if digest is None:
             yield record, record_line(record)
         else:
-            where = f"s3://{_bucket()}/{contents.content_key(session_id, digest.hex())}"
+            where = f"s3://{contents.bucket()}/{contents.content_key(session_id, digest.hex())}"
             yield record, record_line(record, (digest.hex(), where))
 
 
@@ -288,8 +287,7 @@ def delete(session_id: str) -> None:
     """Delete the archive of a session, if there is one."""
     _manifest.cache_clear()
     for key in (_manifest_key(session_id), _session_key(session_id)):
-        with aws.Calling():
-            contents.client().delete_object(Bucket=_bucket(), Key=key)
+        contents.delete(key)
 
 
 _was_read: ContextVar[bool] = ContextVar("was_read", default=False)
@@ -303,10 +301,6 @@ def begin() -> None:
 def told() -> dict[str, str]:
     """What an answer's metadata say of it."""
     return {"read_from": "archive"} if _was_read.get() else {}
-
-
-def _bucket() -> str:
-    return configuration().bucket_name
 
 
 def _session_key(session_id: str) -> str:

@@ -68,7 +68,7 @@ def put(session_id: str, content: str) -> None:
     digest = sha256(body)
     with aws.Calling():
         client().put_object(
-            Bucket=_bucket(),
+            Bucket=bucket(),
             Key=content_key(session_id, digest.hexdigest()),
             Body=body,
             ContentType="application/json",
@@ -92,7 +92,7 @@ def fetch(key: str, begin: int = 0, end: int | None = None) -> bytes:
     last = "" if end is None else end - 1
     try:
         with aws.Calling():
-            found = client().get_object(Bucket=_bucket(), Key=key, Range=f"bytes={begin}-{last}")
+            found = client().get_object(Bucket=bucket(), Key=key, Range=f"bytes={begin}-{last}")
             return found["Body"].read()
     except Refused as refused:
         if refused.code not in _NOT_THERE:
@@ -104,7 +104,7 @@ def size_of(key: str) -> int | None:
     """How many bytes an object has; None if there is none."""
     try:
         with aws.Calling():
-            return client().head_object(Bucket=_bucket(), Key=key)["ContentLength"]
+            return client().head_object(Bucket=bucket(), Key=key)["ContentLength"]
     except Refused as refused:
         if refused.code not in _NOT_THERE:
             raise
@@ -136,9 +136,9 @@ def _take_over(session_id: str, user_id: str, attachment: AttachmentPayload) -> 
         try:
             with aws.Calling(COPY_SECONDS):
                 client().copy_object(
-                    Bucket=_bucket(),
+                    Bucket=bucket(),
                     Key=kept,
-                    CopySource={"Bucket": _bucket(), "Key": incoming},
+                    CopySource={"Bucket": bucket(), "Key": incoming},
                     CopySourceIfMatch=tag,
                 )
         except Refused as refused:
@@ -156,7 +156,7 @@ def _tag(key: str, attachment: AttachmentPayload) -> str | None:
     """
     try:
         with aws.Calling():
-            found = client().head_object(Bucket=_bucket(), Key=key, ChecksumMode="ENABLED")
+            found = client().head_object(Bucket=bucket(), Key=key, ChecksumMode="ENABLED")
     except Refused as refused:
         if refused.code not in _NOT_THERE:
             raise
@@ -172,7 +172,7 @@ def upload_link(user_id: str, upload: CreateUploadPayload) -> UploadCreatedPaylo
     url = client().generate_presigned_url(
         "put_object",
         Params={
-            "Bucket": _bucket(),
+            "Bucket": bucket(),
             "Key": _incoming_key(user_id, upload.sha256),
             "ContentLength": upload.size,
             "ContentType": upload.content_type,
@@ -203,7 +203,7 @@ def link(
     url = client().generate_presigned_url(
         "get_object",
         Params={
-            "Bucket": _bucket(),
+            "Bucket": bucket(),
             "Key": content_key(session_id, digest),
             "ResponseContentDisposition": f"attachment; filename*=UTF-8''{file_name}",
             "ResponseContentType": content_type,
@@ -216,8 +216,7 @@ def link(
 def discard(session_id: str, digests: Iterable[str]) -> None:
     """Delete some contents of a session that is gone."""
     for digest in digests:
-        with aws.Calling():
-            client().delete_object(Bucket=_bucket(), Key=content_key(session_id, digest))
+        delete(content_key(session_id, digest))
 
 
 def uploads(user_id: str, until: int) -> Iterator[str]:
@@ -233,17 +232,17 @@ def uploads(user_id: str, until: int) -> Iterator[str]:
         last = found[-1]["Key"]
 
 
-def delete_upload(key: str) -> None:
-    """Delete what was uploaded."""
+def delete(key: str) -> None:
+    """Delete an object, if it is there."""
     with aws.Calling():
-        client().delete_object(Bucket=_bucket(), Key=key)
+        client().delete_object(Bucket=bucket(), Key=key)
 
 
 def _listed(prefix: str, after: str | None = None) -> list[ObjectTypeDef]:
     """Some objects whose keys begin so, the first after a key; none if there is none."""
     with aws.Calling():
         found = client().list_objects_v2(
-            Bucket=_bucket(), Prefix=prefix, StartAfter=after or prefix, MaxKeys=MAX_DELETED
+            Bucket=bucket(), Prefix=prefix, StartAfter=after or prefix, MaxKeys=MAX_DELETED
         )
     return found.get("Contents", [])
 
@@ -254,7 +253,7 @@ def delete_all(session_id: str) -> None:
         keys: list[Any] = [{"Key": each["Key"]} for each in found]
         with aws.Calling():
             answer = client().delete_objects(
-                Bucket=_bucket(), Delete={"Objects": keys, "Quiet": True}
+                Bucket=bucket(), Delete={"Objects": keys, "Quiet": True}
             )
         if answer.get("Errors"):
             raise aws.come_back()
@@ -278,7 +277,8 @@ def are_linked() -> bool:
     return _are_linked.get()
 
 
-def _bucket() -> str:
+def bucket() -> str:
+    """The name of the bucket."""
     return configuration().bucket_name
 
 

@@ -309,7 +309,7 @@ def _remove(user_id: str, item: Item, thing: Thing, look: _Look) -> None:
         "grants": lambda casefile_id: grants.forget(casefile_id, user_id),
         grants.REVOKED: lambda casefile_id: grants.forget(casefile_id, user_id),
         deletion.TITLE: deletion.forget_title,
-        "uploads": contents.delete_upload,
+        "uploads": contents.delete,
     }
     counted = {thing.kind: 1, "records": thing.records}
     try:
