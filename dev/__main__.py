@@ -11,7 +11,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from dev import environments
+from dev import aws, checks, environments, invoke, local_cloud, start
 from dev.console import Problem, say
 
 HELP = """\
@@ -41,40 +41,22 @@ def main(arguments: Sequence[str]) -> None:
     if command in {"start", "token", "stop", "invoke"}:
         _run_locally(command, rest)
     elif command == "test":
-        from dev import checks
-
         checks.test(rest)
     elif command == "test-client":
-        from dev import checks
-
         checks.test_client(rest)
     elif command == "client":
-        from dev import checks
-
         checks.write_client()
     elif command == "docs":
-        from dev import checks
-
         checks.make_site()
     elif command == "bench":
-        from dev import checks
-
         checks.bench(rest)
     elif command == "bench-check":
-        from dev import checks
-
         checks.bench_check()
     elif command == "openapi":
-        from dev import checks
-
         checks.write_openapi()
     elif command == "deploy":
-        from dev import aws
-
         aws.deploy(rest)
     elif command == "check-template":
-        from dev import aws
-
         aws.check_template()
     elif command in {"help", "--help", "-h"}:
         print(HELP, end="")
@@ -83,8 +65,6 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _run_locally(command: str, arguments: Sequence[str]) -> None:
-    from dev import local_cloud, start
-
     options = argparse.ArgumentParser(prog=f"python3 -m dev {command}")
     if command == "start":
         options.add_argument("--port", type=_port, default=local_cloud.DEFAULT_PORT)
@@ -109,8 +89,6 @@ def _run_locally(command: str, arguments: Sequence[str]) -> None:
         if running is None:
             raise Problem("Nothing is running. In another terminal: make start")
         if command == "invoke":
-            from dev import invoke
-
             event = invoke.read_event(chosen.operation, chosen.event)
             _continue_in_cloud_environment(command, arguments)
             invoke.invoke(chosen.operation, event, running["port"])
