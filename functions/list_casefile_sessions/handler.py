@@ -23,6 +23,6 @@ def handle(request: ListCasefileSessionsRequest) -> Answer[CasefileSessionListPa
         CasefileSessionListPayload(
             casefile_id=request.payload.casefile_id,
             sessions=[sessions.summary(entry) for entry in page.items],
-            **page.told,
+            **page.place,
         )
     )

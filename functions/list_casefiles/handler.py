@@ -20,4 +20,4 @@ def handle(request: ListCasefilesRequest) -> Answer[CasefileListPayload]:
     """What is not one's own is shown as long as its grant holds."""
     page = casefiles.listed(request.user_id, request.payload)
     summaries = [casefiles.summary(entry) for entry in page.items]
-    return Answer(CasefileListPayload(casefiles=summaries, **page.told))
+    return Answer(CasefileListPayload(casefiles=summaries, **page.place))

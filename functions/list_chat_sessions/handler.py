@@ -20,4 +20,4 @@ def handle(request: ListChatSessionsRequest) -> Answer[ChatSessionListPayload]:
     """The newest fifty of ten thousand are one query, as of fifty."""
     page = sessions.listed(request.user_id, request.payload, "chat")
     summaries = [sessions.chat_summary(entry) for entry in page.items]
-    return Answer(ChatSessionListPayload(sessions=summaries, **page.told))
+    return Answer(ChatSessionListPayload(sessions=summaries, **page.place))

@@ -20,4 +20,4 @@ def handle(request: ListSessionsRequest) -> Answer[SessionListPayload]:
     """The newest fifty of ten thousand are one query, as of fifty."""
     page = sessions.listed(request.user_id, request.payload, "tool")
     summaries = [sessions.tool_summary(entry) for entry in page.items]
-    return Answer(SessionListPayload(sessions=summaries, **page.told))
+    return Answer(SessionListPayload(sessions=summaries, **page.place))

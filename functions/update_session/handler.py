@@ -20,4 +20,4 @@ def handle(request: UpdateSessionRequest) -> Answer[SessionUpdatedPayload]:
     """What isn't given stays as it is; what was recorded is not touched."""
     head, at = sessions.change(request)
     changed = sorted(request.payload.changes())
-    return Answer(SessionUpdatedPayload(**head.told, updated_fields=changed), at=at)
+    return Answer(SessionUpdatedPayload(**head.about, updated_fields=changed), at=at)

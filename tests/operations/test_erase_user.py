@@ -622,4 +622,4 @@ def test_nothing_names_who_was_erased_and_all_expires(
         assert {"user_id", "in_hand", "stage_list", "since"}.isdisjoint(item)
         assert 89 < days_left(item) < 91
         assert ANN not in json.dumps(dynamodb.from_attributes(item), default=str)
-    assert archives.told() == {}
+    assert archives.metadata() == {}

@@ -298,7 +298,7 @@ def begin() -> None:
     _was_read.set(False)
 
 
-def told() -> dict[str, str]:
+def metadata() -> dict[str, str]:
     """What an answer's metadata say of it."""
     return {"read_from": "archive"} if _was_read.get() else {}
 

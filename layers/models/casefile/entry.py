@@ -158,14 +158,14 @@ class Operation(Generic[RequestT, PayloadT]):
             session_id=getattr(answer.payload, "session_id", None),
             casefile_id=getattr(answer.payload, "casefile_id", None),
             outcome=answer.status.value,
-            **metrics.told(),
+            **metrics.counted(),
         )
         return self.response_type(
             request_id=request.request_id,
             status=answer.status,
             payload=answer.payload,
             timestamp=now_text() if answer.at is None else text_of(answer.at),
-            metadata=answer.metadata | archives.told(),
+            metadata=answer.metadata | archives.metadata(),
         )
 
     def _request(self, envelope: dict[str, Any]) -> RequestT:
@@ -198,7 +198,7 @@ class Operation(Generic[RequestT, PayloadT]):
             with contextlib.suppress(ValidationError):
                 told[name] = TypeAdapter(_NAMES[name]).validate_python(value, strict=True)
         request_id = named(envelope.get("request_id"), invocation)
-        return {"operation": self.name, "request_id": request_id} | told | metrics.told()
+        return {"operation": self.name, "request_id": request_id} | told | metrics.counted()
 
 
 def operation(

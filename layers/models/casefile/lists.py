@@ -77,11 +77,11 @@ class Page(NamedTuple):
     cursor: str | None
 
     @property
-    def told(self) -> dict[str, Any]:
-        """How it lies in its list."""
-        told = self._asdict()
-        del told["items"]
-        return told
+    def place(self) -> dict[str, Any]:
+        """The fields of an answer that tell where the page stands."""
+        place = self._asdict()
+        del place["items"]
+        return place
 
 
 class Lists(NamedTuple):

@@ -43,7 +43,7 @@ def count(metric: Metric, by: int = 1) -> None:
         counts[metric] = counts.get(metric, 0) + by
 
 
-def told() -> dict[str, Any]:
+def counted() -> dict[str, Any]:
     """What was counted, as members of a log line that also has a member `operation`.
 
     Nothing is counted after that until `begin`, so what is done once more, to answer by links, is

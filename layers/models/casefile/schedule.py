@@ -35,9 +35,9 @@ class Scheduled:
             with time_limit(context.get_remaining_time_in_millis() / 1000):
                 done = asdict(self.run(**event))
         except Exception:
-            logger.exception("bug", operation=self.name, **metrics.told())
+            logger.exception("bug", operation=self.name, **metrics.counted())
             raise
-        logger.info("done", operation=self.name, **done, **metrics.told())
+        logger.info("done", operation=self.name, **done, **metrics.counted())
         return done
 
 

@@ -78,8 +78,8 @@ class SessionHead:
     filed_at: int | None = None
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What the session says of itself."""
+    def about(self) -> dict[str, Any]:
+        """The fields of an answer that tell of the session itself."""
         return {
             "session_id": self.session_id,
             "title": self.title,
