@@ -22,7 +22,7 @@ def handle(request: EraseUserRequest) -> Answer[ErasedPayload]:
     receipt = erasure.erase(request)
     is_over = receipt.completed_at is not None
     return Answer(
-        receipt.told,
+        receipt.payload,
         at=receipt.completed_at or receipt.started_at,
         status=RequestStatus.COMPLETED if is_over else RequestStatus.PROCESSING,
     )

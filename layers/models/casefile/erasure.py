@@ -102,10 +102,9 @@ class Finished:
 class Receipt:
     """What was removed of a user, and until when; times are in milliseconds since 1970."""
 
-    user_id: str
     started_at: int
     completed_at: int | None
-    told: ErasedPayload
+    payload: ErasedPayload
 
 
 def erase(request: EraseUserRequest) -> Receipt:
@@ -416,10 +415,10 @@ def _end(user_id: str, item: Item, look: _Look) -> None:
 def _receipt(user_id: str, item: Item) -> Receipt:
     counts = {name: item[name] for name in _COUNTS if name in item}
     completed_at = item.get("completed_at")
-    told = ErasedPayload(
+    payload = ErasedPayload(
         user_id=user_id,
         started_at=text_of(item["started_at"]),
         completed_at=None if completed_at is None else text_of(completed_at),
         **counts,
     )
-    return Receipt(user_id, item["started_at"], completed_at, told)
+    return Receipt(item["started_at"], completed_at, payload)
