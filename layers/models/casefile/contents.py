@@ -49,6 +49,23 @@ _NOT_THERE = {"403", "404", "AccessDenied", "NoSuchKey", "NotFound", "Preconditi
 """S3 says 403 of what isn't there to those who may not list the bucket."""
 
 
+class NotThere(Refused):
+    """S3 has no such object."""
+
+
+class Calling(aws.Calling):
+    """A call about one object, which may not be there.
+
+    `with` it around the call: it raises NotThere, and what any call to AWS raises.
+    """
+
+    def _told(self, error: Exception) -> Exception:
+        told = super()._told(error)
+        if isinstance(told, Refused) and told.code in _NOT_THERE:
+            return NotThere(told.response)
+        return told
+
+
 @functools.cache
 def client() -> S3Client:
     """The one client of this execution environment, made when it is first needed."""
@@ -91,23 +108,19 @@ def fetch(key: str, begin: int = 0, end: int | None = None) -> bytes:
     """An object, or its bytes from one up to another. Raises NotFound."""
     last = "" if end is None else end - 1
     try:
-        with aws.Calling():
+        with Calling():
             found = client().get_object(Bucket=bucket(), Key=key, Range=f"bytes={begin}-{last}")
             return found["Body"].read()
-    except Refused as refused:
-        if refused.code not in _NOT_THERE:
-            raise
+    except NotThere:
         raise NotFound("The content of this session is not there any more.") from None
 
 
 def size_of(key: str) -> int | None:
     """How many bytes an object has; None if there is none."""
     try:
-        with aws.Calling():
+        with Calling():
             return client().head_object(Bucket=bucket(), Key=key)["ContentLength"]
-    except Refused as refused:
-        if refused.code not in _NOT_THERE:
-            raise
+    except NotThere:
         return None
 
 
@@ -134,18 +147,16 @@ def _take_over(session_id: str, user_id: str, attachment: AttachmentPayload) -> 
                 f"{attachment.size} bytes. Upload it (POST /uploads), then send this again."
             )
         try:
-            with aws.Calling(COPY_SECONDS):
+            with Calling(COPY_SECONDS):
                 client().copy_object(
                     Bucket=bucket(),
                     Key=kept,
                     CopySource={"Bucket": bucket(), "Key": incoming},
                     CopySourceIfMatch=tag,
                 )
-        except Refused as refused:
-            if refused.code not in _NOT_THERE:
-                raise
-        else:
-            return  # Otherwise it went or changed just now.
+            return
+        except NotThere:  # It went or changed just now: look again.
+            continue
     raise AssertionError("attempts() ends by raising")
 
 
@@ -155,11 +166,9 @@ def _tag(key: str, attachment: AttachmentPayload) -> str | None:
     S3 itself has checked the digest, when the object was put.
     """
     try:
-        with aws.Calling():
+        with Calling():
             found = client().head_object(Bucket=bucket(), Key=key, ChecksumMode="ENABLED")
-    except Refused as refused:
-        if refused.code not in _NOT_THERE:
-            raise
+    except NotThere:
         return None
     digest = b64encode(bytes.fromhex(attachment.sha256)).decode()
     is_it = found.get("ChecksumSHA256") == digest and found["ContentLength"] == attachment.size
