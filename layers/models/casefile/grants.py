@@ -234,44 +234,58 @@ def _change(
         if done is not None:
             return _log_change(request, after, expires_at, done)
         permissions = permitted(casefile_id, user, target)
-        own = permissions.level(user)
         if expires_at is not None and expires_at <= permissions.at:
             raise BadRequest("expires_at has passed already: the grant would be worth nothing.")
-        before = permissions.granted(target)
+        own, before = permissions.level(user), permissions.granted(target)
         access.check_sharing(
             own, before, after, is_owner=target == permissions.owner, is_self=target == user
         )
         if after is before is NONE:
             raise NotFound(f"Nothing is granted to {target} in casefile {casefile_id}.")
-        seen = permissions.grants.get(target)
         at = _time_after(permissions, target)
-        # While it holds it keeps its place, or who walks through the list would miss it.
-        place = seen.get("creation") if seen and before is not NONE else None
-        given = {"granted_by": user, "at": at, "request_id": request.request_id.bytes}
-        # A new owner finds it among their own; what is granted to them is told all the same.
-        listed = (
-            {"news": True} if after is OWNER else _listed(casefile_id, target, at, after, place)
-        )
-        granted = {"level": after.value, **given, **more, **listed}
-        writes = [_put(casefile_id, target, seen, granted)]
-        if after is OWNER:
-            listed = _listed(casefile_id, user, at, ADMIN)
-            mine = {"level": ADMIN.value, **given, **listed}
-            writes += [
-                _put(casefile_id, user, permissions.grants.get(user), mine),
-                casefile_heads.handing_over(permissions.casefile, target, at),
-            ]
-        elif before is not NONE and (after is NONE or expires_at is not None):
-            writes.append(casefile_heads.narrowing(permissions.casefile, at))
-        else:
-            writes.append(casefile_heads.keeping_owner(permissions.casefile))
-        if own is not OWNER and target != user:
-            writes.append(_unchanged(casefile_id, user, permissions.grants[user]))
         done = {"at": at, "before": before.value}
+        writes = _writes(request, permissions, after, at, more)
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact([*writes, receipts.leaving(request, **done)])
             return _log_change(request, after, expires_at, done)
     raise AssertionError("attempts() ends by raising")
+
+
+def _writes(
+    request: GrantPermissionRequest | RevokePermissionRequest,
+    permissions: Permissions,
+    after: PermissionLevel,
+    at: int,
+    more: dict[str, Any],
+) -> list[Write]:
+    """The writes that change a grant at a time, if all is as it was seen."""
+    casefile_id, target = request.payload.casefile_id, request.payload.target_user_id
+    user, casefile = request.user_id, permissions.casefile
+    seen, before = permissions.grants.get(target), permissions.granted(target)
+    given = {"granted_by": user, "at": at, "request_id": request.request_id.bytes}
+    if after is OWNER:
+        # A new owner finds it among their own; what is granted to them is told all the same.
+        granted = {"level": after.value, **given, **more, "news": True}
+        mine = {"level": ADMIN.value, **given, **_listed(casefile_id, user, at, ADMIN)}
+        return [
+            _put(casefile_id, target, seen, granted),
+            _put(casefile_id, user, permissions.grants.get(user), mine),
+            casefile_heads.handing_over(casefile, target, at),
+        ]
+    # While it holds it keeps its place, or who walks through the list would miss it.
+    place = seen.get("creation") if seen and before is not NONE else None
+    listed = _listed(casefile_id, target, at, after, place)
+    granted = {"level": after.value, **given, **more, **listed}
+    is_narrower = before is not NONE and (after is NONE or more.get("expires_at") is not None)
+    writes = [
+        _put(casefile_id, target, seen, granted),
+        casefile_heads.narrowing(casefile, at)
+        if is_narrower
+        else casefile_heads.keeping_owner(casefile),
+    ]
+    if permissions.level(user) is not OWNER and target != user:
+        writes.append(_unchanged(casefile_id, user, permissions.grants[user]))
+    return writes
 
 
 def _time_after(permissions: Permissions, user: str) -> int:
