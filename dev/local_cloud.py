@@ -81,7 +81,7 @@ class LocalCloud:
             raise Problem(f"A local cloud is already running with its data in {self.state}.")
         try:
             held_file.write(self._owned, pid=os.getpid(), port=self.port)
-            end_orphan(self.state)
+            _end_orphan(self.state)
             _refuse_taken_port(self.port)
             self._refuse_damaged_state()
             self._read_streams_anew()
@@ -255,10 +255,10 @@ def stop_running() -> None:
     """Stop what runs, whichever process started it."""
     if (found := running()) is not None:
         _end(found["pid"], _owner(DEFAULT_STATE))
-    end_orphan(DEFAULT_STATE)
+    _end_orphan(DEFAULT_STATE)
 
 
-def end_orphan(state: Path) -> None:
+def _end_orphan(state: Path) -> None:
     """Stop a ministack whose own parent was killed. It saves its state as ever."""
     if (orphan := held_file.read(_cloud(state))) is not None:
         _end(orphan["pid"], _cloud(state))

@@ -109,7 +109,7 @@ class Calling:
     def _told(self, error: Exception) -> Exception:
         """What a failure means."""
         told = _told_by_boto3(error)
-        if isinstance(told, NoAnswer) or (isinstance(told, Refused) and is_passing(told)):
+        if isinstance(told, NoAnswer) or (isinstance(told, Refused) and _is_passing(told)):
             return come_back()
         return told
 
@@ -134,7 +134,7 @@ def _told_by_boto3(error: Exception) -> Exception:
     return NoAnswer(str(error)) if isinstance(error, nothing_came) else error
 
 
-def is_passing(refused: Refused) -> bool:
+def _is_passing(refused: Refused) -> bool:
     """Whether an error answer may be another one in a moment."""
     return refused.status >= 500 or refused.code in THROTTLED | PASSING | {_MET_ANOTHER}
 

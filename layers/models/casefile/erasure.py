@@ -134,11 +134,11 @@ def finish_deletions() -> Finished:
         of_casefiles = go_round("deleting", settled, deletion.finish_casefile)
     with sharing(2):
         of_sessions = go_round("deleted", settled, deletion.finish)
-    of_users = go_round("erasing", to_milliseconds(now()) + 1, go_on)
+    of_users = go_round("erasing", to_milliseconds(now()) + 1, _finish)
     return Finished(of_casefiles, of_sessions, of_users)
 
 
-def go_on(digest: str) -> bool:
+def _finish(digest: str) -> bool:
     """Go on with an erasure under way, to its end.
 
     Raises NotFound if it is over, and Unavailable.

@@ -99,7 +99,7 @@ def keys(casefile_id: str, *users: str) -> list[Item]:
     return [{"pk": casefile_heads.partition(casefile_id), "sk": sk} for sk in slots]
 
 
-def told_by(items: Iterable[Item]) -> Permissions | None:
+def _told_by(items: Iterable[Item]) -> Permissions | None:
     """What the items of a casefile that were read by these keys say; None if there is none."""
     found = {item["sk"]: item for item in items}
     casefile = found.pop(casefile_heads.HEAD, None)
@@ -111,7 +111,7 @@ def told_by(items: Iterable[Item]) -> Permissions | None:
 
 def look(casefile_id: str, *users: str) -> Permissions | None:
     """What is granted to users and to everybody in a casefile now; None if there is none."""
-    return told_by(dynamodb.get_many(keys(casefile_id, *users)))
+    return _told_by(dynamodb.get_many(keys(casefile_id, *users)))
 
 
 def level(casefile_id: str, user: str) -> PermissionLevel:
@@ -121,7 +121,7 @@ def level(casefile_id: str, user: str) -> PermissionLevel:
 
 def level_by(items: Iterable[Item], user: str) -> PermissionLevel:
     """What a user may do with a casefile, by its items; nothing if there is none."""
-    permissions = told_by(items)
+    permissions = _told_by(items)
     return permissions.level(user) if permissions else NONE
 
 
@@ -137,7 +137,7 @@ def permitted(casefile_id: str, user: str, *others: str) -> Permissions:
     return permissions
 
 
-def everyone(
+def _everyone(
     casefile_id: str, first: str = "", at_once: int | None = None
 ) -> Iterator[tuple[str, Item]]:
     """Who was granted what, by name, from one on; also what is worth nothing any more."""
@@ -168,7 +168,7 @@ def page(permissions: Permissions, asked: ListPermissionsPayload, user: str) -> 
     is_admin = access.includes(permissions.level(user), ADMIN)
     if is_admin:
         # Beside a page are everybody, the owner, and one by whom it is seen to be more.
-        seen = everyone(casefile_id, first, at_once=asked.limit + 3)
+        seen = _everyone(casefile_id, first, at_once=asked.limit + 3)
     entries: list[PermissionEntry] = []
     for looked_at, (name, item) in enumerate(seen):
         is_worth_something = access.level_granted(_grant(item), permissions.at) is not NONE
@@ -356,7 +356,7 @@ def forget(casefile_id: str, user: str) -> None:
     if permissions is None:  # All grants in it have ended already.
         casefile = dynamodb.get(casefile_heads.key(casefile_id)) or {}
         end = (casefile.get("deleting_at", end[0]), DELETED)
-    for granted, item in everyone(casefile_id):
+    for granted, item in _everyone(casefile_id):
         if granted == user:
             _log_end(casefile_id, user, item, *end)
         elif item["granted_by"] == user:
@@ -376,7 +376,7 @@ def forget_all(casefile: Item) -> None:
     """
     casefile_id = dynamodb.identifier(casefile)
     _log(casefile_id, casefile["user_id"], OWNER, NONE, {"why": DELETED})
-    found = dict(everyone(casefile_id))
+    found = dict(_everyone(casefile_id))
     for user, item in found.items():
         _log_end(casefile_id, user, item, casefile["deleting_at"], DELETED)
     dynamodb.delete_many([_key(casefile_id, user) for user in found])

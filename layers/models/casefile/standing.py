@@ -141,7 +141,7 @@ def turns(record: Record) -> int:
     return record.totals.events - record.totals.messages
 
 
-def newest_rewinding(session_id: str, tail: Record | None, known: Mapping[int, Record]) -> int:
+def _newest_rewinding(session_id: str, tail: Record | None, known: Mapping[int, Record]) -> int:
     """The number of the newest rewinding up to a record, 0 for none; `known` saves reads."""
     if tail is None or turns(tail) == 0:
         return 0
@@ -164,7 +164,7 @@ def marks_after(
     session_id: str, tail: Record | None, known: Mapping[int, Record], rewind: Rewind
 ) -> Marks:
     """The marks of a rewinding right after `tail`. Raises NotStanding."""
-    newest = newest_rewinding(session_id, tail, known)
+    newest = _newest_rewinding(session_id, tail, known)
     marks = seen = marks_of(session_id, newest)
     if rewind.swap is not None:
         while marks.earlier >= rewind.swap.record:
@@ -251,7 +251,7 @@ class Standing:
     def marks(self, low: int) -> Marks:
         """The marks that tell of the records from `low` on."""
         if self._marks is None:
-            newest = newest_rewinding(self._session_id, self.tail, self._known)
+            newest = _newest_rewinding(self._session_id, self.tail, self._known)
             self._marks = marks_of(self._session_id, newest)
         while self._marks.earlier >= max(low, 1):
             self._marks = _joined(self._session_id, self._marks)
