@@ -77,7 +77,7 @@ class Manifest:
     format: str = FORMAT
 
 
-def write(head: SessionHead, stored: Iterable[Stored]) -> Manifest:
+def write(head: SessionHead, stored: Iterable[Stored]) -> None:
     """Put a closed session, whose records come in their order, in the archive.
 
     Raises Broken, before anything is put, if they don't verify or don't end with a closing.
@@ -125,7 +125,6 @@ def write(head: SessionHead, stored: Iterable[Stored]) -> Manifest:
             ContentType="application/json",
             ChecksumAlgorithm="SHA256",
         )
-    return manifest
 
 
 class _Writer:

@@ -67,8 +67,8 @@ def check_time(seconds: float = 0) -> None:
         )
 
 
-def attempts(what: str) -> Iterator[int]:
-    """Count attempts from 0, pausing before each but the first.
+def attempts(what: str) -> Iterator[None]:
+    """Attempt after attempt, with a pause before each but the first.
 
     Raises Unavailable, naming `what`, when the attempts run out, or the time.
     """
@@ -76,7 +76,7 @@ def attempts(what: str) -> Iterator[int]:
         if attempt:
             time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.005 * 2**attempt)))
         check_time()
-        yield attempt
+        yield
     raise Unavailable(
         f"{what} is being written by many at once, and this request lost each race. "
         "Nothing was changed by it; send the same request again."
