@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 BEGINNINGS: tuple[RecordKind, ...] = ("tool", "request")
 """The kinds of records with which a tool request begins."""
 
+MAX_WITHDRAWN = 100
+"""Messages told of those that a rewinding withdrew: as many as a page has."""
+
 FORCED = "The session was closed before there was a result."
 """What is told of requests that a closing failed."""
 
@@ -133,6 +136,14 @@ def rewind_entry(request: RewindChatSessionRequest) -> Entry:
         attachments=tuple(asked.message.attachments) if asked.message else (),
         rewinds=Rewind(asked.count, asked.keep, swap),
     )
+
+
+def withdrawn(request: RewindChatSessionRequest, record: Record) -> tuple[int, list[ChatMessage]]:
+    """How many messages a recorded rewinding withdrew and, if asked for, the newest of them."""
+    asked = request.payload
+    limit = MAX_WITHDRAWN if asked.include_messages else 0
+    count, page = reading.withdrawn(asked.session_id, request.user_id, record, limit, message_count)
+    return count, [each for each in messages_of(page) if each.index >= record.totals.messages]
 
 
 def replacement(session_id: str, record: Record, entry: Entry) -> ChatMessage | None:
