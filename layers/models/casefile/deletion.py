@@ -117,7 +117,7 @@ def _bury(session_id: str, user_id: str, filed_in: str | None) -> int:
             if head["owner"] != owner:
                 raise access.missing_session(session_id)
             return int(head["deleted_at"])
-        found = sessions.authorize(session_id, sessions.from_item(head or {}), user_id)
+        found = sessions.authorize(session_id, sessions.from_item(head), user_id)
         if filed_in not in (None, found.casefile_id):
             raise sessions.not_filed(session_id, filed_in)
         deleted_at = to_milliseconds(now())

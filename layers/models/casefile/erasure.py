@@ -276,7 +276,7 @@ def _things(user_id: str, made_until: int) -> Iterator[Thing]:
             continue
         session_id = dynamodb.identifier(entry)
         head, newest = records.top(session_id)
-        if sessions.from_item(head or {}) is not None:  # Else it went just now.
+        if sessions.from_item(head) is not None:  # Else it went just now.
             yield Thing("sessions", session_id, int(newest["sk"]) if newest else 0)
     for kind in (casefile_heads.KIND, deletion.DELETING):
         for casefile_id, head in _listed(kind, user_id, casefile_heads.HEAD):

@@ -234,7 +234,7 @@ def _head_now(session_id: str) -> SessionHead:
 
     Raises NotFound if it was deleted: then what is missing was there, and is in no archive.
     """
-    head = sessions.from_item(top(session_id)[0] or {})
+    head = sessions.from_item(top(session_id)[0])
     if head is None:
         raise access.missing_session(session_id)
     return head

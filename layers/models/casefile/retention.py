@@ -100,7 +100,7 @@ def _not_held(session_id: str) -> Record:
 def _closed(session_id: str) -> tuple[SessionHead, Record]:
     """The head and the closing of a session that the index shows as closed. Raises NotFound."""
     item, newest = records.top(session_id)
-    head = sessions.from_item(item or {})
+    head = sessions.from_item(item)
     if head is None or newest is None or newest["kind"] != "closed":
         raise NotFound(f"There is no closed session {session_id}.")
     return head, records.from_item(newest)

@@ -108,7 +108,7 @@ def key(session_id: str) -> Item:
     return {"pk": partition(session_id), "sk": HEAD}
 
 
-def from_item(item: Item) -> SessionHead | None:
+def from_item(item: Item | None) -> SessionHead | None:
     """Read a stored head; None for none, and for the tombstone of a deleted session."""
     return None if not item or "deleted_at" in item else _head(item)
 
@@ -130,7 +130,7 @@ def _head(item: Item) -> SessionHead:
 
 def find(session_id: str) -> SessionHead | None:
     """The head of a session as it is now, or None."""
-    return from_item(dynamodb.get(key(session_id)) or {})
+    return from_item(dynamodb.get(key(session_id)))
 
 
 def authorize(
