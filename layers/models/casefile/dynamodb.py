@@ -294,17 +294,9 @@ def setting(fields: Mapping[str, Value]) -> tuple[str, Item]:
 
 def update(key: Item, expression: str, *, condition: str, values: Mapping[str, Value]) -> Item:
     """Change an item and return it as it is then. Raises ConditionFailed with the item found."""
-    changed = _undisturbed(
-        lambda: client().update_item(
-            TableName=table(),
-            Key=to_attributes(key),
-            UpdateExpression=expression,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=to_attributes(values),
-            ReturnValues="ALL_NEW",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
-    )
+    write = updating(key, expression, condition=condition, values=values)["Update"]
+    write["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    changed = _undisturbed(lambda: client().update_item(**write, ReturnValues="ALL_NEW"))
     return from_attributes(changed["Attributes"])
 
 
