@@ -9,6 +9,7 @@ we are killed instead, it lives on, and the next start stops it properly: nothin
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -222,8 +223,23 @@ def client(endpoint: str, service: str, credentials: dict[str, Any] = ROOT_CREDE
 
     `credentials` are as STS gives them; without any, it is the account's root.
     """
+    from botocore.config import Config
+
+    return _session().client(
+        service,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials.get("SessionToken"),
+        region_name=REGION,
+        endpoint_url=endpoint,
+        config=Config(proxies={}),
+    )
+
+
+@functools.cache
+def _session() -> Any:
+    """What boto3 knows of AWS, which takes longer to read than a client to make."""
     import boto3
-    import botocore.config
     import botocore.session
 
     nothing = {
@@ -231,15 +247,7 @@ def client(endpoint: str, service: str, credentials: dict[str, Any] = ROOT_CREDE
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
-    session: Any = boto3.session.Session(
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials.get("SessionToken"),
-        region_name=REGION,
-        botocore_session=botocore.session.Session(session_vars=nothing),
-    )
-    config = botocore.config.Config(proxies={})
-    return session.client(service, endpoint_url=endpoint, config=config)
+    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=nothing))
 
 
 def running(state: Path = DEFAULT_STATE) -> dict[str, Any] | None:
