@@ -148,6 +148,7 @@ def test_what_cannot_be_sent_waits_in_a_file_until_it_is(
     path = str(tmp_path / "buffer")
     with monkeypatch.context() as away:
         away.setenv("CASEFILE_URL", "http://127.0.0.1:9")
+        away.setenv("CASEFILE_TOKEN", "token")
         away.setattr("casefile.cli.commands.CLOSE_SECONDS", 0.1)
         away.setattr("casefile.cli.commands.SEND_SECONDS", 0.1)
         ran = ann_runs("record", session, "--buffer", path, stdin='"one"\n"two"\n')

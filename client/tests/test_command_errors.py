@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 
 from casefile._sync.chat_sessions import ChatSession
@@ -119,6 +120,34 @@ def test_what_is_no_url_is_wrong(run: Run, monkeypatch: pytest.MonkeyPatch, url:
 
 def test_input_that_is_no_text_is_wrong(offline: Run) -> None:
     check(offline("record", CHAT, stdin=b'"\xff"'), 2)
+
+
+def test_what_is_kept_is_for_its_own_url_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(self: httpx.Client, request: httpx.Request, **_: object) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(403)
+
+    monkeypatch.setattr("httpx.Client.send", answer)
+    path = tmp_path / "config/casefile/login.json"
+    path.parent.mkdir(parents=True)
+    mine = {"url": "http://mine.invalid/v1", "token": "token"}
+    user = {"pool_id": "eu-west-1_x", "client_id": "c", "refresh_token": "secret"}
+    for kept in (mine, user | {"url": "http://mine.invalid/v1"}):
+        path.write_text(json.dumps(kept))
+        monkeypatch.setenv("CASEFILE_URL", "http://other.invalid/v1")
+        ran = run("list")
+        check(ran, 3)
+        assert "http://mine.invalid/v1" in ran.err
+        assert "CASEFILE_TOKEN" in ran.err
+        assert not asked
+        monkeypatch.setenv("CASEFILE_URL", "http://mine.invalid/v1/")
+        check(run("list"), 3)
+        assert [each.url.host for each in asked] == ["mine.invalid"]
+        asked.clear()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Who one is on the command line: kept in a file that only its owner can read.
 
-CASEFILE_URL and CASEFILE_TOKEN go before what the file says.
+CASEFILE_URL and CASEFILE_TOKEN go before what the file says. What is kept is for its URL alone.
 """
 
 from __future__ import annotations
@@ -47,9 +47,16 @@ def door() -> HttpDoor:
     """The way to the service, as who one is. Raises Unauthenticated."""
     url, token = os.environ.get("CASEFILE_URL"), os.environ.get("CASEFILE_TOKEN")
     said = {} if url and token else _kept()
-    url, token = url or said.get("url"), token or said.get("token")
+    kept_for = said.get("url")
+    url = url or kept_for
     if url is None:
         raise Unauthenticated("You are not logged in: casefile login URL")
+    if not token and kept_for is not None and url.rstrip("/") != kept_for.rstrip("/"):
+        raise Unauthenticated(
+            f"You are logged in to {kept_for}, and CASEFILE_URL is {url}: "
+            "set CASEFILE_TOKEN for it, or unset CASEFILE_URL"
+        )
+    token = token or said.get("token")
     if token is not None:
         return HttpDoor(url, Token(token))
     if not {"refresh_token", "pool_id", "client_id"} <= said.keys():
