@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -22,6 +23,9 @@ TokenSource: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
 
 EARLY = 60.0
 """How many seconds before its end a token is renewed."""
+
+_TOKEN = re.compile(r"[!-~]+")
+"""What a header can carry as a token."""
 
 
 class Token(httpx.Auth):
@@ -74,6 +78,9 @@ async def _awaited(token: str | Awaitable[str]) -> str:
 
 
 def _bearing(request: httpx.Request, token: str) -> httpx.Request:
+    token = token.strip()  # Of a file, it comes with a line's end.
+    if not _TOKEN.fullmatch(token):
+        raise Unauthenticated("This is no token: it is empty, or holds what no token can.")
     request.headers["Authorization"] = f"Bearer {token}"
     return request
 

@@ -175,7 +175,9 @@ def retry_after(response: httpx.Response) -> float | None:
 
 def unreachable(error: httpx.RequestError) -> errors.CasefileError:
     """What it means that no answer came that can be read; what never can be sent is wrong."""
-    if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
+    if isinstance(error, httpx.LocalProtocolError):  # It may quote a header, and so a token.
+        return errors.BadRequest("It can't be sent: HTTP takes no such header, or length.")
+    if isinstance(error, httpx.UnsupportedProtocol):
         return errors.BadRequest(f"It can't be sent: {error}")
     told = errors.Unreachable(f"Casefile can't be reached: {str(error) or type(error).__name__}")
     told.__cause__ = error  # It tells whether anything was sent.

@@ -158,6 +158,43 @@ def test_what_cognito_cannot_do_now_is_no_wrong_password(
     assert [str(each.url).startswith(COGNITO) for each in asked] == [True] * tries
 
 
+@pytest.mark.parametrize("given", ["abc.d-e_f", "abc.d-e_f\n", "\t abc.d-e_f \r\n"])
+@pytest.mark.parametrize("taken", [lambda token: token, lambda token: lambda: token])
+def test_what_surrounds_a_token_is_none_of_it(given: str, taken: Any) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(403)
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    client = casefile.Client("http://pretended.invalid", taken(given), http=http)
+    with pytest.raises(casefile.Forbidden):
+        client.chat_sessions.create()
+    assert [each.headers["Authorization"] for each in asked] == ["Bearer abc.d-e_f"]
+
+
+@pytest.mark.parametrize(
+    "given", ["", " \n", "secret word", "secret\nword", "secr\u00e9t", "\ufeffsecret"]
+)
+def test_what_is_no_token_is_not_sent_and_not_told(given: str) -> None:
+    client = casefile.Client("http://127.0.0.1:9", given)
+    with pytest.raises(casefile.Unauthenticated, match="is no token") as raised:
+        client.chat_sessions.create()
+    assert "secr" not in str(raised.value)
+
+
+def test_what_http_does_not_take_is_not_quoted() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError("Illegal header value b'secret'", request=request)
+
+    http = httpx.Client(transport=httpx.MockTransport(refuse))
+    client = casefile.Client("http://pretended.invalid", "token", http=http)
+    with pytest.raises(casefile.BadRequest, match="can't be sent") as raised:
+        client.chat_sessions.create()
+    assert "secret" not in str(raised.value)
+
+
 @pytest.fixture
 def functions(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, value in stack.variables.items():
