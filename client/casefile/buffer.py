@@ -233,8 +233,13 @@ class Buffer:
         self._has_news = self._is_stopped = False
         self._file = _open(self.path)
         self._records = self._bytes = self._refused = 0
-        self._count()
-        self._opened: dict[str, str] = dict(self._file.execute("SELECT * FROM opened"))
+        try:
+            with self._using():
+                self._count()
+                self._opened: dict[str, str] = dict(self._file.execute("SELECT * FROM opened"))
+        except errors.CasefileError:
+            self._file.close()
+            raise
         self._failing: dict[str, _Failing] = {}
         self._others_until = 0.0
         """Sessions that don't fail go first until then."""
@@ -255,7 +260,7 @@ class Buffer:
 
     def __len__(self) -> int:
         """How many entries wait to be sent."""
-        with self._changed:
+        with self._alone():
             return self._waiting()
 
     def tool_session(self, session_id: str) -> BufferedToolSession:
@@ -282,7 +287,7 @@ class Buffer:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything was sent, or set aside; whether it was, in that time (seconds)."""
-        with self._changed:
+        with self._alone():
             self._hurry()
             return self._changed.wait_for(
                 lambda: self._is_stopped or not self._waiting(), timeout
@@ -290,9 +295,9 @@ class Buffer:
 
     def close(self) -> None:
         """Send what can be sent in `close_seconds`; the rest waits in the file for next time."""
-        atexit.unregister(self.close)
         if self._process != os.getpid() or self._is_stopped:
             return
+        atexit.unregister(self.close)
         self.flush(self._close_seconds)
         with self._changed:
             left = self._waiting()
@@ -304,7 +309,7 @@ class Buffer:
 
     def refused(self) -> list[Refused]:
         """What the service refused for good."""
-        with self._changed:
+        with self._alone(), self._using():
             self._check_open()
             return [
                 Refused(e.number, e.session, e.operation, _payload(e), str(e.refused))
@@ -334,8 +339,6 @@ class Buffer:
         request_id: UUID | None = None,
     ) -> bool:
         """Put a request in the file; False if it was dropped. Raises BadRequest and BufferFull."""
-        if self._process != os.getpid():
-            raise errors.CasefileError("A buffer can't be used after a fork: open another one.")
         call = operations.call(operation, fields, {"metadata": metadata})
         call.payload.pop("session_id", None)
         payload, told = encoded(call.payload), encoded(call.metadata)
@@ -351,15 +354,13 @@ class Buffer:
             size,
             request_id and str(request_id),
         )
-        with self._changed:
+        with self._alone():
             if not self._make_room(size):
                 self.dropped += 1
                 return False
-            try:
-                session = self.session_id(session) or session
+            session = self.session_id(session) or session
+            with self._using():
                 self._file.execute(_PUT, (session, *row))
-            except sqlite3.Error as error:
-                raise errors.CasefileError(f"{self.path} can't be written: {error}") from error
             self._has_news |= session not in self._failing
             self._records += 1
             self._bytes += size
@@ -393,6 +394,30 @@ class Buffer:
         raise errors.BufferFull(
             f"The buffer holds {self._records} entries, {self._bytes} bytes; {self.problem or ''}"
         )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Where no other thread changes anything. Raises CasefileError after a fork.
+
+        A process that was forked off has no thread that sends, and the lock may be held for good.
+        Nor may it close the file, for SQLite would end the journal that the other process writes;
+        and while it is open here, SQLite takes it for one that is in use.
+        """
+        if self._process != os.getpid():
+            raise errors.CasefileError(
+                "A buffer can't be used in a process that was forked off since, nor can its file: "
+                "make one of another file there, or make it after the fork."
+            )
+        with self._changed:
+            yield
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        """Where the file is used. Raises CasefileError if it can't be."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise errors.CasefileError(f"{self.path} can't be used now: {error}") from error
 
     def _check_open(self) -> None:
         if self._is_stopped:
@@ -618,7 +643,7 @@ class Buffer:
         self._changed.notify_all()
 
     def _change(self, statement: str) -> None:
-        with self._changed:
+        with self._alone(), self._using():
             self._check_open()
             self._file.execute(statement)
             self._count()
@@ -835,7 +860,10 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         file.close()
         if "locked" in str(error):
-            raise errors.CasefileError(f"{path} is in use by another process.") from None
+            raise errors.CasefileError(
+                f"{path} is in use by another process, or by another buffer of this one, be it one "
+                "that was made before a fork."
+            ) from None
         raise errors.CasefileError(f"{path} can't be used as a buffer: {error}") from error
     return file
 

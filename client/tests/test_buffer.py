@@ -948,7 +948,7 @@ def test_a_file_that_fails_for_a_while_is_tried_again(
     chat = buffer.create_chat_session()
     assert buffer.flush(30)
     buffer._file.execute("ALTER TABLE queue RENAME TO aside")
-    with pytest.raises(casefile.CasefileError, match="can't be written"):
+    with pytest.raises(casefile.CasefileError, match="can't be used"):
         chat.say("lost, and told so")
     deadline = time.monotonic() + 30
     while buffer.problem is None and time.monotonic() < deadline:
@@ -1036,6 +1036,32 @@ def test_a_file_is_one_processs_at_a_time(service: Pretended, tmp_path: Path) ->
             opened(service, unfit)
 
 
+def test_a_damaged_file_is_told_and_let_go(service: Pretended, tmp_path: Path) -> None:
+    service.is_plugged_in = False
+    path = tmp_path / "buffer"
+    with opened(service, path) as buffer:
+        chat = buffer.create_chat_session()
+        for number in range(1000):
+            chat.say(f"{number:200}")
+    whole = path.read_bytes()
+    page = 4096 * (len(whole) // 4096 // 2)
+    for _ in range(2):
+        path.write_bytes(whole[:page] + b"\xff" * 4096 + whole[page + 4096 :])
+        with pytest.raises(casefile.CasefileError, match="can't be used"):
+            opened(service, path)
+    path.write_bytes(whole)
+    with opened(service, path) as buffer:
+        assert len(buffer) == 1001
+
+
+def test_whatever_reads_a_damaged_file_tells_so(buffer: casefile.Buffer) -> None:
+    assert buffer.flush(30)
+    buffer._file.execute("ALTER TABLE queue RENAME TO aside")
+    for use in (buffer.refused, buffer.retry_refused, buffer.forget_refused):
+        with pytest.raises(casefile.CasefileError, match="can't be used"):
+            use()
+
+
 def test_nobody_else_can_read_the_file(buffer: casefile.Buffer) -> None:
     buffer.create_chat_session().say("Hello")
     files = list(buffer.path.parent.glob("buffer*"))
@@ -1049,21 +1075,41 @@ def test_it_sends_by_a_client_that_waits(tmp_path: Path) -> None:
         casefile.Buffer(unfit, tmp_path / "b")
 
 
-def test_a_forked_process_is_told_to_open_its_own(buffer: casefile.Buffer) -> None:
+def test_a_forked_process_is_told_to_open_its_own(
+    service: Pretended, buffer: casefile.Buffer, tmp_path: Path
+) -> None:
     chat = buffer.create_chat_session()
+    service.is_plugged_in = False
+    chat.say("one")
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
 
-    def say() -> None:
-        try:
-            chat.say("Hello")
-        except casefile.CasefileError as error:
-            answers.put(str(error))
+    def tell(use: Callable[[], object]) -> None:
+        with pytest.raises(casefile.CasefileError) as raised:
+            use()
+        answers.put(str(raised.value))
 
-    child = context.Process(target=say)
+    def use() -> None:
+        for each in (lambda: chat.say("x"), buffer.flush, buffer.refused, buffer.retry_refused):
+            tell(each)
+        buffer.close()
+        tell(lambda: opened(service, buffer.path))
+        service.is_plugged_in = True
+        with opened(service, tmp_path / "another") as own:
+            own.create_chat_session().say("mine")
+            answers.put(own.flush(30))
+
+    child = context.Process(target=use)
     child.start()
-    assert "fork" in answers.get(timeout=30)
+    told = [answers.get(timeout=30) for _ in range(6)]
     child.join(30)
+    assert all("another file" in each for each in told[:4])
+    assert "before a fork" in told[4]
+    assert told[5] is True
+    service.is_plugged_in = True
+    chat.say("two")
+    assert buffer.flush(30)
+    assert said(service.logs[str(chat.session_id)]) == ["one", "two"]
 
 
 AGENT = """
