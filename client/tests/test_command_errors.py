@@ -2,6 +2,7 @@
 
 import io
 import json
+import sqlite3
 from pathlib import Path
 from uuid import UUID
 
@@ -26,10 +27,16 @@ def check(ran: Ran, code: int) -> None:
 
 
 @pytest.fixture
-def offline(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command line with a service that has two sessions, and answers no question."""
+def service() -> Pretended:
+    """A service that has two sessions, and answers no question."""
     service = Pretended()
     service.logs |= {CHAT: [], TOOL: []}
+    return service
+
+
+@pytest.fixture
+def offline(run: Run, service: Pretended, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command line with this service."""
     monkeypatch.setattr(commands, "_client", service.client)
     return run
 
@@ -93,6 +100,30 @@ def test_what_a_buffer_had_refused_is_told(offline: Run, tmp_path: Path) -> None
     assert (ran.code, ran.out) == (1, f"Recorded 2 in {path}: 0 wait, 2 were refused.\n")
     ran = offline("record", CHAT, "--buffer", path, "--json", stdin='"x"')
     assert (ran.code, json.loads(ran.out)) == (0, {"recorded": 1, "waiting": 0, "refused": 0})
+
+
+def test_whatever_cannot_be_sent_is_kept_in_a_buffer(
+    offline: Run, service: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "CLOSE_SECONDS", 0.1)
+    service.is_plugged_in = False
+    path, many = str(tmp_path / "buffer"), 10_001
+    ran = offline("record", CHAT, "--buffer", path, stdin='"x"\n' * many + "{")
+    check(ran, 2)
+    assert f"What came before was recorded in {path}: {many}.\n" in ran.err
+    ran = offline("record", CHAT, "--buffer", path, "--json", stdin='"x"')
+    assert json.loads(ran.out) == {"recorded": 1, "waiting": many + 1, "refused": 0}
+    service.is_plugged_in = True
+    assert offline("send", path).code == 0
+    assert sum(len(each["messages"]) for each in service.logs[CHAT]) == many + 1
+
+
+def test_a_damaged_buffer_is_told(offline: Run, tmp_path: Path) -> None:
+    path = tmp_path / "buffer"
+    with sqlite3.connect(path) as file:
+        file.execute("CREATE TABLE queue (number, session, request_id, refused)")
+    for command in (["send", str(path)], ["record", CHAT, "--buffer", str(path)]):
+        check(offline(*command, stdin='"x"'), 1)
 
 
 def test_what_the_terminal_lacks_is_shown_escaped_and_exported_as_it_is(

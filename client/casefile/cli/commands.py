@@ -170,7 +170,8 @@ def create(
 def record(
     session: SessionId,
     buffer: Annotated[
-        Path | None, typer.Option(help="Go through this file, and keep there what can't be sent.")
+        Path | None,
+        typer.Option(help="Go through this file, and keep there what can't be sent, all of it."),
     ] = None,
     json_: Json = False,
 ) -> None:
@@ -180,15 +181,18 @@ def record(
     alone, "Hello". In a tool session each is an execution, {"tool_name": "search", "parameters":
     {}, "result": {}}.
 
-    By way of a buffer's file, it tells how many entries wait in it, and how many were refused for
-    good meanwhile; if any were, it exits with 1.
+    By way of a buffer's file, it never waits for the service: the file takes as much as the disk
+    does, and `casefile send` sends it. It tells how many entries wait in it, and how many were
+    refused for good meanwhile; if any were, it exits with 1.
     """
     count = waiting = refused = 0
     with _client() as client, ExitStack() as opened, _progress() as progress:
         task = progress.add_task("Recording", total=None)
         by: Client | Buffer = client
         if buffer is not None:
-            by = opened.enter_context(Buffer(client, buffer, close_seconds=0.0))
+            most = sys.maxsize
+            by = Buffer(client, buffer, max_records=most, max_bytes=most, close_seconds=0.0)
+            opened.enter_context(by)
             refused = -len(by.refused())
         recorder = _recorder(by, session)
         try:
@@ -197,7 +201,8 @@ def record(
                 count += 1
                 progress.update(task, description=f"Recorded {count}")
         except errors.CasefileError:
-            err.print(f"What came before was recorded: {count}.")
+            where = "" if buffer is None else f" in {printing.harmless(str(buffer))}"
+            err.print(f"What came before was recorded{where}: {count}.", markup=False)
             raise
         finally:
             if isinstance(by, Buffer):
