@@ -73,10 +73,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     for name in ("CASEFILE_URL", "CASEFILE_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
-    def run(*arguments: str, stdin: str | bytes = "") -> Ran:
+    def run(*arguments: str, stdin: str | bytes | None = "") -> Ran:
         given = stdin.encode() if isinstance(stdin, str) else stdin
+        reading = None if given is None else io.TextIOWrapper(io.BytesIO(given), "ascii")
         monkeypatch.setattr("sys.argv", ["casefile", *arguments])
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given), "ascii"))
+        monkeypatch.setattr("sys.stdin", reading)
         with pytest.raises(SystemExit) as ended:
             cli.main()
         printed = capsys.readouterr()

@@ -149,6 +149,32 @@ def test_what_is_no_url_is_wrong(run: Run, monkeypatch: pytest.MonkeyPatch, url:
     check(run("login", url, "--token", "token"), 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:9"),  # which takes one package more
+        ("HTTP_PROXY", "::bad::"),
+        ("HTTPS_PROXY", "ftp://127.0.0.1:9"),
+        ("NO_PROXY", "[::"),
+    ],
+)
+def test_what_is_no_proxy_is_wrong(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CASEFILE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CASEFILE_TOKEN", "token")
+    check(run("list"), 2)
+    check(run("login", "http://127.0.0.1:9", "--token", "token"), 2)
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["record", CHAT], 0), (["verify", "-"], 7)])
+def test_a_closed_standard_input_is_empty(offline: Run, arguments: list[str], code: int) -> None:
+    ran = offline(*arguments, stdin=None)
+    assert ran.code == code
+    assert "Traceback" not in ran.err
+
+
 def test_input_that_is_no_text_is_wrong(offline: Run) -> None:
     check(offline("record", CHAT, stdin=b'"\xff"'), 2)
 

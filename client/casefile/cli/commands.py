@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import httpx
 import typer
 from rich.markup import escape
 from rich.progress import Progress
@@ -103,6 +104,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # Not each terminal has each character.
             stream.reconfigure(errors="backslashreplace")
+    sys.stdin = sys.stdin or io.TextIOWrapper(io.BytesIO())  # A closed one is empty.
     try:
         app()
     except (errors.CasefileError, OSError, UnicodeDecodeError) as error:
@@ -506,12 +508,17 @@ def _import(
         fact(f"Imported {recorded} messages.")
 
 
-def _client() -> Client:
-    return Client(logins.door())
+def _client(door: HttpDoor | None = None) -> Client:
+    door = door or logins.door()
+    try:
+        return Client(door)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        told = f"What the environment says of proxies can't be used: {error}"
+        raise errors.BadRequest(told) from None
 
 
 def _check_login(door: HttpDoor) -> None:
-    with Client(door) as client:
+    with _client(door) as client:
         next(client.casefiles.list(limit=1), None)
 
 
