@@ -48,8 +48,16 @@ class Execution:
         }
         if error is None:
             return fields | {"result": as_object(self.result)}
-        told = portable(f"{type(error).__name__}: {error}")
-        return fields | {"error_message": told[:MAX_ERROR_MESSAGE]}
+        return fields | {"error_message": portable(_said(error))[:MAX_ERROR_MESSAGE]}
+
+
+def _said(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception:  # Whatever the error's own code raises.
+        log.debug("told by its type", exc_info=True)
+        return name
 
 
 def of_call(
@@ -78,9 +86,16 @@ def _arguments(
         # Of *args and **kwargs that nothing was given for, it makes () and {}.
         if name in given or call.signature.parameters[name].default is not inspect.Parameter.empty
     }
-    for own in ("self", "cls"):
-        asked.pop(own, None)
+    first = next(iter(call.signature.parameters), None)
+    if arguments and first in ("self", "cls") and _is_method(function):
+        del asked[first]
     return asked
+
+
+def _is_method(function: Callable[..., Any]) -> bool:
+    """Whether it was defined in a class, and is called with what it is a method of."""
+    within = str(getattr(function, "__qualname__", "")).rpartition(".")[0]
+    return bool(within) and not within.endswith("<locals>") and not inspect.ismethod(function)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -321,6 +321,48 @@ def test_what_was_asked_is_told_as_it_was_when_the_call_began() -> None:
     ]
 
 
+class Desk:
+    @staticmethod
+    def label(text: str, cls: str = "spam") -> str:
+        return text + cls
+
+    def pick(self, cls: str, **more: Any) -> str:
+        return cls
+
+    @classmethod
+    def clear(cls, self: int = 1) -> int:
+        return self
+
+
+def test_only_what_a_method_is_called_on_is_no_argument() -> None:
+    recorded = Recorder()
+    recording = recorded.client().tool_session(SESSION).recorded()
+
+    def label(cls: str, self: str = "none", **more: Any) -> str:
+        return cls
+
+    @functools.wraps(Desk.pick)
+    def pick(*arguments: Any, **named: Any) -> Any:
+        return Desk.pick(*arguments, **named)
+
+    assert recording(label)("ham") == "ham"
+    assert recording(label)(self="me", cls="ham") == "ham"
+    assert recording(Desk.label)("hi", cls="ham") == "hiham"
+    assert recording(Desk.pick)(Desk(), "ham") == "ham"
+    assert recording(pick)(Desk(), cls="ham", colour="red") == "ham"
+    assert recording(Desk().pick)("ham") == "ham"
+    assert recording(Desk.clear.__func__)(Desk, 2) == 2  # type: ignore[attr-defined]
+    assert [each["parameters"] for each in recorded] == [
+        {"cls": "ham", "self": "none"},
+        {"cls": "ham", "self": "me"},
+        {"text": "hi", "cls": "ham"},
+        {"cls": "ham"},
+        {"cls": "ham", "more": {"colour": "red"}},
+        {"cls": "ham"},
+        {"self": 2},
+    ]
+
+
 class Same:
     def __call__(self, n: int) -> int:
         return n
@@ -359,6 +401,14 @@ def test_portable_json_is_told_as_it_is() -> None:
         assert as_object(value) == value
     assert as_object(None) == {}
     assert as_object([1]) == {"value": [1]}
+
+
+def test_an_error_that_cannot_say_what_it_is_is_told_by_its_type() -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    assert Execution("tool").fields(Silent())["error_message"] == "Silent"
 
 
 def test_an_error_is_told_within_its_bounds() -> None:
