@@ -751,12 +751,16 @@ class BufferedToolSession(_BufferedSession):
         try:
             yield execution
         except BaseException as error:
-            try:
-                self.record(**execution.fields(error), metadata=execution.metadata)
-            except Exception:
-                log.exception("a failure of %s was not recorded", tool_name)
+            self._keep(execution, error)
             raise
-        self.record(**execution.fields(), metadata=execution.metadata)
+        self._keep(execution)
+
+    def _keep(self, execution: Execution, error: BaseException | None = None) -> None:
+        """Record how an execution ended, or log that it wasn't."""
+        try:
+            self.record(**execution.fields(error), metadata=execution.metadata)
+        except Exception:  # A full buffer, mostly.
+            log.exception("an execution of %s was not recorded", execution.tool_name)
 
     def recorded(self, tool_name: str | None = None) -> Callable[[F], F]:
         """Make each call of a function, asynchronous or not, a recorded tool execution."""

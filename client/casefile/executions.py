@@ -1,7 +1,8 @@
 """Recording a function call as a tool execution: what was asked, what came of it, how long it took.
 
-Recording must not break what it records: whatever is no JSON is told by its `repr`, and so is an
-iterator, which would be empty afterwards. What was asked is told as it was when the call began.
+Recording must not break what it records. What that returns or raises is its caller's; if it can't
+be recorded, that is logged. Whatever is no JSON is told by its `repr`, and so is an iterator, which
+would be empty afterwards. What was asked is told as it was when the call began.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import functools
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,7 +199,7 @@ class Recorder(list[dict[str, Any]]):
         return httpx.Response(200, json=told)
 
 
-def test_what_a_tool_raises_is_raised_though_it_cannot_be_recorded(
+def test_what_a_tool_returns_or_raises_is_its_callers_though_it_cannot_be_recorded(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def token() -> str:
@@ -207,6 +207,9 @@ def test_what_a_tool_raises_is_raised_though_it_cannot_be_recorded(
 
     def fail() -> None:
         raise ValueError("why")
+
+    def book() -> dict[str, str]:
+        return {"booked": "TP1"}
 
     http = httpx.Client(transport=httpx.MockTransport(Recorder().answer))
     client = casefile.Client("http://pretended.invalid", token, http=http)
@@ -217,13 +220,24 @@ def test_what_a_tool_raises_is_raised_though_it_cannot_be_recorded(
         for session in (client.tool_session(SESSION), full):
             with pytest.raises(ValueError, match="why"):
                 session.recorded()(fail)()
+            assert session.recorded()(book)() == {"booked": "TP1"}
+            with session.recording("pay") as execution:
+                execution.result = {"paid": True}
 
     async def fail_later() -> None:
         fail()
 
+    async def book_later() -> dict[str, str]:
+        return book()
+
     with pytest.raises(ValueError, match="why"):
         anyio.run(many.tool_session(SESSION).recorded()(fail_later))
-    assert caplog.text.count("was not recorded") == 3
+    assert anyio.run(many.tool_session(SESSION).recorded()(book_later)) == {"booked": "TP1"}
+    told = [each.getMessage() for each in caplog.records if "not recorded" in each.getMessage()]
+    assert told == [
+        f"an execution of {name} was not recorded"
+        for name in [*["fail", "book", "pay"] * 2, "fail_later", "book_later"]
+    ]
 
 
 def test_a_function_of_the_other_kind_is_refused() -> None:
@@ -231,6 +245,9 @@ def test_a_function_of_the_other_kind_is_refused() -> None:
 
     async def later() -> int:
         return 1
+
+    async def several() -> AsyncIterator[int]:
+        yield 1
 
     @functools.wraps(later)
     def wrapped() -> Any:
@@ -242,6 +259,9 @@ def test_a_function_of_the_other_kind_is_refused() -> None:
         one.recorded()(later)
     unfit: Any = plain
     with pytest.raises(TypeError, match="by a Client"):
+        many.tool_session(SESSION).recorded()(unfit)
+    unfit = several
+    with pytest.raises(TypeError, match="`recording`"):
         many.tool_session(SESSION).recorded()(unfit)
     assert anyio.run(many.tool_session(SESSION).recorded()(wrapped)) == 1
     assert len(recorder) == 1
@@ -281,6 +301,23 @@ def test_a_tool_that_is_cancelled_is_recorded(cancel: str) -> None:
     asyncio.run(work())
     assert [each["tool_name"] for each in recorder] == ["slow"]
     assert recorder[0]["error_message"].startswith("CancelledError")
+
+
+def test_a_tool_that_ended_is_recorded_though_its_caller_is_cancelled() -> None:
+    recorder = Recorder()
+
+    async def work() -> None:
+        with anyio.CancelScope() as scope:
+
+            @recorder.async_client().tool_session(SESSION).recorded()
+            async def book() -> dict[str, str]:
+                scope.cancel()
+                return {"booked": "TP1"}
+
+            assert await book() == {"booked": "TP1"}
+
+    asyncio.run(work())
+    assert [each["result"] for each in recorder] == [{"booked": "TP1"}]
 
 
 def test_what_a_tool_gives_is_the_callers() -> None:

@@ -35,5 +35,7 @@ def allowed() -> AbstractContextManager[Any]:
 
 def check_kind(function: Callable[..., Any]) -> None:
     """Raise TypeError unless a function is asynchronous, or wraps one that is."""
+    if inspect.isasyncgenfunction(inspect.unwrap(function)):
+        raise TypeError(f"{function!r} is a generator: record what goes on with it by `recording`.")
     if not inspect.iscoroutinefunction(inspect.unwrap(function)):
         raise TypeError(f"{function!r} is not asynchronous: record it by a Client.")

@@ -172,25 +172,30 @@ class ToolSession:
     ) -> Iterator[Execution]:
         """Record what happens inside as a tool execution, its duration and exception included.
 
-        Set `result` of the execution that this gives. If the execution itself raises, that is what
-        the caller gets to see, even if it could not be recorded.
+        Set `result` of the execution that this gives. What it does or raises is what the caller
+        gets to see, even if it could not be recorded; that is logged, as an error.
         """
         execution = Execution(tool_name, parameters)
         try:
             yield execution
         except BaseException as error:
-            try:
-                with waiting.allowed():
-                    self.record(**execution.fields(error), metadata=execution.metadata)
-            except Exception:  # Of a token's source, too.
-                log.exception("a failure of %s was not recorded", tool_name)
+            self._keep(execution, error)
             raise
-        self.record(**execution.fields(), metadata=execution.metadata)
+        self._keep(execution)
+
+    def _keep(self, execution: Execution, error: BaseException | None = None) -> None:
+        """Record how an execution ended, or log that it wasn't."""
+        try:
+            with waiting.allowed():
+                self.record(**execution.fields(error), metadata=execution.metadata)
+        except Exception:  # Of a token's source, too.
+            log.exception("an execution of %s was not recorded", execution.tool_name)
 
     def recorded(self, tool_name: str | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """Make each call of a function a recorded tool execution, named after the function.
 
-        Raises TypeError for a function that is of the other kind, asynchronous or not.
+        What it returns or raises is what the caller gets, as by `recording`. Raises TypeError for
+        a function that is of the other kind, asynchronous or not.
         """
 
         def decorate(function: Callable[P, T]) -> Callable[P, T]:
