@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +47,8 @@ class AsyncConnection:
         self._timeout = timeout
         self.is_ours = http is None
         """Whether the HTTP client is one that we made, which sends each request once."""
-        self._made, self._process = http or httpx.AsyncClient(), os.getpid()
+        self._given = http
+        self._made = {} if http else {waiting.place(): httpx.AsyncClient()}
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,13 +63,22 @@ class AsyncConnection:
 
     @property
     def _http(self) -> httpx.AsyncClient:
-        """The HTTP client; ours anew after a fork: two processes would mix up their answers."""
-        if self.is_ours and self._process != os.getpid():
-            self._made, self._process = httpx.AsyncClient(), os.getpid()
-        return self._made
+        """The HTTP client; ours is another one in each place, which connections can't leave.
+
+        Two processes would mix up their answers, and an event loop takes its own along when it
+        ends. Several loops may run at once, in threads.
+        """
+        if self._given is not None:
+            return self._given
+        place = waiting.place()
+        if place not in self._made:
+            for each in filter(waiting.is_gone, list(self._made)):
+                self._made.pop(each, None)  # Not closed: it can't be from here.
+            self._made.setdefault(place, httpx.AsyncClient())
+        return self._made[place]
 
     async def aclose(self) -> None:
-        """Close the connections, unless they are of an HTTP client that was given."""
+        """Close the connections that were opened from here, unless an HTTP client was given."""
         if self.is_ours:
             await self._http.aclose()
 

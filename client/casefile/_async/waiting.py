@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
@@ -12,6 +14,9 @@ import anyio
 import anyio.to_thread
 
 T = TypeVar("T")
+
+Place = tuple[int, asyncio.AbstractEventLoop | None]
+"""A process, and an event loop of it, if one runs there."""
 
 LAST_SECONDS = 10.0
 """How long who is cancelled may still wait."""
@@ -31,6 +36,20 @@ def allowed() -> AbstractContextManager[Any]:
     """Where one can wait, for a last few seconds if what is around it was cancelled."""
     is_cancelled = anyio.current_effective_deadline() == -math.inf
     return anyio.fail_after(LAST_SECONDS, shield=True) if is_cancelled else nullcontext()
+
+
+def place() -> Place:
+    """Where connections that are opened now belong."""
+    try:
+        return os.getpid(), asyncio.get_running_loop()
+    except RuntimeError:
+        return os.getpid(), None
+
+
+def is_gone(place: Place) -> bool:
+    """Whether nothing can run there any more that this process knows of."""
+    process, loop = place
+    return process != os.getpid() or (loop is not None and loop.is_closed())
 
 
 def check_kind(function: Callable[..., Any]) -> None:

@@ -23,7 +23,7 @@ class Client(Connection):
     `token` is a token, or a callable that gets one, again and again; `auth` is any other way to say
     who asks (`casefile.CognitoUser`, `casefile.CognitoMachine`, any `httpx.Auth`). An `http` client
     of your own may bring proxies and certificates; it stays yours to close, and is not for two
-    processes: after a fork, make another.
+    processes, nor, if it is asynchronous, for two event loops: there, make another.
     """
 
     def __init__(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+Place = int
+"""A process."""
 
 
 def sleep(seconds: float) -> None:
@@ -24,6 +28,16 @@ def run(function: Callable[..., T], *arguments: object) -> T:
 def allowed() -> AbstractContextManager[Any]:
     """Where one can wait: anywhere."""
     return nullcontext()
+
+
+def place() -> Place:
+    """Where connections that are opened now belong."""
+    return os.getpid()
+
+
+def is_gone(place: Place) -> bool:
+    """Whether nothing runs there that this process knows of."""
+    return place != os.getpid()
 
 
 def check_kind(function: Callable[..., Any]) -> None:
