@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mimetypes
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from pydantic_models.canonical import (
     ToolRequest,
 )
 from pydantic_models.operations import ToolResponsePayload
+from pydantic_models.operations.chat_messages import MAX_ATTACHMENTS
 
 from . import errors
 
@@ -31,6 +33,9 @@ PAGE = 100
 """How much is read at once."""
 
 CHUNK = 1024 * 1024
+
+MAX_ATTACHMENTS_OF_ONE = 20
+"""Of a message, or a tool execution."""
 
 MAX_CARRIED_BYTES = 5 * 1024 * 1024
 """Of the large fields of a request: Lambda carries 6 MB of it all."""
@@ -82,10 +87,31 @@ class Place(NamedTuple):
 def too_large(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Place]:
     """Which fields of which parts of a request are to be uploaded so that the rest can be carried.
 
-    Of a field that is a list, entries are. The largest go first; none do if the request can be
-    carried as it is.
+    Of a field that is a list, entries are, or all of it if there would be too many attachments. The
+    largest go first; none do if the request can be carried as it is. Raises BadRequest if it can't
+    be, even so.
     """
-    sizes = {place: _carried_bytes(place.read(parts)) for place in _places(parts, names)}
+    for places in (_entries(parts, names), _fields(parts, names)):
+        chosen = _largest(parts, places)
+        attached = Counter(place.part for place in chosen)
+        for position, part in enumerate(parts):
+            attached[position] += len(part.get("attachments") or ())
+        if not chosen or (
+            attached.total() <= MAX_ATTACHMENTS
+            and all(attached[place.part] <= MAX_ATTACHMENTS_OF_ONE for place in chosen)
+        ):
+            return chosen
+    raise errors.BadRequest(
+        "It is too large for a request, and what is too large is attached: that would be more than "
+        f"{MAX_ATTACHMENTS_OF_ONE} attachments of a message or execution, or {MAX_ATTACHMENTS} of "
+        "a request. Record fewer messages at once, or with fewer attachments of your own.",
+        is_final=True,
+    )
+
+
+def _largest(parts: Sequence[dict[str, Any]], places: Iterable[Place]) -> list[Place]:
+    """As many places, the largest first, as leave a request that can be carried."""
+    sizes = {place: _carried_bytes(place.read(parts)) for place in places}
     total, chosen = sum(sizes.values()), []
     for place in sorted(sizes, key=lambda place: sizes[place], reverse=True):
         if total <= MAX_CARRIED_BYTES:
@@ -95,14 +121,20 @@ def too_large(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Pla
     return chosen
 
 
-def _places(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[Place]:
+def _fields(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[Place]:
     for position, part in enumerate(parts):
         for name in names:
-            value = part.get(name)
-            if isinstance(value, list):
-                yield from (Place(position, name, number) for number in range(len(value)))
-            elif value is not None:
+            if part.get(name) is not None:
                 yield Place(position, name, None)
+
+
+def _entries(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[Place]:
+    for place in _fields(parts, names):
+        value = place.read(parts)
+        if isinstance(value, list):
+            yield from (place._replace(number=number) for number in range(len(value)))
+        else:
+            yield place
 
 
 def _carried_bytes(value: Any) -> int:
@@ -119,8 +151,10 @@ def _beyond_ascii(text: str) -> int:
 
 
 def moved(value: Any, sha256: str) -> Any:
-    """What stands in place of a value that was uploaded."""
+    """What stands in place of a value that was uploaded; of a list, its one entry does."""
     reference = f"{_MOVED}{sha256}"
+    if isinstance(value, list):
+        return [{_MOVED: reference}]
     return reference if isinstance(value, str) else {_MOVED: reference}
 
 

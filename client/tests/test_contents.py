@@ -109,6 +109,55 @@ def test_what_was_said_is_answered_as_it_was_said_and_not_fetched_for_that(
     assert calls == [{"n": 1}, large]
 
 
+def test_what_is_large_in_many_pieces_goes_as_one(
+    ann: casefile.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casefile.contents.MAX_CARRIED_BYTES", 50_000)
+    calls = [{"id": number, "said": noise(700)} for number in range(200)]
+    chat = ann.chat_sessions.create()
+    message = {"content": "See", "message_type": "assistant", "tool_calls": calls}
+    told = chat.record([message, message | {"content": noise(60_000)}])
+    assert [each.tool_calls for each in (told.message, *told.related_messages)] == [calls] * 2
+    first, second = chat.messages()
+    assert (first.content, first.tool_calls) == ("See", calls)
+    assert second.tool_calls == calls
+    assert (len(first.attachments), len(second.attachments)) == (1, 2)
+    many = [message | {"tool_calls": calls[n : n + 2]} for n in range(0, 200, 2)]
+    chat.record(many)
+    assert [each.tool_calls for each in chat.messages(after=told.record)] == [
+        each["tool_calls"] for each in many
+    ]
+
+
+def test_more_than_can_be_attached_is_refused_before_any_of_it_is_uploaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casefile.contents.MAX_CARRIED_BYTES", 50_000)
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(404)
+
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"film")
+    large = {"content": noise(60_000), "message_type": "user", "attachments": [film] * 20}
+    calls = [{"said": noise(600)}]
+    both = {"content": noise(600), "message_type": "user", "tool_calls": calls}
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    with casefile.Client("http://pretended.invalid", "token", http=http) as client:
+        chat = client.chat_session("cs_one")
+        with pytest.raises(casefile.BadRequest, match="fewer attachments of your own") as refused:
+            chat.record([large])
+        assert refused.value.is_final
+        monkeypatch.setattr("casefile.contents.MAX_CARRIED_BYTES", 500)
+        with pytest.raises(casefile.BadRequest, match="fewer messages at once"):
+            chat.record([both] * 100)
+        with pytest.raises(casefile.BadRequest, match="20 attachments"):
+            client.tool_session("ts_one").record("f", result=calls[0], attachments=[film] * 20)
+    assert asked == []
+
+
 def test_what_an_answer_leaves_out_is_fetched(ann: casefile.Client) -> None:
     """Each fits a request, and together they are more than an answer carries."""
     texts = [noise(size) for size in range(2_000_000, 2_005_000, 1000)]

@@ -322,7 +322,10 @@ class AsyncChatSession:
         if message.attachments:
             restore = self._connection.restored
             content = await restore(message.content, message.attachments)
-            calls = [await restore(each, message.attachments) for each in message.tool_calls]
+            calls: list[Any] = []
+            for each in message.tool_calls:
+                found: Any = await restore(each, message.attachments)
+                calls += found if isinstance(found, list) else [found]  # They went as one.
             message = message.model_copy(update={"content": content, "tool_calls": calls})
         return message
 

@@ -229,8 +229,10 @@ class AsyncConnection:
         """Parts of a request that can be carried: their files, and what is too large, uploaded.
 
         Whoever reads them with this client gets them whole; others find the attachment named. What
-        is `uploaded` already, by digest, is not again, and what is now is added.
+        is `uploaded` already, by digest, is not again, and what is now is added. Raises BadRequest,
+        before any is, if there is more than can be attached.
         """
+        places = contents.too_large(parts, names)
         parts = [
             part | {"attachments": await self._uploaded(part["attachments"])}
             if part.get("attachments")
@@ -238,7 +240,7 @@ class AsyncConnection:
             for part in parts
         ]
         uploaded = {} if uploaded is None else uploaded
-        for place in contents.too_large(parts, names):
+        for place in places:
             value = place.read(parts)
             told = to_json(value).encode()
             sha256 = hashlib.sha256(told).hexdigest()
