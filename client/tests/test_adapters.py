@@ -9,8 +9,9 @@ import gc
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 from uuid import uuid4
 
@@ -55,10 +56,22 @@ class Held(httpx.BaseTransport):
     """A way to the service on which requests can be held up, or refused after that."""
 
     def __init__(self, stack: Stack, token: str) -> None:
+        self._url, self._token = stack.url, token
         self.client = casefile.Client(stack.url, token, http=httpx.Client(transport=self))
         self.arrived, self._may_go_on, self._fails = threading.Event(), threading.Event(), False
         self._may_go_on.set()
         self._way = httpx.HTTPTransport()
+
+    @asynccontextmanager
+    async def asynchronous(self) -> AsyncIterator[casefile.AsyncClient]:
+        """An asynchronous client whose requests are held up, too."""
+
+        async def hold(_: httpx.Request) -> None:
+            self.arrived.set()
+            assert await asyncio.to_thread(self._may_go_on.wait, 10)
+
+        async with httpx.AsyncClient(event_hooks={"request": [hold]}) as http:
+            yield casefile.AsyncClient(self._url, self._token, http=http)
 
     def hold(self, *, fail: bool = False) -> None:
         self.arrived.clear()
@@ -217,6 +230,22 @@ class TestOpenAIAgents:
 
         asyncio.run(steps())
 
+    def test_what_json_writes_otherwise_is_kept_as_it_writes_it(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        session = openai_agents.CasefileSession(name, ann)
+        items: list[Any] = [
+            {"role": "user", "content": ("a", {"text": "b"}), 1: {None: (True,)}},
+            {"role": "user", "content": "\ud83d\ude00"},  # The halves of one character.
+        ]
+        asyncio.run(session.add_items(items))
+        assert asyncio.run(session.get_items()) == json.loads(json.dumps(items))
+        said = [each.content for each in session.chat_session.messages()]
+        assert said == ["a\nb", "\U0001f600"]
+        for refused in (float("nan"), "half \ud83d"):
+            with pytest.raises(casefile.NotJson):
+                asyncio.run(session.add_items([{"role": "user", "content": cast("Any", refused)}]))
+
     @pytest.mark.parametrize("change", ["add", "pop", "clear"])
     def test_what_is_cancelled_halfway_is_over_when_that_is_told(
         self, held: Held, name: str, change: str
@@ -334,6 +363,52 @@ class TestLangChain:
         asyncio.run(history.aclear())
         assert history.messages == []
 
+    def test_what_json_writes_otherwise_is_kept_as_it_writes_it(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        history = langchain.CasefileChatMessageHistory(name, ann)
+        call = ToolCall(name="fly", args={"seats": (1, 2), "on": {7: "x"}}, id="1")
+        history.add_messages(
+            [
+                AIMessage("", tool_calls=[call]),
+                ToolMessage("booked", tool_call_id="1", artifact=("PNR", 1)),
+            ]
+        )
+        called, booked = history.messages
+        assert isinstance(called, AIMessage)
+        assert isinstance(booked, ToolMessage)
+        assert called.tool_calls[0]["args"] == {"seats": [1, 2], "on": {"7": "x"}}
+        assert booked.artifact == ["PNR", 1]
+
+    @pytest.mark.parametrize("change", ["add", "clear"])
+    @pytest.mark.parametrize("is_asynchronous", [True, False])
+    def test_what_is_cancelled_halfway_is_over_when_that_is_told(
+        self, held: Held, name: str, change: str, is_asynchronous: bool
+    ) -> None:
+        async def steps() -> list[BaseMessage]:
+            async with held.asynchronous() as client:
+                with_client = (None, client) if is_asynchronous else (held.client,)
+                history = langchain.CasefileChatMessageHistory(name, *with_client)
+                await history.aadd_messages([HumanMessage("one")])
+                held.hold()
+                changes = {
+                    "add": lambda: history.aadd_messages([HumanMessage("two")]),
+                    "clear": history.aclear,
+                }
+                changing = asyncio.ensure_future(changes[change]())
+                await asyncio.to_thread(held.arrived.wait)
+                for _ in range(3):
+                    changing.cancel("enough")
+                    await asyncio.sleep(0.01)
+                    assert not changing.done()
+                held.let_go()
+                with pytest.raises(asyncio.CancelledError):
+                    await changing
+                return await history.aget_messages()
+
+        left = {"add": [HumanMessage("one"), HumanMessage("two")], "clear": []}
+        assert asyncio.run(steps()) == left[change]
+
 
 class TestPydanticAI:
     @staticmethod
@@ -431,6 +506,54 @@ class TestStrands:
         assert told == [[{"text": "0"}], [{"text": "[redacted again]"}], [{"text": "2"}]]
         with pytest.raises(SessionException, match="does not exist"):
             repository.update_message(name, "a", SessionMessage(said, 7))
+
+    def test_of_two_workers_that_number_alike_each_redacts_its_own_message(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        first, second = (adapter.CasefileSessionRepository(ann) for _ in range(2))
+        first.create_session(Session(name, SessionType.AGENT))
+        first.create_agent(name, SessionAgent("a", {}, {}))
+        secret, hello = (
+            SessionMessage({"role": "user", "content": [{"text": text}]}, 0)
+            for text in ("My card is …", "Hello")
+        )
+        hello.created_at += "+1"
+        first.create_message(name, "a", secret)
+        second.create_message(name, "a", hello)
+
+        def said() -> list[str]:
+            listed = first.list_messages(name, "a")
+            return [each.to_message()["content"][0]["text"] for each in listed]
+
+        def redact(repository: adapter.CasefileSessionRepository, each: SessionMessage) -> None:
+            text = f"[{each.message['content'][0]['text']}]"
+            each.redact_message = {"role": "user", "content": [{"text": text}]}
+            repository.update_message(name, "a", each)
+
+        redact(first, secret)
+        assert said() == ["[My card is …]", "Hello"]
+        redact(second, hello)
+        assert said() == ["[My card is …]", "[Hello]"]
+        edited = first.list_messages(name, "a")[0]
+        edited.message, edited.redact_message = hello.message, None
+        second.update_message(name, "a", edited)
+        assert said() == ["Hello", "[Hello]"]
+        with pytest.raises(SessionException, match="2 messages have the id 0"):
+            first.update_message(name, "a", SessionMessage(secret.message, 0))
+
+    def test_an_agents_state_is_kept_as_json_writes_it(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        def agent() -> strands.Agent:
+            manager = adapter.CasefileSessionManager(name, ann)
+            return strands.Agent(agent_id="a", session_manager=manager)
+
+        first = agent()
+        first.state.set("box", (1, 2))
+        manager = first._session_manager
+        assert manager is not None
+        manager.sync_agent(first)
+        assert agent().state.get("box") == [1, 2]
 
     def test_a_multi_agents_state(
         self, repository: adapter.CasefileSessionRepository, name: str
@@ -810,6 +933,64 @@ class TestConversations:
             read: Any = asyncio.run(mine.get_items(limit))
         assert done
         assert [each["content"] for each in read] == ["redacted", "1", "summary"]
+
+    def test_a_message_of_many_texts_is_kept(self, ann: casefile.Client, name: str) -> None:
+        """Where they all belong is more than metadata tell."""
+        texts = [f"block {number}" for number in range(600)]
+        item: Any = {"role": "user", "content": [{"type": "input_text", "text": t} for t in texts]}
+        agents = openai_agents.CasefileSession(name, ann)
+        asyncio.run(agents.add_items([item]))
+        assert asyncio.run(agents.get_items()) == [item]
+        assert next(agents.chat_session.messages()).content == "\n".join(texts)
+        history = langchain.CasefileChatMessageHistory(f"{name} lc", ann)
+        history.add_messages([HumanMessage(list(texts))])
+        assert history.messages == [HumanMessage(list(texts))]
+        runs = pydantic_ai.MessageHistory(f"{name} pai", ann)
+        asked: list[ModelMessage] = [ModelRequest(parts=[UserPromptPart(list(texts))])]
+        runs.add(asked)
+        assert runs.read() == asked
+
+    def test_what_another_wrote_in_a_frameworks_name_is_read_as_a_message(
+        self, ann: casefile.Client, name: str
+    ) -> None:
+        def write(chat: casefile.ChatSession, of_format: str, **more: Any) -> None:
+            said = {"content": "Hello", "message_type": "user", "tool_calls": [{"x": 1}]}
+            chat.record([said | {"metadata": {"format": of_format, **more}}])
+
+        history = langchain.CasefileChatMessageHistory(name, ann)
+        write(history._opened(), langchain.FORMAT)
+        assert history.messages == [HumanMessage("Hello")]
+        runs = pydantic_ai.MessageHistory(f"{name} pai", ann)
+        write(runs._opened(), pydantic_ai.FORMAT)
+        (request,) = runs.read()
+        assert isinstance(request.parts[0], UserPromptPart)
+        assert request.parts[0].content == "Hello"
+        repository = adapter.CasefileSessionRepository(ann)
+        repository.create_session(Session(name, SessionType.AGENT))
+        repository.create_agent(name, SessionAgent("a", {}, {}))
+        write(repository._chats[adapter._agent(name, "a")], adapter.FORMAT, message_id=0)
+        (message,) = repository.list_messages(name, "a")
+        said: Any = {"role": "user", "content": [{"text": "Hello"}]}
+        assert (message.message_id, message.message) == (0, said)
+
+    def test_what_is_no_text_is_no_name(self, ann: casefile.Client) -> None:
+        name = "cut \ud83d"
+        agents = openai_agents.CasefileSession(name, ann)
+        repository = adapter.CasefileSessionRepository(ann)
+        opening: tuple[Callable[[], Any], ...] = (
+            lambda: asyncio.run(agents.get_items()),
+            lambda: langchain.CasefileChatMessageHistory(name, ann).messages,
+            lambda: pydantic_ai.MessageHistory(name, ann).read(),
+            lambda: repository.read_session(name),
+            lambda: repository.read_agent("x", name),
+        )
+        for attempt in opening:
+            with pytest.raises(casefile.BadRequest, match="half a character"):
+                attempt()
+        storage = adapter.CasefileStorage(ann)
+        for doing in (storage.write(name, b"x"), storage.read(name), storage.delete(name)):
+            with pytest.raises(StorageError, match="half a character"):
+                asyncio.run(doing)
 
     def test_without_its_casefile_none_is_opened(self, ann: casefile.Client, name: str) -> None:
         history = langchain.CasefileChatMessageHistory(name, ann, casefile_id="cf_261121_nowhere")

@@ -2,7 +2,7 @@
 
 A message's `content` is what was said. The thing itself, any JSON, is the message's first tool
 call, less its texts where they are the content anyway; its metadata names the format, and where the
-texts belong.
+texts belong, unless those are too many to tell.
 
 A conversation is a chat session that is named: the same name opens the same session, for the same
 user, wherever and whenever. It is created with a request that is always the same, so looking for it
@@ -14,7 +14,8 @@ closed, the conversation has ended: it is read under its name, and takes no more
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from uuid import UUID, uuid5
 from pydantic import ValidationError
 
 from pydantic_models.base.identifiers import lowered
+from pydantic_models.base.json_values import MAX_METADATA_BYTES, to_json
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 from pydantic_models.operations.chat_messages import MAX_MESSAGES
 
@@ -58,13 +60,25 @@ Opening = tuple[dict[str, Any], Envelope]
 
 
 def openings(name: str, casefile_id: str | None) -> Iterator[Opening]:
-    """How to open the session of a name, and, if it was deleted, the one that came next."""
+    """How to open the session of a name, and, if it was deleted, the one that came next.
+
+    Raises BadRequest for a name that is no text.
+    """
+    check_name(name)
     casefile_id = casefile_id and lowered(casefile_id)
     first = uuid5(_NAMES, f"{casefile_id or ''}\n{name}")
     asked = {"title": name[:200] or None, "casefile_id": casefile_id, "stays_open": True}
     yield asked, Envelope(request_id=first, timestamp=_DATE)
     for generation in count(1):
         yield asked, Envelope(request_id=uuid5(first, str(generation)), timestamp=_DATE)
+
+
+def check_name(name: str) -> None:
+    """Raise BadRequest for a name that holds half of a surrogate pair, which is no character."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise errors.BadRequest(f"{name!r} is no name: it holds half a character.") from None
 
 
 def opened(client: Client, name: str, casefile_id: str | None, *, anew: bool = True) -> ChatSession:
@@ -88,9 +102,14 @@ def message_of(
 ) -> ChatMessagePayload:
     """A thing as a message; `text` is what it says. Raises NotJson for what is no JSON."""
     metadata = {"format": of_format, **more}
-    kept, places = _apart(kept, text)
+    kept, text = _as_json((kept, text))
+    places = _places(kept, text)
     if places:
-        metadata["texts"] = [[list(path), start] for path, start in places]
+        told = metadata | {"texts": [[list(path), start] for path, start in places]}
+        if len(to_json(told).encode(errors="replace")) <= MAX_METADATA_BYTES:
+            metadata = told
+            for path, _ in places:
+                _put(kept, path, "")
     try:
         return ChatMessagePayload(
             content=text,
@@ -100,6 +119,27 @@ def message_of(
         )
     except ValidationError as error:
         raise errors.invalid(error, errors.NotJson) from None
+
+
+def _as_json(value: Any) -> Any:
+    """A value as `json.dumps` writes it, for which tuples are lists, and keys are text.
+
+    What it doesn't write is returned as it is.
+    """
+    with suppress(TypeError, ValueError, RecursionError):
+        return json.loads(json.dumps(value))
+    return value
+
+
+def restored(
+    message: ChatMessage, of_format: str, restore: Callable[[dict[str, Any]], T]
+) -> T | None:
+    """What a framework's own code makes of the thing in a message; None if it can't, or none is."""
+    kept = kept_in(message, of_format)
+    if kept is not None:
+        with suppress(AttributeError, LookupError, TypeError, ValueError):  # Not what it wrote.
+            return restore(kept)
+    return None
 
 
 def kept_in(message: ChatMessage, of_format: str) -> dict[str, Any] | None:
@@ -124,10 +164,10 @@ DEPTH = 5
 """How deep in a thing its texts are."""
 
 
-def _apart(kept: dict[str, Any], text: str) -> tuple[dict[str, Any], list[tuple[Path, int]]]:
-    """A thing less the texts that the text consists of, a line each or more, and where those go.
+def _places(kept: dict[str, Any], text: str) -> list[tuple[Path, int]]:
+    """Where in a thing the texts are that the text consists of, a line each or more.
 
-    They go where the path leads, each from its start in the text to the next one's.
+    Each is where the path leads, and goes from its start in the text to the next one's.
     """
     places: list[tuple[Path, int]] = []
     start = 0
@@ -136,12 +176,7 @@ def _apart(kept: dict[str, Any], text: str) -> tuple[dict[str, Any], list[tuple[
         if found and text.startswith(found, start) and text[end : end + 1] in ("", "\n"):
             places.append((path, start))
             start = end + 1
-    if not text or start != len(text) + 1:
-        return kept, []
-    kept = _copied(kept, DEPTH)
-    for path, _ in places:
-        _put(kept, path, "")
-    return kept, places
+    return places if text and start == len(text) + 1 else []
 
 
 def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
@@ -175,7 +210,7 @@ def text_in(content: Any) -> str:
     """What is said in a framework's content: text, or blocks some of which are text."""
     if isinstance(content, str):
         return content
-    if not isinstance(content, list):
+    if not isinstance(content, list | tuple):
         return ""
     texts = [block if isinstance(block, str) else _text_of(block) for block in content]
     return "\n".join(text for text in texts if text)
@@ -192,12 +227,12 @@ def batches(things: Sequence[T]) -> Iterator[Sequence[T]]:
         yield things[start : start + MAX_MESSAGES]
 
 
-async def to_the_end(do: Callable[..., T], *given: Any) -> T:
-    """Do something in a thread. Who is cancelled meanwhile is told so when it is done, not before.
+async def to_the_end(what: Awaitable[T]) -> T:
+    """Do something. Who is cancelled meanwhile is told so when it is done, not before.
 
     So nothing takes effect after the cancellation, behind the back of what is done next.
     """
-    doing = asyncio.ensure_future(asyncio.to_thread(do, *given))
+    doing = asyncio.ensure_future(what)
     try:
         await asyncio.wait([doing])
     except asyncio.CancelledError:

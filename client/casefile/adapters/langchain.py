@@ -1,10 +1,12 @@
 """LangChain keeps a message history in a chat session, synchronously and asynchronously.
 
-`clear` withdraws all messages by a record; they stay in the log.
+`clear` withdraws all messages by a record; they stay in the log. What changes the history is done
+to the end, whoever is cancelled meanwhile.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,19 +90,25 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Add messages, up to a hundred of them together or not at all."""
         if self._async_client is None:
-            await super().aadd_messages(messages)
-            return
-        said = [_to_message(each) for each in messages]
-        chat = await self._opened_async(self._async_client)
+            await _kept.to_the_end(asyncio.to_thread(self.add_messages, messages))
+        else:
+            said = [_to_message(each) for each in messages]
+            await _kept.to_the_end(self._add_async(self._async_client, said))
+
+    async def _add_async(self, client: AsyncClient, said: Sequence[ChatMessagePayload]) -> None:
+        chat = await self._opened_async(client)
         for batch in _kept.batches(said):
             await chat.record(batch)
 
     async def aclear(self) -> None:
         """Withdraw all messages."""
         if self._async_client is None:
-            await super().aclear()
-            return
-        await (await self._opened_async(self._async_client)).rewind(keep=0)
+            await _kept.to_the_end(asyncio.to_thread(self.clear))
+        else:
+            await _kept.to_the_end(self._clear_async(self._async_client))
+
+    async def _clear_async(self, client: AsyncClient) -> None:
+        await (await self._opened_async(client)).rewind(keep=0)
 
     def _opened(self) -> ChatSession:
         if self._client is None:
@@ -123,9 +131,13 @@ def _to_message(message: BaseMessage) -> ChatMessagePayload:
 
 
 def _from_message(message: ChatMessage) -> BaseMessage:
-    kept = _kept.kept_in(message, FORMAT)
-    if kept is None:  # Somebody else said it.
+    restored = _kept.restored(message, FORMAT, _restored)
+    if restored is None:  # Somebody else said it.
         made: type[BaseMessage] = _FOREIGN.get(message.message_type, AIMessage)
         return made(content=message.content)
-    restored: list[BaseMessage] = messages_from_dict([{"type": kept["type"], "data": kept}])
-    return restored[0]
+    return restored
+
+
+def _restored(kept: dict[str, Any]) -> BaseMessage:
+    (message,) = messages_from_dict([{"type": kept["type"], "data": kept}])
+    return message

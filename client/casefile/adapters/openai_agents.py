@@ -72,15 +72,16 @@ class CasefileSession(SessionABC):
         Raises NotJson, which is a TypeError, for what is no JSON, before any is added.
         """
         if items:
-            await _kept.to_the_end(self._add, [_message(item) for item in items])
+            messages = [_message(item) for item in items]
+            await _kept.to_the_end(asyncio.to_thread(self._add, messages))
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Withdraw the newest item, and return it."""
-        return await _kept.to_the_end(self._pop)
+        return await _kept.to_the_end(asyncio.to_thread(self._pop))
 
     async def clear_session(self) -> None:
         """Withdraw all items."""
-        await _kept.to_the_end(self._clear)
+        await _kept.to_the_end(asyncio.to_thread(self._clear))
 
     def _read(self, limit: int | None) -> list[TResponseInputItem]:
         if limit is None:

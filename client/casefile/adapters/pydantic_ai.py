@@ -58,7 +58,10 @@ class MessageHistory:
 
 
 class AsyncMessageHistory:
-    """A message history by any name; `casefile_id` files it there when it is opened."""
+    """A message history by any name; `casefile_id` files it there when it is opened.
+
+    What changes it is done to the end, whoever is cancelled meanwhile.
+    """
 
     def __init__(self, name: str, client: AsyncClient, *, casefile_id: str | None = None) -> None:
         self.name = name
@@ -71,12 +74,18 @@ class AsyncMessageHistory:
 
     async def add(self, messages: Sequence[ModelMessage]) -> None:
         """Add messages (`result.new_messages()`), up to a hundred together or not at all."""
+        await _kept.to_the_end(self._add(_to_messages(messages)))
+
+    async def _add(self, said: Sequence[ChatMessagePayload]) -> None:
         chat = await self._opened()
-        for batch in _kept.batches(_to_messages(messages)):
+        for batch in _kept.batches(said):
             await chat.record(batch)
 
     async def clear(self) -> None:
         """Withdraw all messages; they stay in the log."""
+        await _kept.to_the_end(self._clear())
+
+    async def _clear(self) -> None:
         await (await self._opened()).rewind(keep=0)
 
     async def _opened(self) -> AsyncChatSession:
@@ -114,11 +123,16 @@ def _said(parts: list[dict[str, Any]]) -> list[Any]:
 def _from_messages(messages: Sequence[ChatMessage]) -> list[ModelMessage]:
     restored: list[ModelMessage] = []
     for message in messages:
-        kept = _kept.kept_in(message, FORMAT)
-        if kept is not None:
-            restored += ModelMessagesTypeAdapter.validate_python([kept])
+        of_ours = _kept.restored(message, FORMAT, _restored)
+        if of_ours is not None:
+            restored.append(of_ours)
         elif message.message_type is MessageType.USER:  # Somebody else said it.
             restored.append(ModelRequest(parts=[UserPromptPart(content=message.content)]))
         else:
             restored.append(ModelResponse(parts=[TextPart(content=message.content)]))
     return restored
+
+
+def _restored(kept: dict[str, Any]) -> ModelMessage:
+    (message,) = ModelMessagesTypeAdapter.validate_python([kept])
+    return message

@@ -12,9 +12,10 @@ off after it has lost it, so that what is left half done is still found, and don
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,7 @@ from urllib.parse import quote
 from strands.session.repository_session_manager import RepositorySessionManager
 from strands.session.session_repository import SessionRepository
 from strands.storage import Storage
+from strands.types.content import Message, Role
 from strands.types.exceptions import SessionException, StorageError
 from strands.types.session import (
     Session,
@@ -110,7 +112,7 @@ class CasefileSessionRepository(SessionRepository):
         self, session_id: str, agent_id: str, message_id: int, **_: Any
     ) -> SessionMessage | None:
         """A message, if there is one of this id."""
-        found = self._find(session_id, agent_id, message_id)
+        found = next(self._numbered(session_id, agent_id, message_id), None)
         return None if found is None else _session_message(found)
 
     def update_message(
@@ -119,7 +121,7 @@ class CasefileSessionRepository(SessionRepository):
         """Put a message in the place of that with its id. Raises SessionException without one."""
         message_id = session_message.message_id
         chat = self._chats[_agent(session_id, agent_id)]
-        while (found := self._find(session_id, agent_id, message_id)) is not None:
+        while (found := self._meant(session_id, agent_id, session_message)) is not None:
             session_message.created_at = _session_message(found).created_at
             session_message.updated_at = _now()
             with suppress(errors.NotStanding):  # Somebody was faster: that is replaced in turn.
@@ -196,13 +198,34 @@ class CasefileSessionRepository(SessionRepository):
             raise SessionException(f"Agent {agent_id} in session {session_id} does not exist")
         return name
 
-    def _find(self, session_id: str, agent_id: str, message_id: int) -> ChatMessage | None:
-        """The message of an id: the newest ones are asked for most."""
-        chat = self._chats[_agent(session_id, agent_id)]
-        for message in chat.messages(order="newest"):
+    def _numbered(self, session_id: str, agent_id: str, message_id: int) -> Iterator[ChatMessage]:
+        """The messages of an id: one, or as many as there are workers that numbered alike.
+
+        The newest come first, which are asked for most.
+        """
+        for message in self._chats[_agent(session_id, agent_id)].messages(order="newest"):
             if message.metadata.get("message_id") == message_id:
-                return message
-        return None
+                yield message
+
+    def _meant(self, session_id: str, agent_id: str, given: SessionMessage) -> ChatMessage | None:
+        """The message in whose place one is to be put, never another worker's.
+
+        Of several with its id, it is the one that was created when the given one was. Raises
+        SessionException if that tells none, or several.
+        """
+        alike, created_then = [], []
+        for message in self._numbered(session_id, agent_id, given.message_id):
+            found = _session_message(message)
+            if found.created_at == given.created_at:
+                if found.message == given.message:
+                    return message
+                created_then.append(message)
+            alike.append(message)
+        meant = created_then or alike
+        if len(meant) > 1:
+            told = f"{len(meant)} messages have the id {given.message_id}, of several workers"
+            raise SessionException(f"{told}: read the one that is meant, and update that")
+        return meant[0] if meant else None
 
 
 class CasefileSessionManager(RepositorySessionManager):
@@ -245,7 +268,7 @@ class CasefileStorage(Storage):
 
     async def _do(self, what: Callable[..., T], *given: Any) -> T:
         try:
-            return await _kept.to_the_end(what, *given)
+            return await _kept.to_the_end(asyncio.to_thread(what, *given))
         except errors.CasefileError as error:
             raise StorageError(str(error)) from error
 
@@ -282,7 +305,7 @@ _KEYS = "strands-storage"
 
 
 def _stored(key: str) -> str:
-    return f"{_KEYS}/{quote(key, safe='/')}"
+    return f"{_KEYS}/{_quoted(key, safe='/')}"
 
 
 def _message_of(data: bytes) -> ChatMessagePayload:
@@ -305,15 +328,20 @@ def _bytes_in(message: ChatMessage) -> bytes:
 
 
 def _session(session_id: str) -> str:
-    return f"strands/{quote(session_id, safe='')}"
+    return f"strands/{_quoted(session_id)}"
 
 
 def _agent(session_id: str, agent_id: str) -> str:
-    return f"{_session(session_id)}/agents/{quote(agent_id, safe='')}"
+    return f"{_session(session_id)}/agents/{_quoted(agent_id)}"
 
 
 def _multi_agent(session_id: str, multi_agent_id: str) -> str:
-    return f"{_session(session_id)}/multi-agents/{quote(multi_agent_id, safe='')}"
+    return f"{_session(session_id)}/multi-agents/{_quoted(multi_agent_id)}"
+
+
+def _quoted(name: str, *, safe: str = "") -> str:
+    _kept.check_name(name)
+    return quote(name, safe=safe)
 
 
 def _now() -> str:
@@ -328,4 +356,10 @@ def _message(message: SessionMessage) -> ChatMessagePayload:
 
 
 def _session_message(message: ChatMessage) -> SessionMessage:
-    return SessionMessage.from_dict(_kept.kept_in(message, FORMAT) or {})
+    restored = _kept.restored(message, FORMAT, SessionMessage.from_dict)
+    if restored is None:  # Somebody has changed it by hand.
+        role: Role = "user" if message.message_type is MessageType.USER else "assistant"
+        said: Message = {"role": role, "content": [{"text": message.content}]}
+        at, message_id = message.timestamp, message.metadata["message_id"]
+        return SessionMessage(said, message_id, created_at=at, updated_at=at)
+    return restored
