@@ -64,7 +64,8 @@ Progress = Callable[[Conversation, int], object]
 class Imported:
     """What became of a conversation: how many messages were recorded now, and before.
 
-    `error` tells what kept the rest of them out.
+    `error` tells what kept the rest of them out. `as_text` of those that were recorded now are no
+    messages of the framework, but texts for people to look at.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Imported:
     recorded: int = 0
     already: int = 0
     error: errors.RequestFailed | None = None
+    as_text: int = 0
 
 
 def import_conversations(
@@ -96,7 +98,7 @@ def _import(
     casefile_id: str | None,
     progress: Progress | None,
 ) -> Imported:
-    session_id, already, recorded = None, 0, 0
+    session_id, already, recorded, as_text = None, 0, 0, 0
     try:
         session = _kept.opened(client, conversation.name, casefile_id, anew=False)
         session_id = session.session_id
@@ -108,11 +110,12 @@ def _import(
         for request_id, stored in missing:
             session.record([stored.message], **Envelope(request_id=request_id, timestamp=timestamp))
             recorded += 1
+            as_text += "format" not in stored.message.metadata
             if progress is not None:
                 progress(conversation, already + recorded)
     except HINDRANCES as error:
-        return Imported(conversation.name, session_id, recorded, already, error)
-    return Imported(conversation.name, session_id, recorded, already)
+        return Imported(conversation.name, session_id, recorded, already, error, as_text)
+    return Imported(conversation.name, session_id, recorded, already, as_text=as_text)
 
 
 def _missing(
@@ -173,12 +176,14 @@ def _from_langchain(told: Any) -> ChatMessagePayload:
     match told:
         case {"type": str(kind), "data": {} as data}:
             kept, text = {"type": kind, **data}, _kept.text_in(data.get("content"))
-            return _kept.message_of(kept, kind, text, "langchain", imported=imported)
+            with suppress(errors.NotJson):
+                return _kept.message_of(kept, kind, text, "langchain", imported=imported)
     return _for_people(json.dumps(told, ensure_ascii=False), imported)
 
 
 def _for_people(text: str, imported: dict[str, str]) -> ChatMessagePayload:
     """What no framework can read, to look at."""
+    text = text.encode(errors="backslashreplace").decode()
     return ChatMessagePayload(content=text, message_type="error", metadata={"imported": imported})
 
 

@@ -232,11 +232,24 @@ def test_an_item_that_cannot_be_kept_as_one_is_kept_as_its_text(
 ) -> None:
     sqlite.add(name, [ITEMS[0], text, ITEMS[3]])
     (told,) = run(ann, read_openai_sqlite(sqlite.file))
-    assert (told.recorded, told.error) == (3, None)
+    assert (told.recorded, told.error, told.as_text) == (3, None, 1)
     _, odd, _ = messages(ann, told)
     assert (odd.content, odd.message_type.value) == (text, "error")
     (again,) = run(ann, read_openai_sqlite(sqlite.file))
-    assert (again.recorded, again.already) == (0, 3)
+    assert (again.recorded, again.already, again.as_text) == (0, 3, 0)
+
+
+def test_a_message_of_many_texts_is_imported_as_what_it_is(
+    ann: casefile.Client, sqlite: Sqlite, name: str
+) -> None:
+    hits = [{"type": "input_text", "text": f"hit {number}"} for number in range(600)]
+    items = [ITEMS[1], ITEMS[2] | {"output": hits}]
+    sqlite.add(name, items)
+    (told,) = run(ann, read_openai_sqlite(sqlite.file))
+    assert (told.recorded, told.error, told.as_text) == (2, None, 0)
+    found = messages(ann, told)
+    assert [_kept.kept_in(each, "openai-agents") for each in found] == items
+    assert found[1].message_type.value == "tool"
 
 
 def test_rows_are_imported_whatever_is_in_their_columns(
@@ -398,6 +411,24 @@ def test_what_a_langchain_table_holds_comes_in_order_and_once(
     assert [each.content for each in messages(ann, told)] == ["Where to?", "", "sunny", "Where to?"]
 
 
+def test_what_cannot_be_kept_of_one_conversation_does_not_hinder_the_next(
+    ann: casefile.Client, name: str
+) -> None:
+    odd = {"type": "human", "data": {"content": "cut \ud83d"}}
+
+    class Scanned:
+        name = "History"
+
+        def scan(self, **_: Any) -> dict[str, Any]:
+            items = [("odd", [SAID[0], odd]), ("next", [SAID[0], SAID[2]])]
+            return {"Items": [{"SessionId": name + n, "History": told} for n, told in items]}
+
+    first, second = run(ann, read_langchain_table(Scanned()))
+    assert (first.recorded, first.error, first.as_text) == (2, None, 1)
+    assert "cut \\ud83d" in messages(ann, first)[1].content
+    assert (second.recorded, second.error, second.as_text) == (2, None, 0)
+
+
 def test_a_file_is_imported_from_the_command_line(
     ann_runs: Run, sqlite: Sqlite, tmp_path: Path, ann: casefile.Client, name: str
 ) -> None:
@@ -407,6 +438,7 @@ def test_a_file_is_imported_from_the_command_line(
     sqlite.add(f"{name}!", ["gone"])
     first = ann_runs(*command, "--casefile", folder.casefile_id)
     assert f"{name}: 4 recorded, 0 already there\n" in first.out
+    assert f"{name}!: 1 recorded, 0 already there, 1 as texts" in first.out
     assert (first.code, first.out.splitlines()[-1]) == (0, "Imported 5 messages.")
     sqlite.add(name, ["late"])
     again = ann_runs(*command, "--casefile", folder.casefile_id, "--json").out.splitlines()

@@ -499,6 +499,7 @@ def _import(
                 as_json({**vars(told), "error": error})
                 continue
             counts = f"{told.recorded} recorded, {told.already} already there"
+            counts += f", {told.as_text} as texts that no framework reads" if told.as_text else ""
             fact(f"{told.session_id or '-'}  {told.name}: {counts}")
             if error is not None:
                 err.print(printing.harmless(error), style="red", markup=False)
