@@ -13,7 +13,7 @@ import pytest
 
 from dev import packages
 from tests.conftest import FUNCTIONS, OPERATIONS, PAGES
-from tests.template import ROOT
+from tests.template import ROOT, template
 
 FORBIDDEN = {
     "asyncio",
@@ -31,6 +31,8 @@ FORBIDDEN = {
 RECORDING = {"chat", "tool_execution", "tool_result"}
 MAX_MEGABYTES = 35
 """Of memory, when an operation that records has started: bare boto3 takes a third more."""
+
+DEPLOYED_WITH = template()["Globals"]["Function"]["Environment"]["Variables"]
 
 _TELL_PEAK = """
 import os
@@ -110,6 +112,7 @@ def test_a_function_starts_with_the_layer_and_boto3_alone_and_imports_what_it_ne
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "PATH": os.defpath,
+        **{name: value for name, value in DEPLOYED_WITH.items() if isinstance(value, str)},
     }
 
     def start(**variables: str) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,6 @@
 """The start of a function: what its first request needn't wait for, and what a restore renews.
 
-Whatever a start makes is there to stay. So nobody looks for garbage in it: not while it is made,
-which would take a fifteenth of the time, and not later.
+Whatever a start makes is there to stay. So nobody looks for garbage in it later.
 
 With SnapStart, Lambda starts a function once and then copies its memory. Copies share what was made
 before: the ends of connections, which work for nobody any more, and the state of `random`, so that
@@ -38,7 +37,6 @@ def start(*make: Callable[[], Client]) -> None:
     configuration()
     clients = [make_one() for make_one in make]
     gc.freeze()
-    gc.enable()
 
     def renew() -> None:
         random.seed()
