@@ -117,9 +117,10 @@ UPDATE queue SET session = (
 ) WHERE session IN (SELECT '@' || opened.request_id FROM opened);
 """
 
+_SELECT = "SELECT * FROM queue WHERE"
+
 _HEAD = (
-    "SELECT * FROM queue WHERE refused IS NULL"
-    " AND session NOT IN (SELECT value FROM json_each(?)) ORDER BY number LIMIT 1"
+    "refused IS NULL AND session NOT IN (SELECT value FROM json_each(?)) ORDER BY number LIMIT 1"
 )
 
 _PUT = (
@@ -236,7 +237,9 @@ class Buffer:
         try:
             with self._using():
                 self._count()
-                self._opened: dict[str, str] = dict(self._file.execute("SELECT * FROM opened"))
+                self._opened: dict[str, str] = dict(
+                    self._file.execute("SELECT request_id, session_id FROM opened")
+                )
         except errors.CasefileError:
             self._file.close()
             raise
@@ -313,9 +316,7 @@ class Buffer:
             self._check_open()
             return [
                 Refused(e.number, e.session, e.operation, _payload(e), str(e.refused))
-                for e in self._select(
-                    "SELECT * FROM queue WHERE refused IS NOT NULL ORDER BY number"
-                )
+                for e in self._select("refused IS NOT NULL ORDER BY number")
             ]
 
     def retry_refused(self) -> None:
@@ -418,6 +419,11 @@ class Buffer:
             yield
         except sqlite3.Error as error:
             raise errors.CasefileError(f"{self.path} can't be used now: {error}") from error
+
+    def check_usable(self) -> None:
+        """Raise CasefileError if nothing can be put in it: it is closed, or was forked off."""
+        with self._alone():
+            self._check_open()
 
     def _check_open(self) -> None:
         if self._is_stopped:
@@ -543,16 +549,13 @@ class Buffer:
     def _together(self, head: _Entry) -> list[_Entry]:
         """An entry of a chat, and those that go with it in one request."""
         if head.timestamp is not None:  # It was sent before, with these.
-            return self._select(
-                "SELECT * FROM queue WHERE request_id = ? ORDER BY number", (head.request_id,)
-            )
+            return self._select("request_id = ? ORDER BY number", (head.request_id,))
         entries, said = [head], json.loads(head.payload)
         if head.alone:
             return entries
         messages, size = len(said.pop("messages")), head.bytes
         for entry in self._select(
-            "SELECT * FROM queue WHERE session = ? AND number > ? AND refused IS NULL"
-            " ORDER BY number LIMIT ?",
+            "session = ? AND number > ? AND refused IS NULL ORDER BY number LIMIT ?",
             (head.session, head.number, MAX_MESSAGES),
         ):
             if entry.operation != "chat" or entry.timestamp is not None:
@@ -659,8 +662,10 @@ class Buffer:
             "SELECT count(*), coalesce(sum(bytes), 0), count(refused) FROM queue"
         ).fetchone()
 
-    def _select(self, query: str, values: Sequence[Any] = ()) -> list[_Entry]:
-        return [_Entry(*row) for row in self._file.execute(query, values)]
+    def _select(self, which: str, values: Sequence[Any] = ()) -> list[_Entry]:
+        """Some entries; what a newer version keeps of them beside comes last, and is left out."""
+        known = len(_Entry._fields)
+        return [_Entry(*row[:known]) for row in self._file.execute(f"{_SELECT} {which}", values)]
 
     def _mark(self, entries: Sequence[_Entry], statement: str, *values: Any) -> None:
         """Do the same to some entries, to all or none of them."""
@@ -746,7 +751,11 @@ class BufferedToolSession(_BufferedSession):
     def recording(
         self, tool_name: str, parameters: Mapping[str, Any] | None = None
     ) -> Iterator[Execution]:
-        """Record what happens inside as a tool execution; see `ToolSession.recording`."""
+        """Record what happens inside as a tool execution; see `ToolSession.recording`.
+
+        Raises CasefileError, before anything happens, for a buffer that is closed or forked off.
+        """
+        self._buffer.check_usable()
         execution = Execution(tool_name, parameters)
         try:
             yield execution

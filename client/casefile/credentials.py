@@ -69,19 +69,24 @@ class Token(httpx.Auth):
             if inspect.iscoroutine(token):
                 token.close()
             raise TypeError("The callable must return a token, as text; await needs AsyncClient.")
-        self._token = token
-        return token
+        self._token = _checked(token)
+        return self._token
 
 
 async def _awaited(token: str | Awaitable[str]) -> str:
     return token if isinstance(token, str) else await token
 
 
-def _bearing(request: httpx.Request, token: str) -> httpx.Request:
+def _checked(token: str) -> str:
+    """A token, without what is around it. Raises Unauthenticated for what is none."""
     token = token.strip()  # Of a file, it comes with a line's end.
     if not _TOKEN.fullmatch(token):
         raise Unauthenticated("This is no token: it is empty, or holds what no token can.")
-    request.headers["Authorization"] = f"Bearer {token}"
+    return token
+
+
+def _bearing(request: httpx.Request, token: str) -> httpx.Request:
+    request.headers["Authorization"] = f"Bearer {_checked(token)}"
     return request
 
 

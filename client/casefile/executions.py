@@ -18,11 +18,15 @@ from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 from pydantic_models.base.json_values import MAX_DEPTH, MAX_INTEGER
-from pydantic_models.canonical.tool_session import MAX_ERROR_MESSAGE
+from pydantic_models.canonical.tool_session import MAX_ERROR_MESSAGE, ToolName
+
+from . import errors
+
+_TOOL_NAME: TypeAdapter[str] = TypeAdapter(ToolName)
 
 TOO_DEEP = "<nested too deep>"
 
@@ -33,7 +37,11 @@ class Execution:
     """A tool execution while it runs. Set its `result`; what it raises is recorded, too."""
 
     def __init__(self, tool_name: str, parameters: Mapping[str, Any] | None = None) -> None:
-        self.tool_name = tool_name
+        """Raise BadRequest for a name that no tool can be recorded by."""
+        try:
+            self.tool_name = _TOOL_NAME.validate_python(tool_name)
+        except ValidationError as error:
+            raise errors.invalid(error) from None
         self.parameters = _named(parameters or {})
         self.result: Any = None
         self.metadata: dict[str, Any] = {}
@@ -88,9 +96,15 @@ def _arguments(
         if name in given or call.signature.parameters[name].default is not inspect.Parameter.empty
     }
     first = next(iter(call.signature.parameters), None)
-    if arguments and first in ("self", "cls") and _is_method(function):
-        del asked[first]
+    if first in ("self", "cls") and first in given:
+        is_called_on = bool(arguments) and _is_method(function)
+        # By another name than a method's, it is told by what it is: an object, or a class.
+        if is_called_on or not isinstance(asked[first], _JSON):
+            del asked[first]
     return asked
+
+
+_JSON = (str, int, float, bool, type(None), list, tuple, dict)
 
 
 def _is_method(function: Callable[..., Any]) -> bool:

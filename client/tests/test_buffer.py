@@ -639,6 +639,25 @@ def test_what_a_newer_version_says_is_set_aside(
     assert [each.payload["newer"] for each in buffer.refused()] == [1]
 
 
+def test_what_a_newer_version_keeps_beside_is_no_hindrance(
+    service: Pretended, buffer: casefile.Buffer
+) -> None:
+    chat = buffer.create_chat_session()
+    assert buffer.flush(30)
+    session = str(chat.session_id)
+    buffer.close()
+    with sqlite3.connect(buffer.path) as file:
+        file.execute("ALTER TABLE queue ADD COLUMN newer")
+        file.execute("ALTER TABLE opened ADD COLUMN newer")
+    file.close()
+    with opened(service, buffer.path) as again:
+        again.chat_session(session).say("two")
+        again.chat_session("cs_nosuch").say("three")
+        assert again.flush(30)
+        assert len(again.refused()) == 1
+    assert said(service.logs[session]) == ["two"]
+
+
 def test_whatever_goes_wrong_is_told(
     service: Pretended, buffer: casefile.Buffer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,7 @@ def test_what_is_no_url_is_wrong(run: Run, monkeypatch: pytest.MonkeyPatch, url:
     [
         ("ALL_PROXY", "socks5://127.0.0.1:9"),  # which takes one package more
         ("HTTP_PROXY", "::bad::"),
+        ("HTTP_PROXY", "http://ann:sec#ret@127.0.0.1:9"),
         ("HTTPS_PROXY", "ftp://127.0.0.1:9"),
         ("NO_PROXY", "[::"),
     ],
@@ -164,7 +165,9 @@ def test_what_is_no_proxy_is_wrong(
     monkeypatch.setenv(name, value)
     monkeypatch.setenv("CASEFILE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("CASEFILE_TOKEN", "token")
-    check(run("list"), 2)
+    ran = run("list")
+    check(ran, 2)
+    assert "sec" not in ran.err
     check(run("login", "http://127.0.0.1:9", "--token", "token"), 2)
 
 
@@ -205,6 +208,9 @@ def test_what_is_kept_is_for_its_own_url_alone(
         check(run("list"), 3)
         assert [each.url.host for each in asked] == ["mine.invalid"]
         asked.clear()
+    path.write_text('{"token": "whose?"}')
+    check(run("list"), 3)
+    assert not asked
 
 
 @pytest.mark.parametrize(

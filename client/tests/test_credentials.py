@@ -184,6 +184,22 @@ def test_what_is_no_token_is_not_sent_and_not_told(given: str) -> None:
     assert "secr" not in str(raised.value)
 
 
+def test_a_source_that_gave_no_token_once_is_asked_again() -> None:
+    given = iter(["Service Unavailable", "", "good\n"])
+    sent: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["Authorization"])
+        return httpx.Response(400, json={})
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    client = casefile.Client("http://pretended.invalid", lambda: next(given), http=http)
+    for error in (casefile.Unauthenticated, casefile.Unauthenticated, casefile.BadRequest):
+        with pytest.raises(error):
+            client.chat_sessions.create()
+    assert sent == ["Bearer good"]
+
+
 def test_what_http_does_not_take_is_not_quoted() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.LocalProtocolError("Illegal header value b'secret'", request=request)

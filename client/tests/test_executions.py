@@ -240,6 +240,20 @@ def test_what_a_tool_returns_or_raises_is_its_callers_though_it_cannot_be_record
     ]
 
 
+def test_what_could_never_be_recorded_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    done: list[str] = []
+    client = Recorder().client()
+    buffer = casefile.Buffer(client, tmp_path / "buffer", close_seconds=0)
+    session = buffer.create_tool_session()
+    for by in (session, client.tool_session(SESSION)):
+        with pytest.raises(casefile.BadRequest, match="at most 200"):
+            by.recorded("x" * 201)(done.append)("booked")
+    buffer.close()
+    with pytest.raises(casefile.CasefileError, match="is closed"):
+        session.recorded()(done.append)("booked")
+    assert done == []
+
+
 def test_a_function_of_the_other_kind_is_refused() -> None:
     def plain() -> None: ...
 
@@ -378,6 +392,9 @@ def test_only_what_a_method_is_called_on_is_no_argument() -> None:
     def label(cls: str, self: str = "none", **more: Any) -> str:
         return cls
 
+    def added(self: Desk, cls: str) -> str:
+        return cls
+
     @functools.wraps(Desk.pick)
     def pick(*arguments: Any, **named: Any) -> Any:
         return Desk.pick(*arguments, **named)
@@ -389,6 +406,8 @@ def test_only_what_a_method_is_called_on_is_no_argument() -> None:
     assert recording(pick)(Desk(), cls="ham", colour="red") == "ham"
     assert recording(Desk().pick)("ham") == "ham"
     assert recording(Desk.clear.__func__)(Desk, 2) == 2  # type: ignore[attr-defined]
+    assert recording(added)(Desk(), "ham") == "ham"
+    assert recording(added)(self=Desk(), cls="ham") == "ham"
     assert [each["parameters"] for each in recorded] == [
         {"cls": "ham", "self": "none"},
         {"cls": "ham", "self": "me"},
@@ -397,6 +416,8 @@ def test_only_what_a_method_is_called_on_is_no_argument() -> None:
         {"cls": "ham", "more": {"colour": "red"}},
         {"cls": "ham"},
         {"self": 2},
+        {"cls": "ham"},
+        {"cls": "ham"},
     ]
 
 

@@ -183,9 +183,10 @@ def record(
     alone, "Hello". In a tool session each is an execution, {"tool_name": "search", "parameters":
     {}, "result": {}}.
 
-    By way of a buffer's file, it never waits for the service: the file takes as much as the disk
-    does, and `casefile send` sends it. It tells how many entries wait in it, and how many were
-    refused for good meanwhile; if any were, it exits with 1.
+    By way of a buffer's file, it reads on whatever the service does: the file takes as much as the
+    disk does. At the end it sends for ten seconds at most, and `casefile send` sends the rest. It
+    tells how many entries wait in the file, and how many were refused for good meanwhile; if any
+    were, it exits with 1.
     """
     count = waiting = refused = 0
     with _client() as client, ExitStack() as opened, _progress() as progress:
@@ -513,9 +514,13 @@ def _client(door: HttpDoor | None = None) -> Client:
     door = door or logins.door()
     try:
         return Client(door)
-    except (ImportError, ValueError, httpx.InvalidURL) as error:
-        told = f"What the environment says of proxies can't be used: {error}"
-        raise errors.BadRequest(told) from None
+    except ImportError as error:
+        raise errors.BadRequest(f"The environment's proxy can't be used: {error}") from None
+    except (ValueError, httpx.InvalidURL):  # It may quote a part of a password.
+        raise errors.BadRequest(
+            "The environment's proxy can't be used: write http://host:port, and percent-encode "
+            "what is no letter or digit in a user's name or password."
+        ) from None
 
 
 def _check_login(door: HttpDoor) -> None:

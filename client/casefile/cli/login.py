@@ -75,6 +75,9 @@ def _kept() -> dict[str, str | None]:
     if not file().exists():
         return {}
     try:
-        return _LOGIN.validate_json(file().read_bytes())
+        said = _LOGIN.validate_json(file().read_bytes())
     except ValidationError:
-        raise Unauthenticated(f"{file()} is damaged: log in again, casefile login URL") from None
+        said = {}
+    if not said.get("url"):  # Whose what it says is, nobody can tell.
+        raise Unauthenticated(f"{file()} is damaged: log in again, casefile login URL")
+    return said
