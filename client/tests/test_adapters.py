@@ -81,6 +81,17 @@ class Held(httpx.BaseTransport):
     def let_go(self) -> None:
         self._may_go_on.set()
 
+    async def outlast(self, change: asyncio.Future[Any]) -> None:
+        """Cancel a change while its request is held up: it ends after that, and not before."""
+        await asyncio.to_thread(self.arrived.wait)
+        for _ in range(3):
+            change.cancel("enough")
+            await asyncio.sleep(0.01)
+            assert not change.done()
+        self.let_go()
+        with pytest.raises(asyncio.CancelledError):
+            await change
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.arrived.set()
         assert self._may_go_on.wait(10)
@@ -261,15 +272,7 @@ class TestOpenAIAgents:
                 "pop": session.pop_item,
                 "clear": session.clear_session,
             }
-            changing = asyncio.ensure_future(changes[change]())
-            await asyncio.to_thread(held.arrived.wait)
-            for _ in range(3):
-                changing.cancel("enough")
-                await asyncio.sleep(0.01)
-                assert not changing.done()
-            held.let_go()
-            with pytest.raises(asyncio.CancelledError):
-                await changing
+            await held.outlast(asyncio.ensure_future(changes[change]()))
             return await session.get_items()
 
         left: dict[str, list[Any]] = {"add": [first, second, third], "pop": [first], "clear": []}
@@ -395,15 +398,7 @@ class TestLangChain:
                     "add": lambda: history.aadd_messages([HumanMessage("two")]),
                     "clear": history.aclear,
                 }
-                changing = asyncio.ensure_future(changes[change]())
-                await asyncio.to_thread(held.arrived.wait)
-                for _ in range(3):
-                    changing.cancel("enough")
-                    await asyncio.sleep(0.01)
-                    assert not changing.done()
-                held.let_go()
-                with pytest.raises(asyncio.CancelledError):
-                    await changing
+                await held.outlast(asyncio.ensure_future(changes[change]()))
                 return await history.aget_messages()
 
         left = {"add": [HumanMessage("one"), HumanMessage("two")], "clear": []}

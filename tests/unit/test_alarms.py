@@ -11,7 +11,7 @@ import pytest
 from casefile import metrics, transport
 from tests.conftest import OPERATIONS, load
 from tests.template import ROOT, resources, template
-from tests.unit.test_template import camel
+from tests.unit.test_template import SOURCES, camel
 
 ALARMS = resources("AWS::CloudWatch::Alarm")
 FILTERS = resources("AWS::Logs::MetricFilter")
@@ -144,6 +144,22 @@ def test_every_dead_letter_queue_has_an_alarm() -> None:
         for dimension in alarm["Dimensions"]
     }
     assert dead_letter_queues(template()["Resources"]) == watched != set()
+
+
+def test_every_queue_tells_of_what_waits_longer_than_its_tries_long_before_that_is_gone() -> None:
+    ages = {
+        alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]: alarm
+        for alarm in ALARMS.values()
+        if alarm["MetricName"] == "ApproximateAgeOfOldestMessage"
+    }
+    assert set(ages) == set(SOURCES)
+    for name, alarm in ages.items():
+        tries = SOURCES[name]["RedrivePolicy"]["maxReceiveCount"]
+        shortest = SOURCES[name]["VisibilityTimeout"] * tries
+        until_told = alarm["Threshold"] + alarm["Period"] * alarm["EvaluationPeriods"]
+        # Of a queue that nobody uses, SQS tells nothing after six hours.
+        assert shortest < alarm["Threshold"] < until_told < 6 * 3600
+        assert alarm["Statistic"] == "Maximum"
 
 
 def watched(metric: str) -> set[str]:
