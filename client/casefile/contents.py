@@ -24,6 +24,7 @@ from pydantic_models.canonical import (
     RecordLink,
     ToolRequest,
 )
+from pydantic_models.canonical.content import MAX_ATTACHMENTS_OF_ONE
 from pydantic_models.operations import ToolResponsePayload
 from pydantic_models.operations.chat_messages import MAX_ATTACHMENTS
 
@@ -33,9 +34,6 @@ PAGE = 100
 """How much is read at once."""
 
 CHUNK = 1024 * 1024
-
-MAX_ATTACHMENTS_OF_ONE = 20
-"""Of a message, or a tool execution."""
 
 MAX_CARRIED_BYTES = 5 * 1024 * 1024
 """Of the large fields of a request: Lambda carries 6 MB of it all."""

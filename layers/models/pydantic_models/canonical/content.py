@@ -39,7 +39,10 @@ class AttachmentPayload(Model):
     content_type: ContentType = "application/octet-stream"
 
 
-Attachments = Annotated[list[AttachmentPayload], Field(max_length=20)]
+MAX_ATTACHMENTS_OF_ONE = 20
+"""Of a message, or a tool execution."""
+
+Attachments = Annotated[list[AttachmentPayload], Field(max_length=MAX_ATTACHMENTS_OF_ONE)]
 """What was uploaded for a message, a tool execution or its result."""
 
 
