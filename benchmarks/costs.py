@@ -409,7 +409,7 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
             "held"
         ]:.2f} times the write units of 25 appends, and a 25th of everything
   else but their session and the answers, which tell all messages: a million messages come to about
-  **{_dollars(_batched(append, whole, session + transfer))}** instead of {
+  **{_dollars(_batched(append, whole, session + of_transfer(answer_bytes())))}** instead of {
         _dollars(whole)
     }, at as many requests a second.
 - **Make request ids UUIDv7s**, as the Python client does: they tell that they are new. An instance that
@@ -481,7 +481,7 @@ reads (1 MB), and writing one in the table costs at most {
         32
         * write_unit
         / (prices["s3"]["million_puts"] + write_unit):.1f} times what S3 would. At rest,
-S3 is {prices["dynamodb"]["gigabyte_month"] / prices["s3"]["gigabyte_month"]:.0f} times cheaper.
+S3 is {at_rest(1) / at_rest(1, in_s3=True):.0f} times cheaper, as what lies there isn't backed up.
 """
 
 

@@ -62,8 +62,8 @@ def _introduce(stack: local_stack.Stack) -> None:
         f"""
 Casefile is running. In a second terminal, this creates a tool session:
 
-URL={stack.url}
-TOKEN={stack.token(DEFAULT_EMAIL)}
+export URL={stack.url}
+export TOKEN={stack.token(DEFAULT_EMAIL)}
 curl -X POST "$URL/tool-sessions" -H "Authorization: Bearer $TOKEN" \\
   -H 'Content-Type: application/json' -d '{body}'
 

@@ -24,19 +24,18 @@ ROOT = environments.ROOT
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))]
 
 # Each block goes on where the one before it was: with its variables, its functions, its folder. And
-# curl fails if the answer is a failure, which it otherwise only shows.
+# curl fails if the answer is a failure, which it otherwise only shows. (Bash declares read-only
+# variables of its own, which can't be declared again.)
 SHELL = """
 set -euo pipefail
 [ ! -f ../state ] || . ../state
 curl() { command curl --fail-with-body "$@"; }
-set -a
 . ../block
-set +a
-{ export -p; declare -f; } > ../state
+{ declare -p | grep -v '^declare -[A-Za-z]*r'; declare -f; } > ../state
 env -0 > ../variables
 """
 
-# The same for Python: one console for all blocks of a page, which gets the shell's variables.
+# The same for Python: one console for all blocks of a page, which gets what the shell exports.
 CONSOLE = """
 import contextlib, io, json, os, sys, traceback
 names = {"__name__": "__main__"}

@@ -255,15 +255,10 @@ class AsyncChatSession:
         """
         whole: dict[int, bytes] = {}
         end: int | None = 0 if after == 0 else None  # Of the messages that were told and stand.
-        is_open = True
-        while is_open:
+        ended = False
+        while not ended:
             asked = self._fields({"after": after, "wait": FOLLOW_SECONDS, "consistent": True})
             page = (await self._connection.call(operations.LIST_CHAT_MESSAGES, asked)).payload
-            if page.next_after == after:
-                # Closed before it is read again: then nothing can have come in between.
-                is_open = (await self.read()).active
-                asked["wait"] = 0
-                page = (await self._connection.call(operations.LIST_CHAT_MESSAGES, asked)).payload
             if page.keep is not None and (end is None or page.keep < end):
                 end = page.keep
                 yield Withdrawal(keep=end)
@@ -272,8 +267,7 @@ class AsyncChatSession:
             for message in page.messages:
                 end = message.index + 1
                 yield await self._whole(message, whole)
-            is_open = is_open or page.has_more
-            after = page.next_after or after
+            ended, after = page.ended, page.next_after or after
 
     async def close(self, **envelope: Unpack[operations.Envelope]) -> ChatSessionClosedPayload:
         """Close it, and be told its totals."""

@@ -268,15 +268,10 @@ class AsyncToolSession:
         One that comes pending is given once more when it has its outcome.
         """
         pending: dict[UUID, None] = {}
-        is_open = True
-        while is_open:
+        ended = False
+        while not ended:
             asked = self._fields({"after": after, "wait": FOLLOW_SECONDS, "consistent": True})
             page = (await self._connection.call(operations.LIST_TOOL_REQUESTS, asked)).payload
-            if page.next_after == after:
-                # Closed before it is read again: then nothing can have come in between.
-                is_open = (await self.read()).active
-                asked["wait"] = 0
-                page = (await self._connection.call(operations.LIST_TOOL_REQUESTS, asked)).payload
             if page.next_after != after:
                 for request_id in list(pending):
                     request = await self.request(request_id)
@@ -288,8 +283,7 @@ class AsyncToolSession:
                 if request.status is RequestStatus.PENDING:
                     pending[request.request_id] = None
                 yield request
-            is_open = is_open or page.has_more
-            after = page.next_after or after
+            ended, after = page.ended, page.next_after or after
 
     async def close(
         self, *, force: bool = False, **envelope: Unpack[operations.Envelope]

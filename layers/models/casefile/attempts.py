@@ -1,7 +1,7 @@
 """Trying again: bounded in number, spread by jitter, and never past the function's own time.
 
 Whoever loses a race tries again after a short pause; whoever runs out of tries or time is told to
-come back, with nothing half done.
+come back: what is done in one write is done or not, and what takes many goes on from there.
 """
 
 from __future__ import annotations
@@ -79,5 +79,5 @@ def attempts(what: str) -> Iterator[None]:
         yield
     raise Unavailable(
         f"{what} is being written by many at once, and this request lost each race. "
-        "Nothing was changed by it; send the same request again."
+        "Send the same request again."
     )

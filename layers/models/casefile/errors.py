@@ -167,7 +167,7 @@ class AnswerTooLarge(TooLarge):
 
 
 class Unavailable(CasefileError):
-    """It could not be done now; nothing is half done, and the same request may be sent again."""
+    """It could not be done now, or not to its end. Sent again, it takes effect once."""
 
     status, code = 503, "unavailable"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}

@@ -93,7 +93,8 @@ class Page:
     """Some records of a session in ascending order, and where to go on from them.
 
     `passed` is the number of the last record that was passed over because its messages were taken
-    back, 0 for none; `standing` tells what stands of a chat, if that was asked for.
+    back, 0 for none; `standing` tells what stands of a chat, if that was asked for. An empty page
+    may be `behind_closing`.
     """
 
     session_id: str
@@ -102,6 +103,7 @@ class Page:
     asked: PagePayload
     passed: int = 0
     standing: Standing | None = None
+    behind_closing: bool = False
 
     @property
     def top(self) -> int:
@@ -125,7 +127,12 @@ class Page:
             "has_more": self.has_more,
             "next_after": (self.top or self.asked.after) if oldest_first else None,
             "next_before": None if oldest_first or not self.has_more else self.records[0].number,
+            "ended": oldest_first and self._ends_the_session,
         }
+
+    @property
+    def _ends_the_session(self) -> bool:
+        return self.records[-1].kind == "closed" if self.records else self.behind_closing
 
     def arrange(self, things: Iterable[T]) -> list[T]:
         """Bring what the records tell, in ascending order, into the order asked for."""
@@ -169,7 +176,8 @@ def page(
     """A page of records, as many as it takes until `count` over them reaches `asked.limit`.
 
     With `standing_only`, of the messages that they hold those count that were not withdrawn. If
-    there is no record yet, waits up to `asked.wait` seconds for one. Raises NotFound.
+    there is no record after another, looks whether one will come, and waits up to `asked.wait`
+    seconds for it. Raises NotFound.
     """
 
     def read_now(*, strong: bool) -> Page:
@@ -177,9 +185,12 @@ def page(
         return _page(session_id, user_id, asked, count, standing, strong=strong)
 
     found = read_now(strong=asked.consistent)
-    if not found.records and asked.wait and _comes(session_id, asked.after, asked.wait):
-        return read_now(strong=True)
-    return found
+    if found.records or not (asked.after or asked.wait):
+        return found
+    newest = _newest(session_id, asked.after, asked.wait)
+    if newest is None or newest.number > asked.after:
+        return read_now(strong=True) if newest and asked.wait else found
+    return replace(found, behind_closing=newest.kind == "closed")
 
 
 def withdrawn(
@@ -206,20 +217,23 @@ def withdrawn(
     return number, _page(session_id, user_id, asked, count, standing, strong=True)
 
 
-def _comes(session_id: str, after: int, seconds: float) -> bool:
-    """Wait for a record after another; whether it came. None comes once a session is closed."""
+def _newest(session_id: str, after: int, seconds: float) -> Record | None:
+    """The newest record, which is waited for if it isn't above another.
+
+    Once a session is closed, none comes.
+    """
     deadline = time.monotonic() + seconds
+    newest: Record | None = None
     with contextlib.suppress(Unavailable):  # There is no time left to wait.
         while True:
-            _, newest = records.query(session_id, 2, strong=False)
-            if newest and newest[0].number > after:
-                return True
-            if newest and newest[0].kind == "closed":
-                return False
+            _, found = records.query(session_id, 2, strong=False)
+            newest = found[0] if found else None
+            if newest and (newest.number > after or newest.kind == "closed"):
+                break
             if time.monotonic() + LOOK_SECONDS > deadline:
-                return False
+                break
             time.sleep(LOOK_SECONDS)
-    return False
+    return newest
 
 
 def _page(

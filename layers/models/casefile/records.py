@@ -34,8 +34,9 @@ MAX_TEXT_BYTES = 256 * 1024
 MAX_STORED_BYTES = 32 * 1024
 """Content with more text, or more bytes when compressed, lies in the bucket.
 
-An S3 PUT costs as much as eight write units, a GET as much as three read units; the table's room
-costs eleven times the bucket's. And 32 records of 32 KB are what one query reads.
+An S3 PUT costs as much as eight write units, a GET as much as three read units; the table's room,
+which is backed up, costs twenty times the bucket's. And 32 records of 32 KB are what one query
+reads.
 """
 
 DEFLATED_BYTES = 400

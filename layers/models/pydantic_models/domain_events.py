@@ -1,7 +1,8 @@
 """Domain events: what happened to sessions and casefiles, told to whoever listens on the bus.
 
-An event holds ids and counts, never what was said: who may read that reads it. Its id is derived
-from what it tells, so an event that is delivered twice has one id, and consumers can drop repeats.
+An event holds ids, addresses of users, counts and the name of a tool that failed, and nothing else
+that was said: who may read that reads it. Its id is derived from what it tells, so an event that is
+delivered twice has one id, and consumers can drop repeats.
 """
 
 from __future__ import annotations

@@ -113,5 +113,5 @@ class ChatSession(Model):
     )
     active: bool = Field(True, description="False once it is closed")
     metadata: dict[str, Any] | None = Field(
-        default_factory=dict, description="What the caller kept with it at creation"
+        default_factory=dict, description="What the caller keeps with it"
     )

@@ -66,6 +66,9 @@ class PageOfRecordsPayload(ResponsePayload):
     next_before: int | None = Field(
         None, description="Newest first: `before` for what precedes; null at the beginning"
     )
+    ended: bool = Field(
+        False, description="Oldest first: whether the session is closed, and nothing will follow"
+    )
 
 
 class ToolSessionPagePayload(PagePayload):
