@@ -217,6 +217,47 @@ class TestFollowing:
         assert self.follow(invoke, live, after=2)["messages"] == []
         assert sum(pauses) == 0
 
+    @pytest.mark.parametrize("wait", [0, 20])
+    def test_a_page_tells_that_nothing_will_follow(
+        self, invoke: Invoke, live: str, monkeypatch: pytest.MonkeyPatch, wait: int
+    ) -> None:
+        def ended(**asked: Any) -> bool:
+            return bool(self.follow(invoke, live, **{"wait": wait} | asked)["ended"])
+
+        self.meanwhile(monkeypatch)
+        assert not ended()
+        for word in ("Hello", "Bye"):
+            invoke("chat", {"session_id": live, "message": word})
+        assert not ended()
+        assert not ended(after=2)
+        invoke("close_chat_session", {"session_id": live})
+        assert not ended(limit=2)  # The closing is in no page yet.
+        assert ended()
+        assert ended(after=2)
+        assert ended(after=3)
+        assert ended(after=9)
+        assert not ended(wait=0, order="newest")
+        assert not ended(wait=0, before=3)
+
+    @pytest.mark.parametrize("wait", [0, 20])
+    def test_what_a_replica_misses_was_not_the_end(
+        self, invoke: Invoke, live: str, monkeypatch: pytest.MonkeyPatch, wait: int
+    ) -> None:
+        invoke("chat", {"session_id": live, "message": "Hello"})
+        invoke("chat", {"session_id": live, "message": "Bye"})
+        invoke("close_chat_session", {"session_id": live})
+        self.meanwhile(monkeypatch)
+        looks: list[str] = []
+
+        def misses(slot: str) -> bool:  # The page misses it, and the look behind it doesn't.
+            looks.append(slot)
+            return slot in ("000000000002", "000000000003") and looks.count(slot) == 1
+
+        with lagging(misses):
+            found = self.follow(invoke, live, after=1, wait=wait)
+        assert [message["content"] for message in found["messages"]] == (["Bye"] if wait else [])
+        assert found["ended"] is bool(wait)
+
     def test_it_ends_with_the_functions_time(self, invoke: Invoke, live: str) -> None:
         envelope = {"user_id": "ann@example.com", "payload": {"session_id": live, "wait": 20}}
         began = time.monotonic()
