@@ -6,20 +6,15 @@ import httpx
 
 import casefile
 
-AT = "2025-10-13T14:30:00.000+00:00"
-
 
 def test_every_page_is_asked_to_be_consistent() -> None:
     asked: list[tuple[str, str | None]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        _, kind, session_id, *action = request.url.path.split("/")
-        payload: dict[str, Any] = {"session_id": session_id, "created_at": AT, "updated_at": AT}
-        if action:
-            asked.append((f"{kind} {action[0]}", request.url.params.get("consistent")))
-            payload |= {"has_more": False, "next_after": 0, action[0]: []}
-        else:
-            payload |= {"user_id": "u@e", "casefile_id": None, "active": False}
+        _, kind, session_id, action = request.url.path.split("/")
+        asked.append((f"{kind} {action}", request.url.params.get("consistent")))
+        place = {"has_more": False, "next_after": 0, "ended": True}
+        payload: dict[str, Any] = {"session_id": session_id, action: [], **place}
         told = {"request_id": "0" * 32, "status": "completed", "payload": payload}
         return httpx.Response(200, json=told)
 

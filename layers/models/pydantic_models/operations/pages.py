@@ -67,7 +67,7 @@ class PageOfRecordsPayload(ResponsePayload):
         None, description="Newest first: `before` for what precedes; null at the beginning"
     )
     ended: bool = Field(
-        False, description="Oldest first: whether the session is closed, and nothing will follow"
+        description="Oldest first: whether the session is closed, and nothing will follow"
     )
 
 
