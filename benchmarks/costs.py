@@ -443,7 +443,7 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
         )
     }
 
-- **`RefreshSeconds`**: up to 300. Lists then lag by five minutes, and cost up to ten times less, as long
+- **`RefreshSeconds`**: up to 300. Lists and events then lag by five minutes, and lists cost up to ten times less, as long
   as a shard of the stream gets fewer than {
         scale.FULL_BATCH / 300:.0f} records a second: a batch that is full
   [ends the window](scale.md#the-streams-follower).
