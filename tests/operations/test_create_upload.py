@@ -9,7 +9,7 @@ import pytest
 
 from casefile import contents
 from casefile.errors import BadRequest, ContentMissing
-from tests.conftest import BUCKET, Invoke, account, forget, objects, stored
+from tests.conftest import BUCKET, Invoke, account, forget, objects, overtake, stored
 
 PICTURE = b"\x89PNG" + b"pixels" * 1000
 
@@ -170,6 +170,33 @@ def test_what_was_taken_over_is_not_copied_again(
     events.register("before-call.s3.CopyObject", lambda params, **_: copied.append(params["url"]))
     send(invoke, chat, *many)
     assert len(copied) == 1
+
+
+def test_of_several_none_is_copied_if_one_is_missing(invoke: Invoke, chat: str) -> None:
+    attachment = upload(invoke, PICTURE)
+    with pytest.raises(ContentMissing):
+        send(invoke, chat, attachment, described(b"never uploaded"))
+    assert [key for key in objects() if key.startswith("content/")] == []
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_upload_that_changes_before_it_is_copied_is_looked_for_again(
+    invoke: Invoke, chat: str, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    attachment = upload(invoke, PICTURE)
+    (key,) = objects()
+
+    def change() -> None:
+        account("s3").delete_object(Bucket=BUCKET, Key=key)
+        if is_there:
+            upload(invoke, PICTURE)
+
+    overtake(monkeypatch, contents, "_copy", change)
+    if is_there:
+        assert send(invoke, chat, attachment)["record"] == 1
+    else:
+        with pytest.raises(ContentMissing):
+            send(invoke, chat, attachment)
 
 
 def test_one_request_refers_to_a_hundred_attachments_at_most(invoke: Invoke, chat: str) -> None:

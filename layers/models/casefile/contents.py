@@ -127,36 +127,46 @@ def size_of(key: str) -> int | None:
 def take_over(session_id: str, user_id: str, attachments: Iterable[AttachmentPayload]) -> None:
     """Make what a user uploaded the session's own. Doing it again changes nothing.
 
-    Raises ContentMissing for what isn't there, whole and with that digest.
+    Raises ContentMissing for what isn't there, whole and with that digest, and then copies none.
     """
-    wanted = {(attachment.sha256, attachment.size): attachment for attachment in attachments}
+    wanted = list({(each.sha256, each.size): each for each in attachments}.values())
     client()
-    in_parallel(functools.partial(_take_over, session_id, user_id), list(wanted.values()))
+    tags = in_parallel(lambda each: _lacking(session_id, user_id, each), wanted)
+    lacking = [(each, tag) for each, tag in zip(wanted, tags, strict=True) if tag is not None]
+    in_parallel(lambda each: _copy(session_id, user_id, *each), lacking)
 
 
-def _take_over(session_id: str, user_id: str, attachment: AttachmentPayload) -> None:
+def _lacking(session_id: str, user_id: str, attachment: AttachmentPayload) -> str | None:
+    """The entity tag of the upload, if the session lacks it. Else the upload may be gone."""
+    kept = _tag(content_key(session_id, attachment.sha256), attachment)
+    return _uploaded(user_id, attachment) if kept is None else None
+
+
+def _uploaded(user_id: str, attachment: AttachmentPayload) -> str:
+    """The entity tag of an upload. Raises ContentMissing."""
+    tag = _tag(_incoming_key(user_id, attachment.sha256), attachment)
+    if tag is None:
+        raise ContentMissing(
+            f"There is no upload of yours with SHA-256 {attachment.sha256} and "
+            f"{attachment.size} bytes. Upload it (POST /uploads), then send this again."
+        )
+    return tag
+
+
+def _copy(session_id: str, user_id: str, attachment: AttachmentPayload, tag: str) -> None:
     incoming = _incoming_key(user_id, attachment.sha256)
-    kept = content_key(session_id, attachment.sha256)
-    if _tag(kept, attachment) is not None:  # It was taken over before; the upload may be gone.
-        return
     for _ in attempts(f"Upload {attachment.sha256}"):
-        tag = _tag(incoming, attachment)
-        if tag is None:
-            raise ContentMissing(
-                f"There is no upload of yours with SHA-256 {attachment.sha256} and "
-                f"{attachment.size} bytes. Upload it (POST /uploads), then send this again."
-            )
         try:
             with Calling(COPY_SECONDS):
                 client().copy_object(
                     Bucket=bucket(),
-                    Key=kept,
+                    Key=content_key(session_id, attachment.sha256),
                     CopySource={"Bucket": bucket(), "Key": incoming},
                     CopySourceIfMatch=tag,
                 )
             return
         except NotThere:  # It went or changed just now: look again.
-            continue
+            tag = _uploaded(user_id, attachment)
     raise AssertionError("attempts() ends by raising")
 
 
