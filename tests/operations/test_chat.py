@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casefile import dynamodb
+from casefile import contents, dynamodb, records
 from casefile.errors import BadRequest, Forbidden, NotFound, RequestIdReused, SessionClosed
 from pydantic_models.canonical import ChatEvent
 from pydantic_models.operations import ChatResponse
-from tests.conftest import Invoke, forget, stored
+from tests.conftest import Invoke, forget, overtake, stored
 from tests.json_strategies import OBJECTS
 
 
@@ -171,6 +171,43 @@ def test_who_was_let_out_of_a_casefile_before_a_session_came_back_writes_nothing
     monkeypatch.setattr(dynamodb, "get_many", read_in_two)
     with pytest.raises(NotFound):
         invoke("chat", said, user="bob@example.com")
+
+
+def shared_chat(invoke: Invoke) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What names a session that Bob may write and its casefile, and Bob's grant there."""
+    casefile_id = invoke("create_casefile", {"title": "Shared"})["payload"]["casefile_id"]
+    grant = {"casefile_id": casefile_id, "target_user_id": "bob@example.com"}
+    invoke("grant_permission", grant | {"permission": "editor"})
+    made = invoke("create_chat_session", {"casefile_id": casefile_id})
+    return {"session_id": made["payload"]["session_id"], "casefile_id": casefile_id}, grant
+
+
+def test_who_is_let_out_while_others_write_first_writes_nothing(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filing, _ = shared_chat(invoke)
+    session_id = filing["session_id"]
+
+    def let_out() -> None:
+        invoke("chat", {"session_id": session_id, "message": "mine"})
+        invoke("remove_session_from_casefile", filing)
+
+    overtake(monkeypatch, records, "create", let_out)
+    with pytest.raises(NotFound):
+        invoke("chat", {"session_id": session_id, "message": "hi"}, user="bob@example.com")
+    assert [each["content"] for each in messages(invoke, session_id)] == ["mine"]
+
+
+def test_who_is_let_out_while_content_is_put_away_writes_nothing(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filing, grant = shared_chat(invoke)
+    session_id = filing["session_id"]
+    overtake(monkeypatch, contents, "put", lambda: invoke("revoke_permission", grant))
+    said = {"session_id": session_id, "message": "large" * 100_000}
+    with pytest.raises(NotFound):
+        invoke("chat", said, user="bob@example.com")
+    assert messages(invoke, session_id) == []
 
 
 @settings(

@@ -242,8 +242,7 @@ def _record(
 ) -> tuple[SessionHead, Record]:
     since = to_milliseconds(entry.made_at - CLOCK_ALLOWANCE)
     memory = memories.recall(session_id) or memories.keep(session_id, _look(session_id, entry))
-    if memory.head.user_id != user_id:  # What others may do can change at any time.
-        memory.head = sessions.authorize_now(memory.head, user_id)
+    _authorize(memory, user_id)
     is_placed = not _points_elsewhere(entry, packed)
     is_fresh = False  # Only what a strong read has shown may stand in the way of a put.
     for _ in attempts(f"Session {session_id}"):
@@ -260,6 +259,7 @@ def _record(
         if obstacle is None and not is_placed and is_fresh:
             _place(session_id, user_id, entry, packed)
             is_placed = True
+            _authorize(memory, user_id)  # That may have taken long.
         if obstacle is None and is_placed:
             made = _following(memory, entry)
             try:
@@ -277,9 +277,18 @@ def _record(
                 return memory.head, made
         elif obstacle is not None and is_fresh:
             return memory.head, _settled(session_id, obstacle, entry)
+        judged = memory.head.filed
         memory = memories.keep(session_id, _catch_up(session_id, memory))
         is_fresh = True
+        if memory.head.filed != judged:
+            _authorize(memory, user_id)
     raise AssertionError("attempts() ends by raising")
+
+
+def _authorize(memory: Memory, user_id: str) -> None:
+    """See whether a user may write a session now. Raises NotFound and Forbidden."""
+    if memory.head.user_id != user_id:  # What others may do can change at any time.
+        memory.head = sessions.authorize_now(memory.head, user_id)
 
 
 def _marks(session_id: str, memory: Memory, rewind: standing.Rewind) -> standing.Marks:

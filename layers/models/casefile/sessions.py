@@ -78,6 +78,11 @@ class SessionHead:
     filed_at: int | None = None
 
     @property
+    def filed(self) -> tuple[str | None, int | None]:
+        """In which casefile it is, and when it was last filed in one."""
+        return self.casefile_id, self.filed_at
+
+    @property
     def about(self) -> dict[str, Any]:
         """The fields of an answer that tell of the session itself."""
         return {
