@@ -259,6 +259,7 @@ _ONLY: dict[type[errors.CasefileError], tuple[str, ...]] = {
     errors.PendingRequests: ("close_session",),
     errors.NotStanding: ("rewind_chat_session",),
     errors.LegalHold: _RELEASING,
+    errors.Outdated: ("set_legal_hold",),
 }
 """The errors that only some operations answer with, and which these are."""
 

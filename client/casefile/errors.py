@@ -18,7 +18,8 @@
         │   ├── AlreadyCompleted        request_already_completed
         │   ├── PendingRequests         requests_pending
         │   ├── LegalHold               legal_hold
-        │   └── NotStanding             message_not_standing
+        │   ├── NotStanding             message_not_standing
+        │   └── Outdated                request_outdated
         ├── TooLarge               413  too_large
         │   └── AnswerTooLarge          where functions are called directly
         ├── TooManyRequests        429  too_many_requests
@@ -177,6 +178,12 @@ class NotStanding(Conflict):
     """The message was withdrawn or replaced."""
 
     code = "message_not_standing"
+
+
+class Outdated(Conflict):
+    """It would undo what was asked for after it was made."""
+
+    code = "request_outdated"
 
 
 class TooLarge(RequestFailed):

@@ -1,12 +1,14 @@
 """A legal hold: while it lasts, nothing of the casefile or filed in it is deleted or taken out."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from casefile import casefiles, dynamodb
-from casefile.errors import BadRequest, LegalHold
+from casefile.errors import BadRequest, LegalHold, Outdated
+from pydantic_models.base.times import now, to_text
 from tests.conftest import Invoke, Lines, overtake, stored
 
 BOB = "bob@example.com"
@@ -192,3 +194,75 @@ def test_a_change_of_it_is_logged(invoke: Invoke, casefile_id: str, lines: Lines
     assert (told["casefile_id"], told["user_id"]) == (casefile_id, "ann@example.com")
     assert (told["is_held"], told["request_id"]) == (True, request_id)
     assert "secret" not in str(told)
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_what_was_asked_for_before_what_is_there_comes_too_late(
+    invoke: Invoke, casefile_id: str, lines: Lines, is_held: bool
+) -> None:
+    """A request of nine days ago comes out of dead letters; the hold was changed since."""
+    late = to_text(now() - timedelta(days=9))
+    hold(invoke, casefile_id)
+    if not is_held:
+        hold(invoke, casefile_id, is_held=False)
+    before, _ = stored(), lines()
+    asked = {"casefile_id": casefile_id, "hold": not is_held}
+    for _ in range(2):
+        with pytest.raises(Outdated, match="under legal hold"):
+            invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=late)
+    assert stored() == before
+    assert [line for line in lines() if line["message"] == "legal hold changed"] == []
+    assert (shown(invoke, casefile_id) is not None) is is_held
+    hold(invoke, casefile_id, is_held=not is_held)
+    assert (shown(invoke, casefile_id) is None) is is_held
+
+
+def test_who_asks_once_more_for_the_hold_that_is_there_keeps_it_from_requests_before(
+    invoke: Invoke, casefile_id: str
+) -> None:
+    def ask(is_held: bool, days: int) -> None:
+        asked = {"casefile_id": casefile_id, "hold": is_held}
+        at = to_text(now() - timedelta(days=days))
+        invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=at)
+
+    ask(True, days=9)
+    ask(True, days=5)
+    with pytest.raises(Outdated):
+        ask(False, days=7)
+    ask(False, days=3)
+    assert shown(invoke, casefile_id) is None
+
+
+def test_requests_that_come_late_together_take_effect_in_the_order_in_which_they_come(
+    invoke: Invoke, casefile_id: str
+) -> None:
+    """They waited for an hour; the clocks of those who sent them are minutes apart."""
+    for is_held, minutes in ((True, 60), (False, 63), (True, 59), (False, 58)):
+        asked = {"casefile_id": casefile_id, "hold": is_held}
+        at = to_text(now() - timedelta(minutes=minutes))
+        invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=at)
+        assert (shown(invoke, casefile_id) is not None) is is_held
+
+
+def test_a_lift_does_not_take_a_hold_that_was_placed_meanwhile(
+    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was lifted and placed anew between the look and the write of one that comes late."""
+    asked = {"casefile_id": casefile_id, "hold": True}
+    early = to_text(now() - timedelta(days=9))
+    invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=early)
+
+    def place_anew() -> None:
+        hold(invoke, casefile_id, is_held=False)
+        hold(invoke, casefile_id, reason="Claim 2")
+
+    overtake(monkeypatch, dynamodb, "transact", place_anew)
+    late = to_text(now() - timedelta(days=8))
+    with pytest.raises(Outdated):
+        invoke(
+            "set_legal_hold",
+            asked | {"hold": False},
+            request_id=str(uuid4()),
+            timestamp=late,
+        )
+    assert shown(invoke, casefile_id)["reason"] == "Claim 2"

@@ -44,6 +44,7 @@ OF_ITS_TIME = {
     "deleting_at",
     "filed_at",
     "held_at",
+    "hold_asked_at",
     "hold_changed_at",
     "narrowed_at",
     "seal",

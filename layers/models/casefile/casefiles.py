@@ -24,7 +24,7 @@ from pydantic_models.canonical.permission_level import PermissionLevel
 from . import access, casefile_heads, creation, dynamodb, grants, lists, receipts
 from .attempts import attempts
 from .dynamodb import ConditionFailed, Item, TransactionFailed, Write
-from .errors import BadRequest, LegalHold, NotFound
+from .errors import BadRequest, LegalHold, NotFound, Outdated
 from .log import logger
 
 if TYPE_CHECKING:
@@ -50,7 +50,10 @@ MAX_OPENED = 200
 
 @dataclass(frozen=True)
 class CasefileHead:
-    """A casefile as stored; times are in milliseconds since 1970."""
+    """A casefile as stored; times are in milliseconds since 1970.
+
+    `hold_asked_at` is when the latest request about a legal hold was made, 0 if there was none.
+    """
 
     casefile_id: str
     user_id: str
@@ -65,6 +68,7 @@ class CasefileHead:
     notes: str | None
     hold: LegalHoldEntry | None
     hold_changed_at: int
+    hold_asked_at: int
 
 
 def _head(casefile_id: str, item: Item) -> CasefileHead:
@@ -82,6 +86,7 @@ def _head(casefile_id: str, item: Item) -> CasefileHead:
         notes=item.get("notes"),
         hold=_hold(item),
         hold_changed_at=item.get("hold_changed_at") or item["created_at"],
+        hold_asked_at=item.get("hold_asked_at", 0),
     )
 
 
@@ -274,16 +279,24 @@ def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
     """Put a casefile under legal hold, or lift it; returns the hold then, and when that changed.
 
     A hold that is there stays as it was placed. A request that comes again changes nothing, and
-    gets the first answer. Raises NotFound and Forbidden.
+    gets the first answer; one that comes late undoes nothing that was asked for after it was made.
+    Raises NotFound, Forbidden and Outdated.
     """
     asked, user_id = request.payload, request.user_id
-    casefile_id = asked.casefile_id
+    casefile_id, made_at = asked.casefile_id, request.made_at()
     for _ in attempts(f"Casefile {casefile_id}"):
         done = receipts.find(request)
         if done is not None:
             return _held(request, done)
         casefile = find(casefile_id, user_id)
+        seen = casefile.hold_asked_at
         done = {"is_change": (casefile.hold is not None) != asked.hold}
+        if done["is_change"] and to_milliseconds(made_at + creation.CLOCK_ALLOWANCE) < seen:
+            raise Outdated(
+                f"Casefile {casefile_id} is{'' if casefile.hold else ' not'} under legal hold, as "
+                f"was asked for at {text_of(seen)}, later than this request was made. Look at the "
+                "casefile; if that is to be changed all the same, send a new request."
+            )
         if done["is_change"]:
             at = max(to_milliseconds(now()), casefile.updated_at)
             made = casefile_heads.active(casefile_id, at) | {"hold_changed_at": at}
@@ -293,9 +306,11 @@ def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
             made = {"hold_changed_at": casefile.hold_changed_at}
             done |= {"found": casefile.hold.model_dump_json()} if casefile.hold else {}
         done["at"] = made["hold_changed_at"]
+        made["hold_asked_at"] = max(to_milliseconds(made_at), seen + 1)
         setting, values = dynamodb.setting(made)
         lifted = "" if asked.hold else ", held_at, held_by, held_for"
-        as_seen = f"attribute{'_not' if casefile.hold is None else ''}_exists(held_at)"
+        as_seen = "hold_asked_at = :seen" if seen else "attribute_not_exists(hold_asked_at)"
+        values |= {":seen": seen or None}
         update = casefile_heads.if_owned(
             casefile_id, casefile.user_id, f"{setting} REMOVE news{lifted}", values, as_seen
         )

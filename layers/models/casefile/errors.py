@@ -16,6 +16,7 @@
     │   ├── PendingRequests        requests_pending
     │   ├── LegalHold              legal_hold
     │   ├── NotStanding            message_not_standing
+    │   ├── Outdated               request_outdated
     │   └── Overtaken
     ├── TooLarge              413  too_large
     │   └── AnswerTooLarge
@@ -150,6 +151,12 @@ class NotStanding(Conflict):
     """The message was withdrawn or replaced."""
 
     code = "message_not_standing"
+
+
+class Outdated(Conflict):
+    """It would undo what was asked for after it was made."""
+
+    code = "request_outdated"
 
 
 class Overtaken(Conflict):
