@@ -265,10 +265,10 @@ def test_two_at_once_count_each_thing_once(
 ) -> None:
     delete, others = deletion.delete, iter([True, False, True])
 
-    def overtaken(session_id: str, user_id: str) -> int:
+    def overtaken(session_id: str, user_id: str, **more: Any) -> int:
         if next(others, False):
             finish()
-        return delete(session_id, user_id)
+        return delete(session_id, user_id, **more)
 
     monkeypatch.setattr(deletion, "delete", overtaken)
     told = erase()["payload"]
@@ -542,6 +542,47 @@ def test_what_is_left_of_sessions_that_the_user_deleted_goes_first(
     assert "Bob was here" in left
 
 
+def test_it_is_not_over_before_what_the_user_deletes_meanwhile_is_gone(
+    invoke: Invoke, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = str(uuid4())
+    begin(request_id)
+    time.sleep(0.002)
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion, "_clear", dawdle)
+        with pytest.raises(Unavailable):
+            invoke("delete_chat_session", {"session_id": world["archived"], "confirm": True})
+    assert erase(request_id=request_id)["status"] == "completed"
+    assert SECRET[:20] not in everything()
+
+
+def test_it_takes_no_more_calls_whatever_others_deleted(invoke: Invoke, calls: list[str]) -> None:
+    def made() -> list[str]:
+        calls.clear()
+        assert erase()["status"] == "completed"
+        return [*calls]
+
+    before = made()
+    for _ in range(3):
+        session_id = invoke("create_session", user=BOB)["payload"]["session_id"]
+        invoke("delete_session", {"session_id": session_id, "confirm": True}, user=BOB)
+    assert made() == before
+
+
+def test_what_it_deleted_itself_it_deletes_once(
+    invoke: Invoke, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clear, cleared = deletion._clear, []
+
+    def noted(session_id: str) -> None:
+        cleared.append(session_id)
+        clear(session_id)
+
+    monkeypatch.setattr(deletion, "_clear", noted)
+    erase()
+    assert len(cleared) == len(set(cleared)) == REMOVED["sessions"]
+
+
 @pytest.mark.parametrize("step", ["delete", "delete_casefile"])
 def test_what_is_held_counts_once_after_an_interruption(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, step: str
@@ -569,10 +610,10 @@ def test_what_others_win_again_and_again_holds_up_nothing_else(
     request_id, hot = str(uuid4()), world["open"]
     delete = deletion.delete
 
-    def lose(session_id: str, user_id: str) -> int:
+    def lose(session_id: str, user_id: str, **more: Any) -> int:
         if session_id == hot:
             raise Unavailable("is being written by many at once")
-        return delete(session_id, user_id)
+        return delete(session_id, user_id, **more)
 
     with monkeypatch.context() as patched:
         patched.setattr(deletion, "delete", lose)
@@ -594,7 +635,7 @@ def test_where_nothing_can_be_removed_a_look_is_given_up(
         create(invoke)
     tried: list[str] = []
 
-    def fail(session_id: str, _: str) -> Any:
+    def fail(session_id: str, _: str, **more: Any) -> Any:
         tried.append(session_id)
         return dawdle()
 

@@ -1,6 +1,7 @@
 """What was interrupted and is asked for no more comes to its end all the same."""
 
 import json
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -110,6 +111,28 @@ def test_where_all_is_done_there_is_nothing_to_do(invoke: Invoke, session_id: st
     assert stored() == before
 
 
+def test_what_is_left_then_tells_of_nobody(invoke: Invoke, session_id: str) -> None:
+    invoke("delete_chat_session", {"session_id": session_id, "confirm": True})
+    run()
+    (head,) = [item for item in stored() if item["sk"]["S"] == "HEAD" and "owner" in item]
+    assert head.keys() == {"pk", "sk", "owner", "deleted_at"}
+
+
+def test_several_are_finished_at_once(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("casefile.lists.STAGE_SHARDS", 1)
+    for _ in range(3):
+        created = invoke("create_session")["payload"]["session_id"]
+        invoke("delete_session", {"session_id": created, "confirm": True})
+    clear, together = deletion._clear, threading.Barrier(3, timeout=10)
+
+    def meet(session_id: str) -> None:
+        together.wait()
+        clear(session_id)
+
+    monkeypatch.setattr(deletion, "_clear", meet)
+    assert run()["sessions"] == {"seen": 3, "done": 3, "failed": 0, "is_complete": True}
+
+
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """How many seconds have gone by beside those that did."""
@@ -183,9 +206,9 @@ def test_a_user_who_takes_whole_runs_holds_up_no_other_on_the_same_page(
     begin_erasure("bob@example.com")
     delete = deletion.delete
 
-    def slowly(*asked: Any) -> int:
+    def slowly(*asked: Any, **more: Any) -> int:
         late.seconds += 297.5
-        return delete(*asked)
+        return delete(*asked, **more)
 
     monkeypatch.setattr(deletion, "delete", slowly)
     run(after=timedelta())

@@ -28,7 +28,7 @@ from tests.rights import TABLE, Need
         ("list_casefiles", Need("dynamodb:PutItem", TABLE), False),
         ("get_session", Need("s3:GetObject", f"{rights.BUCKET}/content/x/y"), True),
         ("get_session", Need("s3:GetObject", f"{rights.BUCKET}/incoming/x/y"), False),
-        ("erase_user", Need("dynamodb:Query", f"{TABLE}/index/by_stage_since"), True),
+        ("erase_user", Need("dynamodb:Query", f"{TABLE}/index/by_stage_since"), False),
         ("delete_casefile", Need("dynamodb:Query", f"{TABLE}/index/by_stage_since"), False),
         ("finish_deletions", Need("dynamodb:Query", f"{TABLE}/index/by_stage_since"), True),
         ("describe_api", Need("dynamodb:GetItem", TABLE, "SESSION#x"), False),

@@ -11,7 +11,8 @@
 Overwriting costs what deleting would, and leaves no slot free that an instance with an old memory
 could win: whoever meets a stub or the tombstone learns that there is no such session. The
 tombstone stays, so a late retry of the creation revives nothing. It holds the time of the deletion
-and a digest by which only the owner can repeat it, and nothing of what the session was.
+and a digest by which only the owner can repeat it, and nothing of what the session was. Until the
+fourth step it is in a list named by a digest of the owner, for an erasure to find what may be left.
 
 A casefile is marked first, so nothing more is filed in it, and nobody comes through it any more;
 then its sessions are taken out or deleted, until its count is none; then its grants go, and its
@@ -43,7 +44,7 @@ from . import (
     records,
     sessions,
 )
-from .attempts import attempts
+from .attempts import attempts, check_time
 from .dynamodb import ConditionFailed, Item, TransactionFailed
 from .errors import LegalHold, NotFound
 
@@ -61,15 +62,21 @@ TITLE_SLOT = "TITLE"
 TITLE, DELETING = "title", "deleting"
 """Of the lists of somebody's casefiles that are deleted but for the title, or half deleted."""
 
+DELETED = "deleted"
+"""Of the list of sessions that somebody deleted, of which something may be left."""
 
-def delete(session_id: str, user_id: str, filed_in: str | None = None) -> int:
+
+def delete(
+    session_id: str, user_id: str, filed_in: str | None = None, *, is_noted: bool = False
+) -> int:
     """Delete a session in any state; returns the time, in milliseconds since 1970.
 
     If a casefile is named, it is deleted only while it is filed there. Sent again, it goes on where
-    it was interrupted. Raises NotFound, and Unavailable when there is more to delete than there is
-    time.
+    it was interrupted. With `is_noted`, an erasure has noted that it does this, and needs no list
+    to find what it left. Raises NotFound, and Unavailable when there is more to delete than there
+    is time.
     """
-    deleted_at = _bury(session_id, user_id, filed_in)
+    deleted_at = _bury(session_id, user_id, filed_in, is_noted=is_noted)
     _clear(session_id)
     return deleted_at
 
@@ -77,22 +84,23 @@ def delete(session_id: str, user_id: str, filed_in: str | None = None) -> int:
 def finish(session_id: str) -> bool:
     """Remove what was left of a deleted session, for good. Raises Unavailable, as `delete` does."""
     _clear(session_id)
-    sessions.mark_settled(session_id, "deleted")
+    sessions.mark_settled(session_id, "deleted", "owner_list", "creation")
     return True
 
 
-def finish_of(user_id: str, before: int) -> None:
-    """Remove what may be left of sessions that a user deleted before a time, in milliseconds.
+def finish_of(user_id: str) -> None:
+    """Remove what may be left of sessions that a user deleted in the last half hour or so.
 
-    They are in no list of the user's any more. So they are looked for among all that were deleted
-    in the last half hour or so, by the digest that only their owner's name gives. Raises
-    Unavailable.
+    Those that an erasure deleted are left to it. Raises Unavailable.
     """
-    for page, _ in lists.in_stage("deleted", before, lists.StagePlace()):
-        for head in dynamodb.get_many(map(sessions.key, page)):
-            session_id = dynamodb.identifier(head)
-            if head.get("owner") == _owner(session_id, user_id):
-                _clear(session_id)
+    for entry in lists.everything(lists.Lists("owner", [_deleted_by(user_id)])):
+        check_time()
+        _clear(dynamodb.identifier(entry))
+
+
+def _deleted_by(user_id: str) -> str:
+    """The list of sessions that a user deleted. The user may be erased before they leave it."""
+    return lists.name(DELETED, sha256(user_id.encode()).hexdigest())
 
 
 def _owner(identifier: str, user_id: str) -> bytes:
@@ -108,7 +116,7 @@ def _clear(session_id: str) -> None:
     archives.delete(session_id)
 
 
-def _bury(session_id: str, user_id: str, filed_in: str | None) -> int:
+def _bury(session_id: str, user_id: str, filed_in: str | None, *, is_noted: bool) -> int:
     """Put an end to the log and turn the head into a tombstone, once."""
     owner = _owner(session_id, user_id)
     for _ in attempts(f"Session {session_id}"):
@@ -128,6 +136,9 @@ def _bury(session_id: str, user_id: str, filed_in: str | None) -> int:
             "news": True,
             **lists.at_stage("deleted", deleted_at, session_id),
         }
+        if not is_noted:
+            tombstone["owner_list"] = _deleted_by(user_id)
+            tombstone["creation"] = lists.place(deleted_at, session_id)
         stub = _stub(session_id, int(newest["sk"]) + 1 if newest else 1)
         with contextlib.suppress(TransactionFailed):  # Something was appended, or filed, just now.
             _end(head or {}, user_id, tombstone, stub)

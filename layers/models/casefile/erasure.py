@@ -52,6 +52,7 @@ from . import (
 from .attempts import attempts, check_time, sharing, sparing
 from .dynamodb import ConditionFailed, Item, TransactionFailed
 from .errors import Forbidden, LegalHold, NotFound, Unavailable
+from .parallel import AT_ONCE
 from .rounds import Round, go_round
 
 SETTLING_SECONDS = 5
@@ -132,8 +133,9 @@ def finish_deletions() -> Finished:
     settled = to_milliseconds(now() - deletion.LONGEST_RUN)
     with sharing(3):
         of_casefiles = go_round("deleting", settled, deletion.finish_casefile)
+    contents.client()  # Before several need it at once.
     with sharing(2):
-        of_sessions = go_round("deleted", settled, deletion.finish)
+        of_sessions = go_round("deleted", settled, deletion.finish, at_once=AT_ONCE)
     of_users = go_round("erasing", to_milliseconds(now()) + 1, _finish)
     return Finished(of_casefiles, of_sessions, of_users)
 
@@ -240,7 +242,7 @@ def _go_on(user_id: str, item: Item) -> None:
         if look.stuck and not look.removed:
             raise look.stuck[0]
         if not look.removed and looked_at >= settled_at:
-            deletion.finish_of(user_id, item["takes_until"] + 1)
+            deletion.finish_of(user_id)
             _end(user_id, item, look)
         elif not look.removed:
             check_time(SETTLING_SECONDS)
@@ -303,7 +305,7 @@ def _listed(kind: str, user_id: str, slot: str) -> Iterator[tuple[str, Item]]:
 def _remove(user_id: str, item: Item, thing: Thing, look: _Look) -> None:
     """Remove one thing that is in hand and count it, unless it is held, or can't be removed now."""
     ways: dict[str, Callable[[str], object]] = {
-        "sessions": lambda session_id: deletion.delete(session_id, user_id),
+        "sessions": lambda session_id: deletion.delete(session_id, user_id, is_noted=True),
         "casefiles": lambda casefile_id: _delete_casefile(casefile_id, user_id),
         "grants": lambda casefile_id: grants.forget(casefile_id, user_id),
         grants.REVOKED: lambda casefile_id: grants.forget(casefile_id, user_id),

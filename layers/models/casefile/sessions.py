@@ -469,12 +469,12 @@ def mark_archived(head: SessionHead, closed_at: int) -> None:
         raise access.missing_session(head.session_id) from None
 
 
-def mark_settled(session_id: str, stage: lists.Stage) -> None:
-    """Take a session from the list of a stage: nothing more is to be done about it."""
+def mark_settled(session_id: str, stage: lists.Stage, *more: str) -> None:
+    """Take a session from the list of a stage, and more from it: nothing is left to be done."""
     with contextlib.suppress(ConditionFailed):  # It is there no more.
         dynamodb.update(
             key(session_id),
-            "REMOVE stage_list, since, news",
+            f"REMOVE {', '.join(('stage_list', 'since', 'news', *more))}",
             condition="begins_with(stage_list, :stage)",
             values={":stage": f"{stage}#"},
         )
