@@ -224,6 +224,22 @@ def test_a_casefile_that_is_handed_over_while_in_hand_is_anothers(
     assert ANN not in str(shown)
 
 
+def test_a_casefile_that_was_taken_away_while_in_hand_is_not_counted(
+    invoke: Invoke, world: dict[str, str]
+) -> None:
+    request_id = str(uuid4())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(deletion, "delete_casefile", dawdle)
+        erase(request_id=request_id)
+    share(invoke, world["anns"], ANN, BOB, "owner")
+    asked = {"casefile_id": world["anns"]}
+    invoke("revoke_permission", asked | {"target_user_id": ANN}, user=BOB)
+    assert finish()["users"]["done"] == 1
+    told = erase(request_id=request_id)["payload"]
+    assert (told["casefiles"], told["grants"]) == (0, REMOVED["grants"])
+    assert invoke("get_casefile", asked, user=BOB)["status"] == "completed"
+
+
 def test_there_is_time_left_to_answer_when_there_is_none_to_go_on(
     invoke: Invoke, world: dict[str, str]
 ) -> None:
@@ -581,6 +597,44 @@ def test_what_it_deleted_itself_it_deletes_once(
     monkeypatch.setattr(deletion, "_clear", noted)
     erase()
     assert len(cleared) == len(set(cleared)) == REMOVED["sessions"]
+
+
+def test_a_clock_that_is_ahead_keeps_nobody_waiting_for_long(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who removed the last thing is two minutes ahead of who waits for it to be over."""
+    monkeypatch.setattr(erasure, "SETTLING_SECONDS", 5)
+    create(invoke)
+    slept: list[float] = []
+    ahead = timedelta()
+    put_down = erasure._put_down
+
+    def put_down_ahead(*asked: Any) -> None:
+        nonlocal ahead
+        ahead = timedelta(minutes=2)
+        put_down(*asked)
+        ahead = timedelta()
+
+    monkeypatch.setattr(erasure, "now", lambda: now() + timedelta(seconds=sum(slept)) + ahead)
+    monkeypatch.setattr(erasure, "time", SimpleNamespace(sleep=slept.append))
+    monkeypatch.setattr(erasure, "_put_down", put_down_ahead)
+    assert erase()["status"] == "completed"
+    assert max(slept) <= 5
+    assert sum(slept) > 120
+
+
+def test_who_asks_again_by_a_clock_that_is_behind_joins_all_the_same(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, session_id = str(uuid4()), str(uuid4()), create(invoke)
+    begin(first)
+    with monkeypatch.context() as patched:
+        patched.setattr("casefile.attempts.MAX_ATTEMPTS", 3)
+        patched.setattr(erasure, "now", lambda: now() - timedelta(minutes=2))
+        begin(second)
+    assert finish()["users"]["done"] == 1
+    assert not is_there(invoke, session_id)
+    assert erase(request_id=first)["payload"] == erase(request_id=second)["payload"]
 
 
 @pytest.mark.parametrize("step", ["delete", "delete_casefile"])

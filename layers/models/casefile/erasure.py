@@ -207,13 +207,21 @@ def _begin(user_id: str, request_id: bytes, key: Item, at: int) -> None:
 def _join(user_id: str, first: bytes, key: Item, at: int) -> None:
     """Note a request as one of the erasure that another began, which takes what was made until now.
 
-    Raises TransactionFailed if that is over.
+    Its times never go back, whichever clocks told them. Raises TransactionFailed if it is over.
     """
+    seen = _now(_key(user_id, first))
+    setting, values = dynamodb.setting(
+        {
+            "takes_until": max(at, seen["takes_until"]),
+            "changed_at": max(at, seen["changed_at"] + 1),
+        }
+    )
     joining = dynamodb.updating(
-        _key(user_id, first),
-        "SET takes_until = :at, changed_at = :at",
-        condition="takes_until <= :at AND attribute_not_exists(completed_at)",
-        values={":at": at},
+        dynamodb.key_of(seen),
+        setting,
+        condition="takes_until <= :takes_until AND changed_at < :changed_at"
+        " AND attribute_not_exists(completed_at)",
+        values=values,
     )
     noted = {**key, "joined": first, "ttl": at // 1000 + RECEIPT_SECONDS}
     dynamodb.transact([joining, dynamodb.creating(noted)])
@@ -245,8 +253,9 @@ def _go_on(user_id: str, item: Item) -> None:
             deletion.finish_of(user_id)
             _end(user_id, item, look)
         elif not look.removed:
+            # No longer, though another clock told the time of the change: then it looks again.
             check_time(SETTLING_SECONDS)
-            time.sleep(max(0, settled_at - to_milliseconds(now())) / 1000)
+            time.sleep(min(max(0, settled_at - to_milliseconds(now())) / 1000, SETTLING_SECONDS))
         item = _now(item)
 
 
@@ -314,8 +323,7 @@ def _remove(user_id: str, item: Item, thing: Thing, look: _Look) -> None:
     }
     counted = {thing.kind: 1, "records": thing.records}
     try:
-        with contextlib.suppress(NotFound):  # It went just now.
-            ways[thing.kind](thing.identifier)
+        ways[thing.kind](thing.identifier)
     except LegalHold:
         look.held[thing.kind] += 1
         _put_down(item, thing, None)
@@ -326,7 +334,7 @@ def _remove(user_id: str, item: Item, thing: Thing, look: _Look) -> None:
         if len(look.stuck) == MAX_STUCK:
             raise
         return
-    except Forbidden:  # It was handed over while in hand. What its owner was left is found next.
+    except (Forbidden, NotFound):  # It was handed over while in hand; a grant left is found next.
         counted = {}
     _put_down(item, thing, counted)
     look.removed += 1
