@@ -103,6 +103,33 @@ def test_an_alarm_names_its_section_of_the_runbook_and_tells_the_topic(name: str
     assert template()["Parameters"]["AlarmTopicArn"]["Default"] == ""
 
 
+ABOVE = {
+    "5XXError": ("Average", 0.01, 3),
+    "ApproximateAgeOfOldestMessage": ("Maximum", 2 * 3600, 1),
+    "ApproximateNumberOfMessagesVisible": ("Maximum", 0, 1),
+    "ArchiveLag": ("Maximum", 12 * 3600, 2),
+    "Bugs": ("Sum", 0, 1),
+    "Duration": ("p99", 3000, 3),
+    "Errors": ("Sum", 0, 1),
+    "IteratorAge": ("Maximum", 600_000, 1),
+    "SystemErrors": ("Sum", 10, 2),
+    "ThrottledRequests": ("Sum", 10, 2),
+    "Throttles": ("Sum", 0, 2),
+}
+"""What of a metric must be above what, in how many periods, for an alarm."""
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_tells_within_hours_of_what_is_above_its_threshold(name: str) -> None:
+    alarm = ALARMS[name]
+    statistic = alarm.get("Statistic") or alarm["ExtendedStatistic"]
+    told = (statistic, alarm["Threshold"], alarm["EvaluationPeriods"])
+    assert told == ABOVE[alarm["MetricName"]]
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    assert alarm["Period"] in (300, 3600)
+    assert alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"]
+
+
 def test_the_runbook_has_a_section_for_each_alarm_and_for_no_other() -> None:
     assert sorted(", ".join(headings()).split(", ")) == sorted(ALARMS)
 
@@ -159,7 +186,6 @@ def test_every_queue_tells_of_what_waits_longer_than_its_tries_long_before_that_
         until_told = alarm["Threshold"] + alarm["Period"] * alarm["EvaluationPeriods"]
         # Of a queue that nobody uses, SQS tells nothing after six hours.
         assert shortest < alarm["Threshold"] < until_told < 6 * 3600
-        assert alarm["Statistic"] == "Maximum"
 
 
 def watched(metric: str) -> set[str]:

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import botocore.session
 import pytest
 
-from casefile import aws, functions
+from casefile import aws, deletion, functions, retention
 from casefile.creation import MAX_AGE
 from dev import openapi
 from pydantic_models.base import BaseRequest
@@ -117,13 +117,14 @@ def test_the_api_is_guarded_before_it_reaches_a_function() -> None:
     (api,) = resources("AWS::Serverless::Api").values()
     whole, *single = api["MethodSettings"]
     assert (whole["HttpMethod"], whole["ResourcePath"]) == ("*", "/*")
-    assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(whole)
+    asked = {"Ref": "RequestsPerSecond"}
+    assert whole["ThrottlingRateLimit"] == whole["ThrottlingBurstLimit"] == asked
     known = [route for name in FOLDERS for route in routes(name)]
     limited = []
     for setting in single:
         path = setting["ResourcePath"].replace("~1", "/")[1:]
         limited.append(f"{setting['HttpMethod']} {path}")
-        assert setting["ThrottlingRateLimit"] < 100
+        assert setting["ThrottlingRateLimit"] == 20
     assert set(limited) <= set(known)
     assert {route for name in PAGES for route in routes(name)} <= set(limited)
     costly = ("create_upload", "delete_", "erase_", "export_")
@@ -133,6 +134,18 @@ def test_the_api_is_guarded_before_it_reaches_a_function() -> None:
         *("", ""),
         "false",
     )
+
+
+def test_an_api_key_is_good_for_so_many_requests_a_day_and_a_second() -> None:
+    (api,) = resources("AWS::Serverless::Api").values()
+    assert api["Auth"]["ApiKeyRequired"] == {"Ref": "ApiKeys"}
+    (plan,) = resources("AWS::ApiGateway::UsagePlan").values()
+    assert plan["ApiStages"] == [{"ApiId": {"Ref": "Api"}, "Stage": {"Ref": "Api.Stage"}}]
+    assert plan["Quota"] == {"Limit": {"Ref": "RequestsPerDay"}, "Period": "DAY"}
+    asked = {"Ref": "RequestsPerSecond"}
+    assert plan["Throttle"] == {"RateLimit": asked, "BurstLimit": asked}
+    (use,) = resources("AWS::ApiGateway::UsagePlanKey").values()
+    assert (use["KeyId"], use["UsagePlanId"]) == ({"Ref": "FirstApiKey"}, {"Ref": "UsagePlan"})
 
 
 def test_browsers_are_answered_on_every_route_if_origins_are_named_and_on_none_if_not() -> None:
@@ -147,6 +160,14 @@ def test_browsers_are_answered_on_every_route_if_origins_are_named_and_on_none_i
     assert template()["Resources"]["AnswerPreflight"]["Condition"] == "HasOrigins"
     empty = {"Fn::Equals": [{"Ref": "AllowedOrigins"}, ""]}
     assert template()["Conditions"]["HasOrigins"] == {"Fn::Not": [empty]}
+
+
+def test_browsers_may_send_an_upload_what_its_link_asks_for() -> None:
+    (bucket,) = resources("AWS::S3::Bucket").values()
+    condition, cors, _ = bucket["CorsConfiguration"]["Fn::If"]
+    (rule,) = cors["CorsRules"]
+    assert (condition, rule["AllowedMethods"]) == ("HasOrigins", ["GET", "PUT"])
+    assert rule["AllowedHeaders"] == ["content-type", "x-amz-checksum-sha256"]
 
 
 def test_a_route_that_is_not_there_is_not_found_with_a_token_and_without() -> None:
@@ -177,8 +198,13 @@ def test_no_change_is_left_out_and_what_fails_comes_again_without_the_others() -
     assert told["StartingPosition"] == "TRIM_HORIZON"
     assert told["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert told["BisectBatchOnFunctionError"] is True
-    assert told["MaximumRetryAttempts"] > 1
+    assert (told["MaximumRetryAttempts"], told["MaximumRecordAgeInSeconds"]) == (20, 86400)
     assert told["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] in QUEUES
+
+
+def test_the_bus_is_told_of_messages_as_the_parameter_says() -> None:
+    variables = FUNCTIONS["OnSessionRecord"]["Environment"]["Variables"]
+    assert variables == {"BUS_NAME": {"Ref": "Bus"}, "MESSAGE_EVENTS": {"Ref": "MessageEvents"}}
 
 
 def test_what_a_client_leaves_empty_passes_as_an_envelope() -> None:
@@ -244,6 +270,7 @@ def test_every_queue_that_is_worked_off_has_a_dead_letter_queue_and_patience() -
     for name, (function, mapping) in worked_off.items():
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert mapping["BatchSize"] == 1  # Behind what takes long, there is no time to try others.
+        assert mapping["ScalingConfig"] == {"MaximumConcurrency": 20}  # The rest is the API's.
         assert function["Timeout"] > functions.LONGEST_CALL
         assert SOURCES[name]["VisibilityTimeout"] >= 6 * function["Timeout"]
         redrive = SOURCES[name]["RedrivePolicy"]
@@ -273,8 +300,8 @@ def test_every_rule_tries_again_and_has_a_dead_letter_queue_that_only_it_may_fil
     policies = resources("AWS::SQS::QueuePolicy").values()
     for name, rule in resources("AWS::Events::Rule").items():
         for target in rule["Targets"]:
-            assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
-            assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] > 0
+            tries = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+            assert target["RetryPolicy"] == tries, "which EventBridge spreads over a day"
             filled = (target["Arn"], target["DeadLetterConfig"]["Arn"])
             queues = [each["Fn::GetAtt"][0] for each in filled if each["Fn::GetAtt"][0] in QUEUES]
             assert filled[1]["Fn::GetAtt"][0] in queues
@@ -304,6 +331,8 @@ def test_queues_and_bucket_refuse_what_comes_without_tls_and_nothing_else() -> N
             assert condition == "IsTlsOnly", name
         assert (refusal["Effect"], refusal["Principal"]) == ("Deny", "*"), name
         assert refusal["Action"] in ("sqs:*", "s3:*"), name
+        bucket = [{"Fn::GetAtt": ["Contents", "Arn"]}, {"Fn::Sub": "${Contents.Arn}/*"}]
+        assert refusal["Resource"] == ("*" if "Queues" in policy else bucket), name
         assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": False}}, name
         guarded += [each["Ref"] for each in policy.get("Queues") or [policy["Bucket"]]]
     assert sorted(guarded) == sorted([*QUEUES, "Contents"])
@@ -442,6 +471,23 @@ def test_only_a_key_of_the_stacks_own_is_paid() -> None:
     ]
 
 
+def test_logs_are_kept_as_long_as_asked_and_encrypted_by_the_stacks_own_key() -> None:
+    (logs,) = resources("AWS::Logs::LogGroup").values()
+    assert logs["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    own = {"Fn::GetAtt": ["Key", "Arn"]}
+    assert logs["KmsKeyId"]["Fn::If"] == ["HasCustomerKey", own, {"Ref": "AWS::NoValue"}]
+
+
+def test_nobody_of_another_account_uses_the_stacks_own_key() -> None:
+    (key,) = resources("AWS::KMS::Key").values()
+    (anybody,) = (s for s in key["KeyPolicy"]["Statement"] if s["Principal"] == {"AWS": "*"})
+    (told,) = anybody["Condition"].values()
+    assert [*anybody["Condition"]] == ["StringEquals"]
+    assert told["kms:CallerAccount"] == {"Ref": "AWS::AccountId"}
+    services = [each["Fn::Sub"].partition(".")[0] for each in told["kms:ViaService"]]
+    assert services == ["dynamodb", "s3"]
+
+
 def test_the_bucket_is_private_and_forgets_uploads_that_nobody_refers_to() -> None:
     (bucket,) = resources("AWS::S3::Bucket").values()
     assert all(bucket["PublicAccessBlockConfiguration"].values())
@@ -491,12 +537,43 @@ def test_the_linter_keeps_code_where_it_belongs(place: str, forbidden: str) -> N
     assert [found["code"] for found in json.loads(linted.stdout)] == ["TID251"]
 
 
-def test_the_schedule_tells_after_how_long_a_session_is_idle_and_rests_if_never() -> None:
-    (event,) = FUNCTIONS["CloseIdleSessions"]["Events"].values()
-    assert event["Properties"]["Input"] == {"Fn::Sub": '{"idle_hours": ${IdleHours}}'}
-    assert event["Properties"]["State"] == {"Fn::If": ["HasIdleHours", "ENABLED", "DISABLED"]}
+SCHEDULED = {
+    "CloseIdleSessions": {
+        "Schedule": "rate(1 hour)",
+        "Input": {"Fn::Sub": '{"idle_hours": ${IdleHours}}'},
+        "State": {"Fn::If": ["HasIdleHours", "ENABLED", "DISABLED"]},
+    },
+    "ArchiveSessions": {
+        "Schedule": "rate(1 hour)",
+        "Input": {"Fn::Sub": '{"keep_days": ${KeepDays}}'},
+        "State": {"Fn::If": ["HasArchive", "ENABLED", "DISABLED"]},
+    },
+    "FinishDeletions": {"Schedule": "rate(15 minutes)", "Input": "{}"},
+}
+"""How often what nobody asks for runs, by which parameter, and when it rests."""
+
+
+def test_what_runs_by_the_clock_is_told_its_parameter_and_rests_only_if_never() -> None:
+    told = {
+        name: event["Properties"]
+        for name, function in FUNCTIONS.items()
+        for event in function["Events"].values()
+        if event["Type"] == "Schedule"
+    }
+    assert told == SCHEDULED
+    never = {"Fn::Equals": [{"Ref": "IdleHours"}, "0"]}
+    assert template()["Conditions"]["HasIdleHours"] == {"Fn::Not": [never]}
+    asked = {"Fn::Equals": [{"Ref": "Archive"}, "true"]}
+    assert template()["Conditions"]["HasArchive"] == asked
     hours = int(template()["Parameters"]["IdleHours"]["Default"])
     assert hours > MAX_AGE / timedelta(hours=1), "what is sent before may still be under way"
+
+
+def test_what_runs_by_the_clock_has_all_the_time_there_is() -> None:
+    """As what it keeps back for a part of its work takes for granted."""
+    longest = deletion.LONGEST_RUN.total_seconds()
+    assert {FUNCTIONS[name]["Timeout"] for name in SCHEDULED} == {longest}
+    assert longest > retention.ARCHIVING_SECONDS
 
 
 def takes(parameter: str, value: str) -> bool:
