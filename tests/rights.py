@@ -137,7 +137,7 @@ def allows(function: str, need: Need) -> bool:
         need.action in statement.actions
         and any(fnmatchcase(need.resource, pattern) for pattern in statement.resources)
         and (statement.keys is None or need.key in statement.keys)
-        for statement in _statements()[function]
+        for statement in statements()[function]
     )
 
 
@@ -150,7 +150,7 @@ class Statement(NamedTuple):
 
 
 @functools.cache
-def _statements() -> dict[str, list[Statement]]:
+def statements() -> dict[str, list[Statement]]:
     """By function, what its policies say in the template."""
     return {
         properties["CodeUri"].removeprefix("functions/"): [

@@ -38,6 +38,9 @@ CALLS: dict[str, dict[str, Any]] = {
 }
 
 
+PLACES = ("archive", "content", "incoming", "other")
+"""Of the bucket."""
+
 HELD = "6f4f6c1e-5d0a-4f35-9a55-1f5f3f0c9b11"
 """The request that lifts the hold."""
 
@@ -206,11 +209,11 @@ def test_a_functions_role_may_do_with_the_bucket_what_the_template_says_and_no_m
     stated = {
         (action.removeprefix("s3:"), place)
         for statement in statements(FUNCTIONS[operation][1])
-        for place in ("content", "incoming", "other")
+        for place in PLACES
         if f"/{place}/" in str(statement["Resource"])
         for action in statement["Action"]
     }
-    for place in ("content", "incoming", "other"):
+    for place in PLACES:
         key = {"Bucket": bucket, "Key": f"{place}/probe/probe"}
         stack.client("s3").put_object(**key, Body=b"")
         for action, method, more in (
