@@ -83,20 +83,23 @@ def story(invoke: Invoke) -> dict[str, str]:
     return {"casefile_id": casefile_id, "tool": tool, "chat": chat}
 
 
-HAPPENED = [
-    "casefile.created",
-    "session.created",
-    "session.created",
-    "session.linked",
-    "session.linked",
-    "tool.failed",
-    "casefile.shared",
-    "tool.failed",
-    "session.closed",
-    "session.unlinked",
-    "session.deleted",
-    "casefile.deleted",
+STORY = [
+    ("casefile.created", "casefile_id"),
+    ("session.created", "tool"),
+    ("session.created", "chat", "casefile_id"),
+    ("session.linked", "chat", "casefile_id"),
+    ("session.linked", "tool", "casefile_id"),
+    ("tool.failed", "tool"),
+    ("casefile.shared", "casefile_id"),
+    ("tool.failed", "tool"),
+    ("session.closed", "tool"),
+    ("session.unlinked", "tool", "casefile_id"),
+    ("session.deleted", "chat"),
+    ("casefile.deleted", "casefile_id"),
 ]
+"""What happened, and what each event names."""
+
+HAPPENED = [event_type for event_type, *_ in STORY]
 
 
 def test_what_happened_is_told_once_in_its_order(story: dict[str, str], told: Bus) -> None:
@@ -115,6 +118,14 @@ def test_what_happened_is_told_once_in_its_order(story: dict[str, str], told: Bu
     assert by_type["session.closed"]["total_requests"] == 3
     assert by_type["session.linked"]["total_sessions"] == 2
     assert by_type["casefile.shared"]["target_user_id"] == "bob@example.com"
+    assert by_type["casefile.shared"]["granted_by"] == "ann@example.com"
+    assert by_type["casefile.created"]["user_id"] == "ann@example.com"
+    created = [each["user_id"] for each in told.details if each["event_type"] == "session.created"]
+    assert created == ["ann@example.com"] * 2
+    names = {identifier: name for name, identifier in story.items()}
+    for detail, (_, *about) in zip(told.details, STORY, strict=True):
+        named = (detail.get("session_id"), detail.get("casefile_id"))
+        assert [names[each] for each in named if each is not None] == about, detail
 
 
 @pytest.mark.parametrize("number", [1, bus.MAX_EVENTS, bus.MAX_EVENTS + 1])
@@ -207,14 +218,23 @@ def test_what_a_closing_failed_is_not_told_of_a_session_that_was_deleted_since(
     assert [detail["event_type"] for detail in told.details] == types
 
 
-def test_messages_are_told_on_demand(
-    story: dict[str, str], told: Bus, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("chosen", ["on", "off"])
+def test_messages_are_told_on_demand_and_that_they_were_taken_back(
+    invoke: Invoke, told: Bus, monkeypatch: pytest.MonkeyPatch, chosen: str
 ) -> None:
-    monkeypatch.setenv("MESSAGE_EVENTS", "on")
+    monkeypatch.setenv("MESSAGE_EVENTS", chosen)
     config.configuration.cache_clear()
-    follow()
-    (detail,) = (each for each in told.details if each["event_type"] == "chat.message_recorded")
-    assert (detail["session_id"], detail["total_messages"]) == (story["chat"], 1)
+    chat = {"session_id": invoke("create_chat_session")["payload"]["session_id"]}
+    invoke("chat", chat | {"message": "Hello"})
+    invoke("rewind_chat_session", chat | {"count": 1})
+    assert follow() == []
+    created, *others = told.details
+    assert created["event_type"] == "session.created"
+    assert {each["session_id"] for each in told.details} == {*chat.values()}
+    on_demand = [("chat.message_recorded", 1), ("chat.rewound", 0)]
+    assert [(each["event_type"], each["total_messages"]) for each in others] == (
+        on_demand if chosen == "on" else []
+    )
 
 
 def test_what_the_bus_refuses_for_a_moment_is_sent_again(
@@ -234,8 +254,13 @@ def test_what_the_bus_goes_on_refusing_comes_again_and_the_rest_is_told(
     story: dict[str, str], told: Bus
 ) -> None:
     told.refuses = ["session.closed"]
-    failures = follow()
-    assert len(failures) == 1
+    batch = [change for change in stream() if is_let_through(change)]
+    (closing,) = (
+        change["dynamodb"]["SequenceNumber"]
+        for change in batch
+        if change["dynamodb"]["NewImage"].get("kind") == {"S": "closed"}
+    )
+    assert follow(batch) == [{"itemIdentifier": closing}]
     others = [each for each in HAPPENED if each != "session.closed"]
     assert [detail["event_type"] for detail in told.details] == others
 
