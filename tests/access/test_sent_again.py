@@ -372,6 +372,38 @@ def test_two_filings_at_once_of_what_is_filed_already_are_both_known_later(
     assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
 
 
+def test_a_filing_by_somebody_else_meanwhile_leaves_the_owners_known(
+    invoke: Invoke, ask: Asked, casefile_id: str, session_id: str
+) -> None:
+    ask("share", *grant(casefile_id, BOB, "editor"))
+    filed = filing(casefile_id, session_id)
+    first = ask("first", *filed)
+    assert ask("bob's", *filed, user=BOB)["payload"] == first["payload"]
+    ask(
+        "out",
+        "remove_session_from_casefile",
+        {"casefile_id": casefile_id, "session_id": session_id},
+    )
+    assert ask("first", *filed) == first
+    assert invoke("get_session", {"session_id": session_id})["payload"]["casefile_id"] is None
+
+
+@pytest.mark.parametrize("what_ends", ["the casefile", "the grant"])
+def test_a_creation_is_answered_again_when_it_could_not_be_filed_any_more(
+    ask: Asked, casefile_id: str, what_ends: str
+) -> None:
+    ask("share", *grant(casefile_id, BOB, "editor"))
+    creation = ("create_session", {"casefile_id": casefile_id})
+    first = ask("first", *creation, user=BOB)
+    if what_ends == "the casefile":
+        ask("gone", "delete_casefile", {"casefile_id": casefile_id, "confirm": True})
+    else:
+        ask("out", *revoke(casefile_id, BOB))
+    assert ask("first", *creation, user=BOB) == first
+    with pytest.raises(NotFound):
+        ask("second", *creation, user=BOB)
+
+
 def test_a_filing_is_answered_again_to_nobody_but_who_filed(
     invoke: Invoke, ask: Asked, casefile_id: str, session_id: str
 ) -> None:

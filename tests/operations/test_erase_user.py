@@ -36,6 +36,9 @@ from tests.unit.test_faults import Faults, Killed
 ANN, BOB, CARL = "ann@example.com", "bob@example.com", "carl@example.com"
 SECRET = "the treasure is under the oak"
 
+SETTLING = erasure.SETTLING_SECONDS
+"""As it is deployed: the `aws` fixture sets none."""
+
 
 def erase(user: str = ANN, **more: Any) -> dict[str, Any]:
     envelope = {"user_id": user, "payload": {"user_id": user, "confirm": True}, **more}
@@ -399,6 +402,16 @@ def test_who_asks_again_meanwhile_loses_what_was_made_until_then(invoke: Invoke)
     assert erase(request_id=first)["payload"] == erase(request_id=second)["payload"]
 
 
+def test_who_joins_by_a_clock_that_is_behind_keeps_nothing_from_the_first(invoke: Invoke) -> None:
+    session_id, behind = create(invoke), iter([timedelta(minutes=1)])
+    begin(str(uuid4()))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(erasure, "now", lambda: now() - next(behind, timedelta(0)))
+        begin(str(uuid4()))
+    assert finish()["users"]["done"] == 1
+    assert not is_there(invoke, session_id)
+
+
 def test_who_asks_just_when_another_erasure_ends_begins_one(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -478,7 +491,8 @@ def test_what_the_last_step_left_is_found_though_indexes_lag(
     invoke: Invoke, world: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A casefile is handed over in a run long after the request; the grant shows a second later."""
-    monkeypatch.setattr(erasure, "SETTLING_SECONDS", 5)
+    assert SETTLING >= 5
+    monkeypatch.setattr(erasure, "SETTLING_SECONDS", SETTLING)
     clock, handed_over = SimpleNamespace(slept=0.0), iter([True])
 
     def sleep(seconds: float) -> None:
@@ -524,6 +538,20 @@ def test_what_a_casefile_was_called_does_not_come_back(
     monkeypatch.setattr(grants, "forget_all", overtaken)
     told = invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})["payload"]
     assert told["title"] == SECRET
+    assert SECRET not in everything()
+    assert ANN not in everything()
+
+
+def test_a_casefile_whose_deletion_was_interrupted_goes_and_what_it_was_called(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the clock would end the deletion after the erasure, and name its owner anew."""
+    casefile_id = invoke("create_casefile", {"title": SECRET})["payload"]["casefile_id"]
+    with monkeypatch.context() as patched:
+        patched.setattr(grants, "forget_all", dawdle)
+        with pytest.raises(Unavailable):
+            invoke("delete_casefile", {"casefile_id": casefile_id, "confirm": True})
+    assert erase()["payload"]["casefiles"] == 1
     assert SECRET not in everything()
     assert ANN not in everything()
 

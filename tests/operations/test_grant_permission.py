@@ -75,6 +75,31 @@ def test_what_is_revoked_ends_at_once_also_for_a_warm_instance_and_though_replic
         invoke("chat", said, user=BOB)
 
 
+def test_a_grant_that_was_seen_before_a_session_left_and_came_back_counts_no_more(
+    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Items that are read together need not be of one moment: Bob's is read first."""
+    filed = {"casefile_id": casefile_id}
+    session = {"session_id": invoke("create_chat_session", filed)["payload"]["session_id"]}
+    grant(invoke, casefile_id, BOB, "editor")
+    said = session | {"message": "hello"}
+    invoke("chat", said, user=BOB)
+    get_many = dynamodb.get_many
+
+    def torn(keys: Any) -> Any:
+        monkeypatch.setattr(dynamodb, "get_many", get_many)
+        asked = list(keys)
+        granted = [item for item in get_many(asked) if item["pk"].startswith("CASEFILE#")]
+        invoke("remove_session_from_casefile", session | filed)
+        invoke("revoke_permission", filed | {"target_user_id": BOB})
+        invoke("add_session_to_casefile", session | filed | {"session_type": "chat"})
+        return granted + [item for item in get_many(asked) if item["pk"].startswith("SESSION#")]
+
+    monkeypatch.setattr(dynamodb, "get_many", torn)
+    with pytest.raises(NotFound):
+        invoke("chat", said, user=BOB)
+
+
 def test_a_grant_ends_with_the_second_in_which_it_expires(
     invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +122,7 @@ def test_a_grant_ends_with_the_second_in_which_it_expires(
         ({"permission": "king"}, "permission"),
         ({"target_user_id": "b"}, "target_user_id"),
         ({"target_user_id": "*", "permission": "admin"}, "viewer or editor"),
+        ({"target_user_id": "*", "permission": "owner"}, "viewer or editor"),
         ({"permission": "owner", "expires_at": "2999-01-01T00:00:00Z"}, "for good"),
     ],
 )
@@ -162,6 +188,17 @@ def test_a_giver_who_is_stopped_meanwhile_gives_nothing(
     with pytest.raises(NotFound):
         grant(invoke, casefile_id, EVE, "editor", user=BOB)
     assert level(invoke, casefile_id, EVE) == "none"
+
+
+def test_who_is_given_more_meanwhile_keeps_it(
+    invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bob looks, Ann makes Eve his equal, and only then he writes."""
+    grant(invoke, casefile_id, BOB, "admin")
+    overtake(monkeypatch, dynamodb, "transact", lambda: grant(invoke, casefile_id, EVE, "admin"))
+    with pytest.raises(Forbidden, match="what an admin has"):
+        grant(invoke, casefile_id, EVE, "viewer", user=BOB)
+    assert level(invoke, casefile_id, EVE) == "admin"
 
 
 def test_a_change_of_access_leaves_a_line(invoke: Invoke, casefile_id: str, lines: Lines) -> None:
