@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from types import SimpleNamespace
@@ -239,6 +240,12 @@ def test_the_object_alone_verifies_and_the_manifest_tells_of_it(
             len(packed),
         )
         assert manifest["contents"] == sorted(set(verified.linked.values()))
+        assert manifest["sha256"] == sha256(packed).hexdigest()
+        shown = invoke(read, {"session_id": session_id})["payload"]
+        about = ("user_id", "casefile_id", "title", "created_at", "closed_at")
+        assert {name: manifest[name] for name in about} == {name: shown[name] for name in about}
+        for begin in (0, *(byte for _, byte in manifest["parts"])):
+            assert packed[begin + 4 : begin + 8] == bytes(4), "a time"
         assert {f"content/{session_id}/{digest}" for digest in manifest["contents"]} <= set(
             objects()
         )
@@ -529,6 +536,9 @@ def test_what_does_not_verify_is_not_archived_and_stops_no_other(
 def test_it_tells_how_far_behind_it_is(
     invoke: Invoke, tool: str, monkeypatch: pytest.MonkeyPatch, lines: Lines
 ) -> None:
+    just_now = invoke("create_session")["payload"]["session_id"]
+    invoke("close_session", {"session_id": just_now})
+
     def fail(head: Any, stored: Any) -> Any:
         raise RuntimeError("broken")
 

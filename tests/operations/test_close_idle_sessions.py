@@ -200,6 +200,22 @@ def test_what_is_recorded_between_the_look_and_the_closing_keeps_the_session_ope
     assert listed_as_open() == {chosen}
 
 
+def test_what_is_changed_after_the_look_at_many_heads_keeps_the_session_open(
+    invoke: Invoke, idle_ones: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, glance = idle_ones[1], session_log.glance
+
+    def overtaken(session_id: str) -> Any:
+        if session_id == chosen:
+            invoke("update_session", {"session_id": chosen, "tags": ["still in use"]})
+        return glance(session_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(session_log, "glance", overtaken)
+        assert run() == {"seen": 6, "done": 5, "failed": 0, "is_complete": True}
+    assert listed_as_open() == {chosen}
+
+
 def test_what_is_deleted_between_the_look_and_the_closing_stays_deleted(
     invoke: Invoke, idle_ones: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

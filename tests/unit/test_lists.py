@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -124,3 +125,16 @@ def test_pages_of_merged_lists_repeat_and_skip_nothing(
             asked = ListPayload(limit=limit, cursor=page.cursor)
     assert page.cursor is None
     assert shown == fitting[offset:]
+
+
+@pytest.mark.parametrize("shards", [1, 10])
+def test_the_first_of_a_stage_is_found_in_whichever_shard_it_is(
+    aws: None, monkeypatch: pytest.MonkeyPatch, shards: int
+) -> None:
+    monkeypatch.setattr(lists, "STAGE_SHARDS", shards)
+    assert lists.oldest_in_stage("closed") is None
+    for at in range(20, 0, -1):
+        key = {"pk": f"SESSION#{at}", "sk": "HEAD"}
+        dynamodb.create(key | lists.at_stage("closed", at, str(at)))
+        assert lists.oldest_in_stage("closed") == at
+    assert lists.oldest_in_stage("open") is None
