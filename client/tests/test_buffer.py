@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import casefile
-from casefile.buffer import MAX_FAULTS
+from casefile.buffer import FAULT_SECONDS, MAX_FAULTS, UPLOADED_SECONDS
 from dev.local_stack import Stack
 from pydantic_models.base.times import now_text
 
@@ -504,6 +504,11 @@ def test_a_service_that_fails_for_a_while_is_waited_for(
     assert buffer.refused() == []
     assert said(service.logs[str(chat.session_id)]) == ["Hello"]
     assert [each["tool_name"] for each in service.logs[str(tool.session_id)]] == ["one"]
+
+
+def test_a_bad_moment_is_no_fault_and_what_may_be_gone_is_uploaded_again() -> None:
+    assert FAULT_SECONDS * (MAX_FAULTS - 1) >= 120
+    assert UPLOADED_SECONDS <= 86400 / 2, "what nothing refers to is forgotten after a day"
 
 
 def test_what_fails_again_and_again_is_set_aside(
@@ -1079,6 +1084,11 @@ def test_whatever_reads_a_damaged_file_tells_so(buffer: casefile.Buffer) -> None
     for use in (buffer.refused, buffer.retry_refused, buffer.forget_refused):
         with pytest.raises(casefile.CasefileError, match="can't be used"):
             use()
+
+
+def test_a_power_cut_may_take_the_last_moments_and_not_the_file(buffer: casefile.Buffer) -> None:
+    for setting, normal in (("journal_mode", "wal"), ("synchronous", 1)):
+        assert buffer._file.execute(f"PRAGMA {setting}").fetchone() == (normal,)
 
 
 def test_nobody_else_can_read_the_file(buffer: casefile.Buffer) -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casefile import dynamodb, reading
+from casefile import api, dynamodb, reading
 from casefile.entry import Operation
-from casefile.errors import BadRequest, Unavailable
+from casefile.errors import AnswerTooLarge, BadRequest, Unavailable
 from pydantic_models.base import FailedResponse
 from tests.conftest import OPERATIONS, Context, Invoke, Lines, load
 from tests.events import event
@@ -591,6 +591,15 @@ def test_an_answer_too_large_for_a_function_is_413(
     query = {"include_requests": ["true"]}
     status, answer = request_("get_session", path={"session_id": session_id}, query=query)
     assert (status, answer["metadata"]["error_code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "🧳", "\0"])
+def test_whatever_is_in_it_an_answer_too_large_to_be_carried_is_told(letter: str) -> None:
+    """In an answer, a letter takes up to four bytes, and what has to be escaped six."""
+    carried = len(json.dumps(letter, ensure_ascii=False)[1:-1].encode())
+    body = letter * (api.MAX_CARRIED_BYTES // carried)
+    with pytest.raises(AnswerTooLarge):
+        api.check_size(api.answer(200, body))
 
 
 STRANGE = st.one_of(

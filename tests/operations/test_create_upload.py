@@ -1,5 +1,6 @@
 """What is too large for a request is uploaded first, and belongs to the session that takes it."""
 
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -9,6 +10,7 @@ import pytest
 
 from casefile import contents
 from casefile.errors import BadRequest, ContentMissing
+from pydantic_models.base.times import from_text, now
 from tests.conftest import BUCKET, Invoke, account, forget, objects, overtake, stored
 
 PICTURE = b"\x89PNG" + b"pixels" * 1000
@@ -64,6 +66,14 @@ def test_a_message_brings_what_was_uploaded_for_it(invoke: Invoke, chat: str) ->
         assert "chart%2520%25C3%25A9.png" in one["url"]
 
 
+def test_a_link_holds_for_fifteen_minutes(invoke: Invoke, chat: str) -> None:
+    link = invoke("create_upload", described(PICTURE))["payload"]
+    (read,) = send(invoke, chat, upload(invoke, PICTURE))["message"]["attachments"]
+    for each in (link, read):
+        assert parse_qs(urlsplit(each["url"]).query)["X-Amz-Expires"] == ["900"]
+        assert timedelta(minutes=14) < from_text(each["expires_at"]) - now() <= contents.LINK_LIFE
+
+
 def test_a_tool_execution_and_its_result_bring_theirs(invoke: Invoke) -> None:
     session_id = invoke("create_session")["payload"]["session_id"]
     asked, result = upload(invoke, b"question"), upload(invoke, b"answer")
@@ -115,6 +125,20 @@ def test_what_was_put_by_other_means_than_the_link_is_refused(invoke: Invoke, ch
     account("s3").put_object(Bucket=BUCKET, Key=key, Body=b"x" * len(PICTURE))
     with pytest.raises(ContentMissing):
         send(invoke, chat, attachment)
+
+
+def test_what_is_taken_over_is_what_was_looked_at(invoke: Invoke, chat: str) -> None:
+    """By its tag, S3 knows what was changed meanwhile, and copies none; here nobody checks it."""
+    attachment = upload(invoke, PICTURE)
+    (key,) = objects()
+    tags: list[str] = []
+
+    def note(params: Any, **_: Any) -> None:
+        tags.append(params["headers"]["x-amz-copy-source-if-match"])
+
+    contents.client().meta.events.register("before-call.s3.CopyObject", note)
+    send(invoke, chat, attachment)
+    assert tags == [account("s3").head_object(Bucket=BUCKET, Key=key)["ETag"]]
 
 
 def test_nobody_takes_what_another_uploaded(invoke: Invoke, chat: str) -> None:

@@ -489,9 +489,9 @@ def test_threads_share_a_client(lambda_: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(transport._WRONG_TIME))
-@pytest.mark.parametrize("hours", [-3, 2])
+@pytest.mark.parametrize("hours", [-3, 0.1, 2])
 def test_a_wrong_clock_is_set_by_dynamodbs(
-    lambda_: pytest.MonkeyPatch, code: str, hours: int
+    lambda_: pytest.MonkeyPatch, code: str, hours: float
 ) -> None:
     lambda_.setattr(time, "sleep", pytest.fail)
     theirs = datetime.now(UTC) + timedelta(hours=hours)
@@ -733,6 +733,7 @@ def test_who_is_not_there_is_not_asked_for_another_signature(
     ):
         lean().get_item(TableName="tab", Key=KEY)
     assert connect.call_count == aws.ATTEMPTS
+    assert {call.kwargs.get("timeout") for call in connect.call_args_list} == {aws.CONNECT_SECONDS}
 
 
 def test_where_it_is_said_whom_to_trust_nobody_else_is(
