@@ -86,13 +86,14 @@ def test_nobody_speaks_for_another(invoke: Invoke, anns: dict[str, str], operati
     assert stored() == before
 
 
-@pytest.mark.parametrize("operation", NAMES_SOMETHING)
+@pytest.mark.parametrize("operation", [name for name in NAMES_SOMETHING if "{" in load(name).route])
 def test_path_and_payload_name_the_same_thing(
     invoke: Invoke, anns: dict[str, str], operation: str
 ) -> None:
     asked = event(operation, "api")
     names = of_anns(operation, anns)
-    in_path = {name for name in asked.get("pathParameters") or {} if name in names}
+    in_path = {name for name in asked["pathParameters"] if name in names}
+    assert in_path
     body = json.loads(asked["body"]) if asked.get("body") else {}
     for name in in_path:
         payload = {**body.get("payload", {}), name: names[name]}

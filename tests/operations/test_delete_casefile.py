@@ -74,12 +74,13 @@ def test_interrupted_anywhere_it_goes_on(
 ) -> None:
     sessions = [file(invoke, casefile_id) for _ in range(3)]
     client: Any = dynamodb.client()
-    chance = random.Random(7)
+    chance, interrupted = random.Random(7), list[str]()
 
     class Interrupted:
         def __getattr__(self, name: str) -> Any:
             def call(**arguments: Any) -> Any:
                 if chance.random() < 0.12:
+                    interrupted.append(name)
                     raise Unavailable("interrupted")
                 return getattr(client, name)(**arguments)
 
@@ -92,13 +93,14 @@ def test_interrupted_anywhere_it_goes_on(
             with contextlib.suppress(Unavailable):
                 invoke("delete_casefile", asked)
                 break
+    assert len(interrupted) > 3
     left = of_casefile(casefile_id)
     assert len(left) == 1
     assert "deleted_at" in left[0]
     assert "user_id" not in left[0]
-    heads = {item["pk"]["S"].partition("#")[2]: item for item in stored() if "sk" in item}
+    heads = {item["pk"]["S"]: item for item in stored() if item["sk"]["S"] == "HEAD"}
     for session_id in sessions:
-        assert session_id in heads
+        assert ("deleted_at" in heads[f"SESSION#{session_id}"]) is with_sessions
         if with_sessions:
             of_session = [i for i in stored() if i["pk"]["S"] == f"SESSION#{session_id}"]
             assert [item["kind"]["S"] for item in of_session[:-1]] == ["dead", "dead"]
