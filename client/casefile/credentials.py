@@ -24,8 +24,8 @@ TokenSource: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
 EARLY = 60.0
 """How many seconds before its end a token is renewed."""
 
-_TOKEN = re.compile(r"[!-~]+")
-"""What a header can carry as a token."""
+_SECRET = re.compile(r"[!-~]+")
+"""What a header can carry as a token, or as an API key."""
 
 
 class Token(httpx.Auth):
@@ -69,7 +69,7 @@ class Token(httpx.Auth):
             if inspect.iscoroutine(token):
                 token.close()
             raise TypeError("The callable must return a token, as text; await needs AsyncClient.")
-        self._token = _checked(token)
+        self._token = checked(token)
         return self._token
 
 
@@ -77,16 +77,16 @@ async def _awaited(token: str | Awaitable[str]) -> str:
     return token if isinstance(token, str) else await token
 
 
-def _checked(token: str) -> str:
-    """A token, without what is around it. Raises Unauthenticated for what is none."""
-    token = token.strip()  # Of a file, it comes with a line's end.
-    if not _TOKEN.fullmatch(token):
-        raise Unauthenticated("This is no token: it is empty, or holds what no token can.")
-    return token
+def checked(secret: str, name: str = "token") -> str:
+    """A token, say, without what is around it. Raises Unauthenticated for what is none."""
+    secret = secret.strip()  # Of a file, it comes with a line's end.
+    if not _SECRET.fullmatch(secret):
+        raise Unauthenticated(f"This is no {name}: it is empty, or holds what no {name} can.")
+    return secret
 
 
 def _bearing(request: httpx.Request, token: str) -> httpx.Request:
-    request.headers["Authorization"] = f"Bearer {_checked(token)}"
+    request.headers["Authorization"] = f"Bearer {checked(token)}"
     return request
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Protocol
@@ -22,6 +22,7 @@ from pydantic_models.base.json_values import to_json
 from pydantic_models.operations import ExportPayload
 
 from . import errors
+from .credentials import checked
 from .operations import AnswerT, Call, Operation
 
 
@@ -33,6 +34,10 @@ class Outgoing(NamedTuple):
     headers: dict[str, str]
     params: dict[str, Any] | None = None
     content: bytes | None = None
+
+    def __repr__(self) -> str:
+        """Without the headers: an API key is among them."""
+        return f"Outgoing({self.method} {self.url})"
 
 
 class Door(Protocol):
@@ -55,6 +60,7 @@ class HttpDoor:
 
     url: str
     auth: httpx.Auth | None = None
+    api_key: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Raise BadRequest for what is no URL."""
@@ -73,6 +79,8 @@ class HttpDoor:
         rest = {name: value for name, value in call.payload.items() if name not in in_path}
         url = self.url.rstrip("/") + path
         headers = {"Accept": "application/json"}
+        if self.api_key is not None:
+            headers["X-Api-Key"] = checked(self.api_key, "API key")
         if operation.method != "GET":
             headers["Idempotency-Key"] = str(call.request_id)
         if operation.method in ("GET", "DELETE"):

@@ -8,7 +8,10 @@ import httpx
 import pytest
 
 import casefile
+from casefile import operations
 from dev.local_stack import Stack
+
+from .pretended import Pretended
 
 aws = pytest.importorskip("casefile.aws")
 
@@ -178,10 +181,65 @@ def test_what_surrounds_a_token_is_none_of_it(given: str, taken: Any) -> None:
     "given", ["", " \n", "secret word", "secret\nword", "secr\u00e9t", "\ufeffsecret"]
 )
 def test_what_is_no_token_is_not_sent_and_not_told(given: str) -> None:
-    client = casefile.Client("http://127.0.0.1:9", given)
-    with pytest.raises(casefile.Unauthenticated, match="is no token") as raised:
-        client.chat_sessions.create()
-    assert "secr" not in str(raised.value)
+    url = "http://127.0.0.1:9"
+    clients = {
+        "token": casefile.Client(url, given),
+        "API key": casefile.Client(url, "token", api_key=given),
+    }
+    for name, client in clients.items():
+        with pytest.raises(casefile.Unauthenticated, match=f"is no {name}") as raised:
+            client.chat_sessions.create()
+        assert "secr" not in str(raised.value)
+
+
+@pytest.mark.parametrize("given", ["abc-DEF", " abc-DEF\r\n"])
+def test_an_api_key_goes_to_the_service_alone(given: str) -> None:
+    keys: dict[str, str | None] = {}
+    service = Pretended()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        keys[request.url.host] = request.headers.get("X-Api-Key")
+        if str(request.url).startswith(COGNITO):
+            told = {"IdToken": "token", "ExpiresIn": 3600}
+            return httpx.Response(200, json={"AuthenticationResult": told})
+        if request.url.path == "/casefiles":
+            return httpx.Response(307, headers={"Location": "http://other.invalid"})
+        return service.handle_request(request)
+
+    asks = casefile.CognitoUser("eu-west-1_x", "c", refresh_token="r", endpoint=COGNITO)
+    http = httpx.Client(transport=httpx.MockTransport(answer), follow_redirects=True)
+    with casefile.Client("http://pretended.invalid", auth=asks, api_key=given, http=http) as client:
+        client.upload(b"x")
+        with pytest.raises(casefile.RequestFailed):
+            client.casefiles.create("Trip")
+    assert service.uploads == 1
+    assert keys == {"cognito.invalid": None, "pretended.invalid": "abc-DEF", "bucket.invalid": None}
+
+
+def test_an_api_key_that_is_refused_is_shown_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    sent: list[str] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["X-Api-Key"])
+        told = {"error": "Send a good one.", "metadata": {"error_code": "INVALID_API_KEY"}}
+        return httpx.Response(403, json=told)
+
+    async def create() -> str:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as http:
+            client = casefile.AsyncClient(
+                "http://pretended.invalid", "token", api_key="secret", http=http
+            )
+            with pytest.raises(casefile.Forbidden, match="a good one") as raised:
+                await client.chat_sessions.create()
+            outgoing = client.door.request(operations.call(operations.CREATE_CHAT_SESSION, {}, {}))
+        assert raised.value.code == "INVALID_API_KEY"
+        return repr([raised.value, client.door, outgoing])
+
+    shown = asyncio.run(create())
+    assert "pretended.invalid" in shown
+    assert "secret" not in shown + caplog.text
+    assert sent == ["secret"]
 
 
 def test_a_source_that_gave_no_token_once_is_asked_again() -> None:

@@ -21,9 +21,10 @@ class AsyncClient(AsyncConnection):
     """Casefile at a URL, or by another door (`casefile.aws.Functions`).
 
     `token` is a token, or a callable that gets one, again and again; `auth` is any other way to say
-    who asks (`casefile.CognitoUser`, `casefile.CognitoMachine`, any `httpx.Auth`). An `http` client
-    of your own may bring proxies and certificates; it stays yours to close, and is not for two
-    processes, nor, if it is asynchronous, for two event loops: there, make another.
+    who asks (`casefile.CognitoUser`, `casefile.CognitoMachine`, any `httpx.Auth`). `api_key` is
+    for a stack that requires one, too. An `http` client of your own may bring proxies and
+    certificates; it stays yours to close, and is not for two processes, nor, if it is asynchronous,
+    for two event loops: there, make another.
     """
 
     def __init__(
@@ -32,14 +33,15 @@ class AsyncClient(AsyncConnection):
         token: TokenSource | None = None,
         *,
         auth: httpx.Auth | None = None,
+        api_key: str | None = None,
         retries: Retries | None = None,
         timeout: float = 30.0,
         http: httpx.AsyncClient | None = None,
     ) -> None:
         if isinstance(to, str):
-            to = HttpDoor(to, Token(token) if token is not None else auth)
-        elif token is not None or auth is not None:
-            raise TypeError("a token or auth goes with a URL; this door has its own")
+            to = HttpDoor(to, Token(token) if token is not None else auth, api_key)
+        elif token is not None or auth is not None or api_key is not None:
+            raise TypeError("a token, auth or API key goes with a URL; this door has its own")
         super().__init__(to, retries or Retries(), timeout, http)
         self.tool_sessions = AsyncToolSessions(self)
         self.chat_sessions = AsyncChatSessions(self)

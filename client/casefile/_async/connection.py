@@ -107,7 +107,9 @@ class AsyncConnection:
 
         async def attempt() -> BaseResponse[AnswerT]:
             request = self._http.build_request(**outgoing._asdict(), timeout=timeout)
-            return self.door.read(call, await self._http.send(request, auth=self.door.auth))
+            # A redirect is none of ours, and would take an API key along to wherever it leads.
+            response = await self._http.send(request, auth=self.door.auth, follow_redirects=False)
+            return self.door.read(call, response)
 
         return await self._insist(attempt)
 

@@ -107,7 +107,9 @@ class Connection:
 
         def attempt() -> BaseResponse[AnswerT]:
             request = self._http.build_request(**outgoing._asdict(), timeout=timeout)
-            return self.door.read(call, self._http.send(request, auth=self.door.auth))
+            # A redirect is none of ours, and would take an API key along to wherever it leads.
+            response = self._http.send(request, auth=self.door.auth, follow_redirects=False)
+            return self.door.read(call, response)
 
         return self._insist(attempt)
 
