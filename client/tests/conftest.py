@@ -70,7 +70,7 @@ Run = Callable[..., Ran]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("CASEFILE_URL", "CASEFILE_TOKEN"):
+    for name in ("CASEFILE_URL", "CASEFILE_TOKEN", "CASEFILE_API_KEY"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str, stdin: str | bytes | None = "") -> Ran:

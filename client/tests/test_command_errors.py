@@ -213,6 +213,42 @@ def test_what_is_kept_is_for_its_own_url_alone(
     assert not asked
 
 
+def test_an_api_key_is_kept_with_the_login_for_its_url_alone(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, str | None]] = []
+
+    def answer(self: httpx.Client, request: httpx.Request, **_: object) -> httpx.Response:
+        sent.append((request.url.host, request.headers.get("X-Api-Key")))
+        page = {"total_count": 0, "total_is_exact": True, "offset": 0, "limit": 1}
+        told = {"request_id": str(UUID(int=1)), "status": "completed", "payload": page}
+        return httpx.Response(200, json=told)
+
+    monkeypatch.setattr("httpx.Client.send", answer)
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: "asked")
+    ran = run("login", "http://mine.invalid", "--token", "token", "--api-key", "-")
+    assert (ran.code, "asked" in ran.out + ran.err) == (0, False)
+    assert run("login", "http://mine.invalid", "--token", "token", "--api-key", "mine\n").code == 0
+    assert run("list").code == 0
+    monkeypatch.setenv("CASEFILE_API_KEY", "other")
+    assert run("list").code == 0
+    monkeypatch.delenv("CASEFILE_API_KEY")
+    monkeypatch.setenv("CASEFILE_URL", "http://other.invalid")
+    check(run("list"), 3)
+    monkeypatch.setenv("CASEFILE_TOKEN", "token")
+    assert run("list").code == 0
+    monkeypatch.setenv("CASEFILE_API_KEY", "other")
+    assert run("list").code == 0
+    assert sent == [
+        ("mine.invalid", "asked"),
+        ("mine.invalid", "mine"),
+        ("mine.invalid", "mine"),
+        ("mine.invalid", "other"),
+        ("other.invalid", None),
+        ("other.invalid", "other"),
+    ]
+
+
 @pytest.mark.parametrize(
     "text", ["{broken", "[]", '{"url": 5}', '{"url": "http://x.invalid", "refresh_token": "x"}']
 )

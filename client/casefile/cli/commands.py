@@ -124,22 +124,32 @@ def login(
     ] = None,
     email: Annotated[str | None, typer.Option(help="Your address.")] = None,
     cognito_url: Annotated[str | None, typer.Option(help="Cognito's, if it is not AWS's.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(help="An API key, if the stack requires one; - to be asked.")
+    ] = None,
 ) -> None:
     """Log in, with a token or as a user of the stack's pool, and stay so."""
+    if api_key == "-":
+        api_key = str(typer.prompt("API key", hide_input=True))
     if pool_id is not None and client_id is not None:
         email = email or str(typer.prompt("E-mail"))
         password = str(typer.prompt("Password", hide_input=True))
         user = CognitoUser(pool_id, client_id, email=email, password=password, endpoint=cognito_url)
-        _check_login(HttpDoor(url, user))
-        said = {"pool_id": pool_id, "client_id": client_id, "endpoint": cognito_url}
-        logins.keep({"url": url, "refresh_token": user.refresh_token, **said})
+        _check_login(HttpDoor(url, user, api_key))
+        said = {
+            "refresh_token": user.refresh_token,
+            "pool_id": pool_id,
+            "client_id": client_id,
+            "endpoint": cognito_url,
+        }
     elif pool_id is None and client_id is None:
         if token in (None, "-"):
             token = str(typer.prompt("Token", hide_input=True))
-        _check_login(HttpDoor(url, Token(str(token))))
-        logins.keep({"url": url, "token": token})
+        _check_login(HttpDoor(url, Token(str(token)), api_key))
+        said = {"token": token}
     else:
         raise typer.BadParameter("give both --pool-id and --client-id, or neither")
+    logins.keep({"url": url, "api_key": api_key, **said})
     fact(f"Logged in to {url}.")
 
 

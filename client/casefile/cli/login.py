@@ -1,6 +1,7 @@
 """Who one is on the command line: kept in a file that only its owner can read.
 
-CASEFILE_URL and CASEFILE_TOKEN go before what the file says. What is kept is for its URL alone.
+CASEFILE_URL, CASEFILE_TOKEN and CASEFILE_API_KEY go before what the file says. What is kept is for
+its URL alone.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ def door() -> HttpDoor:
             "set CASEFILE_TOKEN for it, or unset CASEFILE_URL"
         )
     token = token or said.get("token")
+    api_key = os.environ.get("CASEFILE_API_KEY") or said.get("api_key")
     if token is not None:
-        return HttpDoor(url, Token(token))
+        return HttpDoor(url, Token(token), api_key)
     if not {"refresh_token", "pool_id", "client_id"} <= said.keys():
         raise Unauthenticated("There is no token: casefile login URL, or set CASEFILE_TOKEN")
     user = CognitoUser(
@@ -67,7 +69,7 @@ def door() -> HttpDoor:
         refresh_token=said["refresh_token"],
         endpoint=said.get("endpoint"),
     )
-    return HttpDoor(url, user)
+    return HttpDoor(url, user, api_key)
 
 
 def _kept() -> dict[str, str | None]:
