@@ -50,7 +50,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": ".", "description": "The API that serves this document"}],
-        "security": [{"token": []}],
+        "security": [{"token": []}, {"token": [], "api_key": []}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
         "components": {
@@ -60,7 +60,14 @@ def document() -> dict[str, Any]:
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
                     "description": "A Cognito ID token; `make start` and `make token` print one",
-                }
+                },
+                "api_key": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-Api-Key",
+                    "description": "An API key, if the stack requires one; its output `ApiKeyId` "
+                    "names the first",
+                },
             },
             "parameters": {"IdempotencyKey": _IDEMPOTENCY_KEY},
             "responses": {str(status): _failure(status, _codes(status)) for status in _SHARED},
@@ -265,7 +272,10 @@ _ONLY: dict[type[errors.CasefileError], tuple[str, ...]] = {
 
 _OTHERS = {
     401: {"UNAUTHORIZED": "There is no token, or it isn't good, or not any more."},
-    403: {"INVALID_API_KEY": "The stack requires an API key, and this is none."},
+    403: {
+        "INVALID_API_KEY": "The stack requires an API key in the header X-Api-Key, and this is "
+        "none that is good."
+    },
     429: {
         "too_many_requests": "Send it again a little later; see Retry-After.",
         "QUOTA_EXCEEDED": "The API key has been used as often as it may be in a day.",

@@ -1,4 +1,4 @@
-// The viewer, told to ask nobody but this API, and to forget the token when the page is left.
+// The viewer, told to ask nobody but this API, and to forget token and key when the page is left.
 SwaggerUIBundle({
   url: new URL("openapi.json", document.baseURI).href,
   dom_id: "#api",

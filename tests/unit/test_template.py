@@ -183,6 +183,19 @@ def test_a_route_that_is_not_there_is_not_found_with_a_token_and_without() -> No
     assert "AWS_IAM" not in str(authorizers), "a signature that is wrong would not be told"
 
 
+def test_whoever_needs_an_api_key_is_told_where_it_goes_and_where_it_is() -> None:
+    (api,) = resources("AWS::Serverless::Api").values()
+    (words,) = api["GatewayResponses"]["INVALID_API_KEY"]["ResponseTemplates"].values()
+    told = json.loads(words)
+    assert "header X-Api-Key" in told["error"]
+    assert "ApiKeyId" in told["error"]
+    code = told["metadata"]["error_code"]
+    assert all(code in openapi.codes(operation)[403] for operation in OPERATIONS)
+    output = template()["Outputs"]["ApiKeyId"]
+    assert (output["Condition"], output["Value"]) == ("HasApiKeys", {"Ref": "FirstApiKey"})
+    assert template()["Resources"]["FirstApiKey"]["Condition"] == "HasApiKeys"
+
+
 def test_a_batch_of_the_stream_has_the_window_that_lambda_asks_for() -> None:
     """More than ten changes at once need a window of a second at least."""
     (event,) = FUNCTIONS["OnSessionRecord"]["Events"].values()
