@@ -65,7 +65,7 @@ MAY = {
     " list_sessions",
     "dynamodb:Query Table/index/by_owner_creation": "erase_ finish_ list_casefiles"
     " list_chat_sessions list_sessions",
-    "dynamodb:Query Table/index/by_stage_since": "archive_ close_idle erase_ finish_",
+    "dynamodb:Query Table/index/by_stage_since": "archive_ close_idle finish_",
     "dynamodb:UpdateItem Table": f"archive_ on_session {CHANGING} {DELETING}",
     "events:PutEvents Bus": "on_session",
     "lambda:InvokeFunction ${AWS::StackName}_*": "on_request",
