@@ -13,7 +13,8 @@ import json
 import re
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from casefile import errors
 from casefile.entry import Operation
@@ -110,22 +111,50 @@ def _schemas(operations: list[Operation[Any, Any]]) -> dict[str, Any]:
     asked = [(_payload_type(operation), "validation") for operation in operations]
     told = [(operation.response_type, "serialization") for operation in operations]
     models: Any = [*dict.fromkeys([*asked, *told]), (FailedResponse, "serialization")]
-    _, together = models_json_schema(models, ref_template=_REFERENCE)
-    schemas: dict[str, Any] = _untitled(together["$defs"])
+    _, together = models_json_schema(
+        models, ref_template=_REFERENCE, schema_generator=_SchemasOfWhatIsWritten
+    )
+    schemas: dict[str, Any] = _plain(together["$defs"])
+    failure = schemas["FailedResponse"]
+    failure["required"].remove("timestamp")  # API Gateway's own failures don't tell it.
+    failure["properties"]["metadata"]["properties"] = {
+        "error_code": {"type": "string"},
+        "errors": {"type": "array", "items": _FAULT},
+    }
+    for closed in ("CloseChatSessionResponse", "CloseSessionResponse"):
+        schemas[closed]["properties"]["metadata"]["properties"] = {"seal": {"type": "string"}}
     return schemas
 
 
-def _untitled(schema: Any) -> Any:
-    """A schema without the titles that are only its names again."""
+class _SchemasOfWhatIsWritten(GenerateJsonSchema):
+    """Schemas that say of what is answered that all of it is there, as it is."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        return self.mode == "serialization" or super().field_is_required(field, total)
+
+
+_FAULT = {
+    "type": "object",
+    "properties": {"where": {"type": "string"}, "what": {"type": "string"}},
+    "required": ["where", "what"],
+}
+
+
+def _plain(schema: Any) -> Any:
+    """A schema without the titles that are only its names again, and with the size of integers.
+
+    Without it, generators for languages that have two sizes take the smaller.
+    """
     if isinstance(schema, list):
-        return [_untitled(each) for each in schema]
+        return [_plain(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
+    sized = {"format": "int64"} if schema.get("type") == "integer" else {}
     return {
-        name: _untitled(each)
+        name: _plain(each)
         for name, each in schema.items()
         if name != "title" or isinstance(each, dict)
-    }
+    } | sized
 
 
 def _referred(schemas: dict[str, Any], used: Any) -> dict[str, Any]:
@@ -167,7 +196,7 @@ def _operation(operation: Operation[Any, Any], schemas: dict[str, Any]) -> dict[
     if method != "GET":
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if method in ("PATCH", "POST", "PUT"):
-        described["requestBody"] = _body(payload, example, in_path)
+        described["requestBody"] = _body(operation, payload, example, in_path)
     described["parameters"] = parameters
     described["responses"] = {str(operation.status): _answer(operation), **_refusals(operation)}
     return described
@@ -195,23 +224,38 @@ def _parameter(
 _MADE = ("casefile_id", "request_id", "session_id")
 
 
-def _body(payload: dict[str, Any], example: dict[str, Any], in_path: list[str]) -> dict[str, Any]:
+def _body(
+    operation: Operation[Any, Any],
+    payload: dict[str, Any],
+    example: dict[str, Any],
+    in_path: list[str],
+) -> dict[str, Any]:
     """The envelope, of which the path says some fields and the token says who asks."""
     fields = {name: each for name, each in payload["properties"].items() if name not in in_path}
     required = [name for name in payload.get("required", []) if name not in in_path]
     inner = payload | {"properties": fields, "required": required}
+    is_needed = not _says_enough(operation, {name: example[name] for name in in_path})
     envelope = BaseRequest.model_json_schema(ref_template=_REFERENCE)["properties"]
-    given = {name: _untitled(envelope[name]) for name in ("request_id", "timestamp", "metadata")}
+    given = {name: _plain(envelope[name]) for name in ("request_id", "timestamp", "metadata")}
     for each in given.values():
         each["type"] = [each["type"], "null"]  # As if it were left out.
     schema = {
         "type": "object",
         "properties": {"payload": inner, **given},
-        "required": ["payload"] if required else [],
+        "required": ["payload"] if is_needed else [],
     }
     sent = {name: value for name, value in example.items() if name not in in_path}
     content = {"schema": schema, "example": {"payload": sent}}
-    return {"required": bool(required), "content": {"application/json": content}}
+    return {"required": is_needed, "content": {"application/json": content}}
+
+
+def _says_enough(operation: Operation[Any, Any], payload: dict[str, Any]) -> bool:
+    """Whether an operation can be asked for with this payload."""
+    try:
+        TypeAdapter(_payload_type(operation)).validate_python(payload)
+    except ValidationError:
+        return False
+    return True
 
 
 def _example(operation: Operation[Any, Any]) -> dict[str, Any]:
@@ -229,10 +273,10 @@ def _answer(operation: Operation[Any, Any]) -> dict[str, Any]:
             "headers": {
                 "Casefile-Next-After": {
                     "description": "`after` for the next part, if there is one",
-                    "schema": {"type": "integer"},
+                    "schema": {"type": "integer", "format": "int64"},
                 }
             },
-            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+            "content": {"application/x-ndjson": {"schema": {"type": "string", "format": "binary"}}},
         }
     return told | {"content": {"application/json": {"schema": _reference(response.__name__)}}}
 
@@ -349,7 +393,7 @@ def _failure(status: int, meanings: dict[str, str]) -> dict[str, Any]:
         },
     }
     if status in (429, 503):
-        after = {"description": "Seconds to wait", "schema": {"type": "integer"}}
+        after = {"description": "Seconds to wait", "schema": {"type": "integer", "format": "int64"}}
         told["headers"] = {"Retry-After": after}
     return told
 
@@ -370,7 +414,7 @@ def text() -> str:
 
 def events_text() -> str:
     """The JSON schema of what the event bus is told, as the repository keeps it."""
-    schema = _untitled(ADAPTER.json_schema(mode="serialization"))
+    schema = _plain(ADAPTER.json_schema(mode="serialization"))
     told = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What Casefile tells its event bus: the detail of each event",

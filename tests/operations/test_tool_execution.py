@@ -160,6 +160,8 @@ def test_an_event_that_contradicts_the_outcome_is_refused(
     "wrong",
     [
         {"events": [{"event_type": "e", "tool_name": "x", "detail": "lost"}]},
+        {"events": [{"event_type": "e", "tool_name": "x", "duration_ms": 10**12 + 1}]},
+        {"events": [{"event_type": "e", "tool_name": "x", "chain_position": 10**12 + 1}]},
         {"duration_ms": "5"},
         {"duration_ms": True},
         {"duration_ms": -1},

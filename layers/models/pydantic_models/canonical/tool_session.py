@@ -45,6 +45,9 @@ class ToolEventPayload(ToolEvent):
 
     model_config = ConfigDict(extra="forbid")
 
+    duration_ms: int | None = Field(None, ge=0, le=10**12, strict=True)
+    chain_position: int | None = Field(None, ge=0, le=10**12, strict=True)
+
 
 class ToolRequest(Model):
     """One tool execution as recorded: what was asked, and how it ended if it has."""
