@@ -79,6 +79,9 @@ def test_an_operation_is_only_said_to_fail_as_it_can() -> None:
     assert "content_missing" not in openapi.codes("grant_permission")[400]
 
 
+FAR = {"offset"}
+"""Numbers whose end is in their description, and told with the way to go on."""
+
 RECORDED = {"content", "message", "prompt", "related_events"}
 """Texts that are recorded as they are: as long as one request may be."""
 

@@ -125,7 +125,11 @@ def login(
     email: Annotated[str | None, typer.Option(help="Your address.")] = None,
     cognito_url: Annotated[str | None, typer.Option(help="Cognito's, if it is not AWS's.")] = None,
     api_key: Annotated[
-        str | None, typer.Option(help="An API key, if the stack requires one; - to be asked.")
+        str | None,
+        typer.Option(
+            envvar="CASEFILE_API_KEY",
+            help="An API key, if the stack requires one; - to be asked.",
+        ),
     ] = None,
 ) -> None:
     """Log in, with a token or as a user of the stack's pool, and stay so."""

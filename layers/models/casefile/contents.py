@@ -127,7 +127,8 @@ def size_of(key: str) -> int | None:
 def take_over(session_id: str, user_id: str, attachments: Iterable[AttachmentPayload]) -> None:
     """Make what a user uploaded the session's own. Doing it again changes nothing.
 
-    Raises ContentMissing for what isn't there, whole and with that digest, and then copies none.
+    Raises ContentMissing for what isn't there, whole and with that digest; if that shows at the
+    first look, none is copied.
     """
     wanted = list({(each.sha256, each.size): each for each in attachments}.values())
     client()

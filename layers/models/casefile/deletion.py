@@ -12,7 +12,8 @@ Overwriting costs what deleting would, and leaves no slot free that an instance 
 could win: whoever meets a stub or the tombstone learns that there is no such session. The
 tombstone stays, so a late retry of the creation revives nothing. It holds the time of the deletion
 and a digest by which only the owner can repeat it, and nothing of what the session was. Until the
-fourth step it is in a list named by a digest of the owner, for an erasure to find what may be left.
+fourth step it is in a list named by a digest of the owner, for an erasure to find what may be left,
+unless that erasure deleted it.
 
 A casefile is marked first, so nothing more is filed in it, and nobody comes through it any more;
 then its sessions are taken out or deleted, until its count is none; then its grants go, and its

@@ -93,8 +93,8 @@ class Page:
     """Some records of a session in ascending order, and where to go on from them.
 
     `passed` is the number of the last record that was passed over because its messages were taken
-    back, 0 for none; `standing` tells what stands of a chat, if that was asked for. An empty page
-    may be `behind_closing`.
+    back, 0 for none; `standing` tells what stands of a chat, if that was asked for. `closed_with`
+    is the number of the session's closing record, if the head showed one.
     """
 
     session_id: str
@@ -103,7 +103,7 @@ class Page:
     asked: PagePayload
     passed: int = 0
     standing: Standing | None = None
-    behind_closing: bool = False
+    closed_with: int | None = None
 
     @property
     def top(self) -> int:
@@ -127,12 +127,14 @@ class Page:
             "has_more": self.has_more,
             "next_after": (self.top or self.asked.after) if oldest_first else None,
             "next_before": None if oldest_first or not self.has_more else self.records[0].number,
-            "ended": oldest_first and self._ends_the_session,
+            "ended": oldest_first and self._is_end,
         }
 
     @property
-    def _ends_the_session(self) -> bool:
-        return self.records[-1].kind == "closed" if self.records else self.behind_closing
+    def _is_end(self) -> bool:
+        if self.records:
+            return self.records[-1].kind == "closed"
+        return self.closed_with is not None and self.closed_with <= self.asked.after
 
     def arrange(self, things: Iterable[T]) -> list[T]:
         """Bring what the records tell, in ascending order, into the order asked for."""
@@ -176,8 +178,7 @@ def page(
     """A page of records, as many as it takes until `count` over them reaches `asked.limit`.
 
     With `standing_only`, of the messages that they hold those count that were not withdrawn. If
-    there is no record after another, looks whether one will come, and waits up to `asked.wait`
-    seconds for it. Raises NotFound.
+    there is no record yet, waits up to `asked.wait` seconds for one. Raises NotFound.
     """
 
     def read_now(*, strong: bool) -> Page:
@@ -185,12 +186,9 @@ def page(
         return _page(session_id, user_id, asked, count, standing, strong=strong)
 
     found = read_now(strong=asked.consistent)
-    if found.records or not (asked.after or asked.wait):
-        return found
-    newest = _newest(session_id, asked.after, asked.wait)
-    if newest is None or newest.number > asked.after:
-        return read_now(strong=True) if newest and asked.wait else found
-    return replace(found, behind_closing=newest.kind == "closed")
+    if not found.records and asked.wait and _comes(session_id, asked.after, asked.wait):
+        return read_now(strong=True)
+    return found
 
 
 def withdrawn(
@@ -217,23 +215,20 @@ def withdrawn(
     return number, _page(session_id, user_id, asked, count, standing, strong=True)
 
 
-def _newest(session_id: str, after: int, seconds: float) -> Record | None:
-    """The newest record, which is waited for if it isn't above another.
-
-    Once a session is closed, none comes.
-    """
+def _comes(session_id: str, after: int, seconds: float) -> bool:
+    """Wait for a record after another; whether it came. None comes once a session is closed."""
     deadline = time.monotonic() + seconds
-    newest: Record | None = None
     with contextlib.suppress(Unavailable):  # There is no time left to wait.
         while True:
-            _, found = records.query(session_id, 2, strong=False)
-            newest = found[0] if found else None
-            if newest and (newest.number > after or newest.kind == "closed"):
-                break
+            _, newest = records.query(session_id, 2, strong=False)
+            if newest and newest[0].number > after:
+                return True
+            if newest and newest[0].kind == "closed":
+                return False
             if time.monotonic() + LOOK_SECONDS > deadline:
-                break
+                return False
             time.sleep(LOOK_SECONDS)
-    return newest
+    return False
 
 
 def _page(
@@ -292,9 +287,9 @@ def _page(
     head = head or (standing.head if standing else None)
     if head is None or (head.user_id != user_id and not strong):  # Others' rights can change.
         head = sessions.find(session_id)
-    sessions.authorize(session_id, head, user_id)
+    closed_with = sessions.authorize(session_id, head, user_id).closed_with
     chosen = chosen[::-1] if newest_first else chosen
-    return Page(session_id, chosen, not is_end, asked, passed, standing)
+    return Page(session_id, chosen, not is_end, asked, passed, standing, closed_with)
 
 
 def find(session_id: str, user_id: str, request_id: UUID, kinds: Collection[RecordKind]) -> Record:

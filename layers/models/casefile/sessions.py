@@ -58,13 +58,18 @@ ATTRIBUTES = (
     "tags",
     "archived_at",
     "filed_at",
+    "active",
+    "recorded",
 )
 """What a head holds that a SessionHead shows."""
 
 
 @dataclass(frozen=True)
 class SessionHead:
-    """A session as stored, less its records; times are in milliseconds since 1970."""
+    """A session as stored, less its records; times are in milliseconds since 1970.
+
+    `closed_with` is the number of the closing record, once the head shows that there is one.
+    """
 
     session_id: str
     user_id: str
@@ -76,6 +81,7 @@ class SessionHead:
     tags: list[str]
     archived_at: int | None = None
     filed_at: int | None = None
+    closed_with: int | None = None
 
     @property
     def filed(self) -> tuple[str | None, int | None]:
@@ -130,6 +136,7 @@ def _head(item: Item) -> SessionHead:
         tags=item.get("tags", []),
         archived_at=item.get("archived_at"),
         filed_at=item.get("filed_at"),
+        closed_with=None if item["active"] else item["recorded"],
     )
 
 

@@ -18,6 +18,8 @@ EventType = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 ToolName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 MAX_ERROR_MESSAGE = 2000
 ErrorMessage = Annotated[str, StringConstraints(max_length=MAX_ERROR_MESSAGE)]
+Count = Annotated[int, Field(ge=0, le=10**12, strict=True)]
+"""A number that a caller tells: one that any reader of JSON can hold."""
 
 
 class ToolEvent(Model):
@@ -45,8 +47,8 @@ class ToolEventPayload(ToolEvent):
 
     model_config = ConfigDict(extra="forbid")
 
-    duration_ms: int | None = Field(None, ge=0, le=10**12, strict=True)
-    chain_position: int | None = Field(None, ge=0, le=10**12, strict=True)
+    duration_ms: Count | None = None
+    chain_position: Count | None = None
 
 
 class ToolRequest(Model):

@@ -19,6 +19,7 @@ from ..base.json_values import JsonObject, Text
 from ..canonical.content import Attachments, RecordLink
 from ..canonical.lifecycle import COMPLETED, FAILED, SENT
 from ..canonical.tool_session import (
+    Count,
     ErrorMessage,
     ToolEventPayload,
     ToolName,
@@ -63,7 +64,7 @@ class ToolRequestPayload(RequestPayload):
     )
     result: JsonObject | None = None
     error_message: ErrorMessage | None = None
-    duration_ms: int | None = Field(None, ge=0, le=10**12, strict=True)
+    duration_ms: Count | None = None
     events: list[ToolEventPayload] = Field(
         default_factory=list, max_length=100, description="What happened inside the execution"
     )
@@ -123,7 +124,7 @@ class ToolResultPayload(RequestPayload):
     request_id: UUID = Field(description="The tool request that ended")
     result: JsonObject | None = None
     error_message: ErrorMessage | None = None
-    duration_ms: int | None = Field(None, ge=0, le=10**12, strict=True)
+    duration_ms: Count | None = None
     events: list[ToolEventPayload] = Field(
         default_factory=list, max_length=100, description="What happened since the request"
     )
