@@ -244,6 +244,19 @@ def test_requests_that_come_late_together_take_effect_in_the_order_in_which_they
         assert (shown(invoke, casefile_id) is not None) is is_held
 
 
+def test_one_that_comes_just_in_time_lets_no_older_one_in(invoke: Invoke, casefile_id: str) -> None:
+    def ask(is_held: bool, minutes: int) -> None:
+        asked = {"casefile_id": casefile_id, "hold": is_held}
+        at = to_text(now() - timedelta(minutes=minutes))
+        invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=at)
+
+    ask(True, minutes=60)
+    ask(False, minutes=63)
+    with pytest.raises(Outdated):
+        ask(True, minutes=67)
+    assert shown(invoke, casefile_id) is None
+
+
 def test_a_lift_does_not_take_a_hold_that_was_placed_meanwhile(
     invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
