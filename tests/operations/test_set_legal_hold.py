@@ -31,6 +31,13 @@ def hold(invoke: Invoke, casefile_id: str, is_held: bool = True, **more: Any) ->
     return invoke("set_legal_hold", asked)["payload"]["legal_hold"]
 
 
+def hold_late(invoke: Invoke, casefile_id: str, is_held: bool, age: timedelta) -> None:
+    """By a request that was made so long ago, and comes now."""
+    asked = {"casefile_id": casefile_id, "hold": is_held}
+    at = to_text(now() - age)
+    invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=at)
+
+
 def shown(invoke: Invoke, casefile_id: str) -> Any:
     return invoke("get_casefile", {"casefile_id": casefile_id})["payload"]["casefile"]["legal_hold"]
 
@@ -201,15 +208,13 @@ def test_what_was_asked_for_before_what_is_there_comes_too_late(
     invoke: Invoke, casefile_id: str, lines: Lines, is_held: bool
 ) -> None:
     """A request of nine days ago comes out of dead letters; the hold was changed since."""
-    late = to_text(now() - timedelta(days=9))
     hold(invoke, casefile_id)
     if not is_held:
         hold(invoke, casefile_id, is_held=False)
     before, _ = stored(), lines()
-    asked = {"casefile_id": casefile_id, "hold": not is_held}
     for _ in range(2):
         with pytest.raises(Outdated, match="under legal hold"):
-            invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=late)
+            hold_late(invoke, casefile_id, not is_held, timedelta(days=9))
     assert stored() == before
     assert [line for line in lines() if line["message"] == "legal hold changed"] == []
     assert (shown(invoke, casefile_id) is not None) is is_held
@@ -220,16 +225,11 @@ def test_what_was_asked_for_before_what_is_there_comes_too_late(
 def test_who_asks_once_more_for_the_hold_that_is_there_keeps_it_from_requests_before(
     invoke: Invoke, casefile_id: str
 ) -> None:
-    def ask(is_held: bool, days: int) -> None:
-        asked = {"casefile_id": casefile_id, "hold": is_held}
-        at = to_text(now() - timedelta(days=days))
-        invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=at)
-
-    ask(True, days=9)
-    ask(True, days=5)
+    hold_late(invoke, casefile_id, True, timedelta(days=9))
+    hold_late(invoke, casefile_id, True, timedelta(days=5))
     with pytest.raises(Outdated):
-        ask(False, days=7)
-    ask(False, days=3)
+        hold_late(invoke, casefile_id, False, timedelta(days=7))
+    hold_late(invoke, casefile_id, False, timedelta(days=3))
     assert shown(invoke, casefile_id) is None
 
 
@@ -238,22 +238,15 @@ def test_requests_that_come_late_together_take_effect_in_the_order_in_which_they
 ) -> None:
     """They waited for an hour; the clocks of those who sent them are minutes apart."""
     for is_held, minutes in ((True, 60), (False, 63), (True, 59), (False, 58)):
-        asked = {"casefile_id": casefile_id, "hold": is_held}
-        at = to_text(now() - timedelta(minutes=minutes))
-        invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=at)
+        hold_late(invoke, casefile_id, is_held, timedelta(minutes=minutes))
         assert (shown(invoke, casefile_id) is not None) is is_held
 
 
 def test_one_that_comes_just_in_time_lets_no_older_one_in(invoke: Invoke, casefile_id: str) -> None:
-    def ask(is_held: bool, minutes: int) -> None:
-        asked = {"casefile_id": casefile_id, "hold": is_held}
-        at = to_text(now() - timedelta(minutes=minutes))
-        invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=at)
-
-    ask(True, minutes=60)
-    ask(False, minutes=63)
+    hold_late(invoke, casefile_id, True, timedelta(minutes=60))
+    hold_late(invoke, casefile_id, False, timedelta(minutes=63))
     with pytest.raises(Outdated):
-        ask(True, minutes=67)
+        hold_late(invoke, casefile_id, True, timedelta(minutes=67))
     assert shown(invoke, casefile_id) is None
 
 
@@ -261,21 +254,13 @@ def test_a_lift_does_not_take_a_hold_that_was_placed_meanwhile(
     invoke: Invoke, casefile_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was lifted and placed anew between the look and the write of one that comes late."""
-    asked = {"casefile_id": casefile_id, "hold": True}
-    early = to_text(now() - timedelta(days=9))
-    invoke("set_legal_hold", asked, request_id=str(uuid4()), timestamp=early)
+    hold_late(invoke, casefile_id, True, timedelta(days=9))
 
     def place_anew() -> None:
         hold(invoke, casefile_id, is_held=False)
         hold(invoke, casefile_id, reason="Claim 2")
 
     overtake(monkeypatch, dynamodb, "transact", place_anew)
-    late = to_text(now() - timedelta(days=8))
     with pytest.raises(Outdated):
-        invoke(
-            "set_legal_hold",
-            asked | {"hold": False},
-            request_id=str(uuid4()),
-            timestamp=late,
-        )
+        hold_late(invoke, casefile_id, False, timedelta(days=8))
     assert shown(invoke, casefile_id)["reason"] == "Claim 2"
