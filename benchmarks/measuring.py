@@ -150,12 +150,13 @@ def timed(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
     """One run of appends, each beside a bare PutItem: ratios of the medians near each point."""
     told = work(peer, place.direct, "grow", plan.timed_up_to, plan.seconds // 4)
     appends = [line for line in told if "append" in line]
+    looks = [line for line in told if "newest" in line]
     return {
         "append": _at_points(appends, _ratios),
         "newest": {
-            str(line["newest"]): line["seconds"] / _bare(appends[: line["newest"]][-20:])
-            for line in told
-            if "newest" in line
+            str(point): median(look["seconds"] for look in looks if look["newest"] == point)
+            / _bare(appends[max(0, point - 20) : point])
+            for point in sorted({look["newest"] for look in looks})
         },
     }
 

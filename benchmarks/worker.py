@@ -37,6 +37,10 @@ POINTS = (10, 100, 1000, 5000)
 """After how many messages the newest are read."""
 
 NEWEST = 20
+
+LOOKS = 5
+"""At the newest, at each point: one alone may have to get ready what the next ones find."""
+
 LARGE = 500 * 1024
 
 
@@ -64,7 +68,7 @@ def new_request(chance: random.Random, *, is_random: bool = False) -> tuple[str,
 
 
 def grow(module: Any, up_to: int, seconds: float) -> None:
-    """Append up to so many messages; a line for each, and one for each look at the newest."""
+    """Append up to so many messages; a line for each, and for each look at the newest."""
     session = module.new_session()
     chance = random.Random(session)
     store = module.open_store(session)
@@ -76,7 +80,8 @@ def grow(module: Any, up_to: int, seconds: float) -> None:
         except Exception as error:  # Whatever it is, it is how this store ends.
             return say({"ended": number, "why": f"{type(error).__name__}: {error}"[:300]})
         if number in POINTS:
-            say({"newest": number, **look(partial(store.newest, NEWEST))})
+            for _ in range(LOOKS):
+                say({"newest": number, **look(partial(store.newest, NEWEST))})
         if number >= ALL_REACH and time.monotonic() > deadline:
             return say({"stopped": number})
     return None
