@@ -326,8 +326,9 @@ def test_the_dashboard_shows_every_dead_letter_queue() -> None:
 
 
 def test_what_watches_the_webhook_is_there_with_it() -> None:
-    names = ("EventsUndelivered", "UndeliveredEvents", "UndeliveredEventsPolicy", "WebhookRule")
+    names = ("EventsUndelivered", "UndeliveredEventsPolicy", "WebhookRule")
     assert {template()["Resources"][name]["Condition"] for name in names} == {"HasWebhook"}
+    assert "Condition" not in template()["Resources"]["UndeliveredEvents"], "its letters would go"
     parts = resources("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"][1]
     assert {part["Fn::If"][0] for part in parts.values()} == {"HasWebhook"}
 
