@@ -49,7 +49,7 @@ def test_a_deletion_that_was_interrupted_is_finished(
     assert len(objects()) == 1
     assert run()["sessions"] == DONE
     assert objects() == []
-    assert "ecret" not in str(stored())
+    assert "ecret" not in str(stored()).replace(session_id, "")  # It may spell anything.
     assert all(item["kind"] == {"S": "dead"} for item in stored() if item["sk"]["S"].isdigit())
     assert run()["sessions"]["seen"] == 0
 
