@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import boto3
 import pytest
+from hypothesis import settings
 from moto import mock_aws
 
 from casefile import (
@@ -36,6 +37,10 @@ from tests import rights
 from tests.loopback import wired_to_moto
 from tests.origins import Allow
 from tests.template import ROOT
+
+# How long an example takes is a matter of the machine, and of what else it has to do.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
 
 BUCKET = "casefile-test"
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))

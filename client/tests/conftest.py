@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
 import casefile
 from casefile import cli
 from dev import local_stack
 from dev.local_cloud import LocalCloud, free_port
 from dev.local_stack import Stack
+
+# How long an example takes is a matter of the machine, and of what else it has to do.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[2]
 
