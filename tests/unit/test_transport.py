@@ -291,7 +291,7 @@ def outcome(
 @pytest.mark.parametrize("what", sorted(set(FAILURES) - CUT - NOT_UNDERSTOOD))
 def test_failures_end_as_with_botocore(lambda_: pytest.MonkeyPatch, what: str, times: int) -> None:
     if what == "silent":
-        lambda_.setattr(aws, "READ_SECONDS", 0.15)
+        lambda_.setattr(aws, "READ_SECONDS", 0.5)
     script = [FAILURES[what]] * times + [answer(200, '{"Attributes": {"b": {"B": "AAH/"}}}')]
     ours, theirs = (outcome(client, script, lambda_) for client in (lean, full))
     assert ours == theirs
@@ -405,7 +405,7 @@ def test_a_connection_on_which_more_came_than_was_told_is_not_kept(
 
 def test_if_one_connection_is_dead_none_of_those_kept_is_used(lambda_: pytest.MonkeyPatch) -> None:
     """As after a long freeze, when nobody told of it."""
-    lambda_.setattr(aws, "READ_SECONDS", 0.15)
+    lambda_.setattr(aws, "READ_SECONDS", 0.5)
     lambda_.setattr(time, "sleep", lambda _: None)
     with playing(lambda_, loopback.keep_silent, answer()) as server:
         client = lean()
