@@ -90,39 +90,49 @@ def measure(peers: list[Peer], where: Place, plan: Plan) -> dict[str, Any]:
         peer.name: {
             "title": peer.title,
             "lives_in": peer.lives_in,
+            "runs_in": peer.runs_in,
             "version": measuring.version(peer),
             "race": {},
             "failed": [],
         }
         for peer in peers
     }
-    for peer in peers:
+    for peer in _of(peers, "appends"):
         with _attempting(peer, "preparing", found):
             measuring.work(peer, where.metered, "prepare")
     times: dict[str, list[Any]] = {peer.name: [] for peer in peers}
     starts: dict[str, list[Any]] = {peer.name: [] for peer in peers}
     for run in range(1, plan.runs + 1):
-        for peer in peers:
+        for peer in _of(peers, "appends"):
             with _attempting(peer, f"timing, run {run} of {plan.runs}", found):
                 times[peer.name].append(measuring.timed(peer, where, plan))
+        for peer in _of(peers, "start"):
+            with _attempting(peer, f"starting, run {run} of {plan.runs}", found):
                 starts[peer.name].append(measuring.started(peer, where, plan))
     for peer in peers:
         found[peer.name]["times"] = measuring.in_the_middle(times[peer.name])
         found[peer.name]["start"] = measuring.in_the_middle(starts[peer.name])
-    for peer in peers:
+    for peer in _of(peers, "appends"):
         with _attempting(peer, "counting", found):
             found[peer.name] |= measuring.counted(peer, where, plan)
-        for writers in plan.writers:
+        for writers in plan.writers if "rest" in peer.measured else ():
             with _attempting(peer, f"{writers} at once", found):
                 found[peer.name]["race"][str(writers)] = measuring.raced(peer, where, plan, writers)
     return {"about": _about(plan), "stores": found}
+
+
+def _of(peers: list[Peer], what: str) -> list[Peer]:
+    """Those of which it is measured."""
+    return [peer for peer in peers if what in peer.measured]
 
 
 def merged(kept: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
     """What is kept, with the stores that were measured anew in their places, and how they were."""
     anew = {name: results["about"][name] for name in ("at", "machine", "seconds")}
     stores = {name: store | {"anew": anew} for name, store in results["stores"].items()}
-    return kept | {"stores": kept["stores"] | stores}
+    stores = kept["stores"] | stores
+    order = [peer.name for peer in PEERS]
+    return kept | {"stores": dict(sorted(stores.items(), key=lambda each: order.index(each[0])))}
 
 
 @contextlib.contextmanager

@@ -57,7 +57,7 @@ def of_run(plan: Plan, stores: Iterable[str]) -> float:
         appends = (
             plan.up_to + plan.runs * plan.timed_up_to + sum(plan.writers) * plan.appends + 1100
         )
-        each = 210 if store in growing else 12 if store == "agno" else 2
+        each = 210 if store in growing else 12 if store in ("agno", "langgraph_delta") else 2
         if store in growing:  # Then they end, or lie in S3, each time they are grown.
             grown = min(plan.up_to, growing[store])
             appends = (plan.runs + 3) * grown + sum(plan.writers) * plan.appends
@@ -374,7 +374,9 @@ What isn't paid at rest, but isn't in the price of a million messages, either:
 
 Of the store alone: no function, no API, since those are the caller's in each case. A message is
 appended to a session that has so many; where a store rewrites what is there, the price is that of
-its place. Casefile's row is the record alone, too; lists are in the table above.
+its place. Casefile's row is the record alone, too; lists are in the table above. A message is a turn
+here: LangGraph's saver and Strands' snapshots save at the end of one, so where a turn adds two messages,
+each costs half there.
 
 {_table(*_of_stores(stores, "append", APPENDS))}
 

@@ -17,7 +17,7 @@ from benchmarks import meter, race
 from benchmarks.peers import YARDSTICK, Peer
 from benchmarks.place import Place
 from benchmarks.worker import POINTS
-from dev.environments import DEVELOPMENT, ROOT
+from dev.environments import CLIENT, DEVELOPMENT, ROOT, Environment
 
 MEAN_OF = 1000
 """Of how many messages a mean is, from the first: as many as all stores reach that don't end."""
@@ -99,16 +99,19 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {
         "append": _at_points(appends, _means),
         "mean": _means(appends[:MEAN_OF]),
-        "newest": {str(line.pop("newest")): line for line in grown if "newest" in line},
         "ended": next((line for line in grown if "ended" in line or "stopped" in line), None),
         "to_s3": _to_s3(appends),
     }
+    if "rest" not in peer.measured:
+        return found
+    found["newest"] = {str(line.pop("newest")): line for line in grown if "newest" in line}
     sizes = [size for size in SIZES if size <= plan.up_to]
     fill = [part for size in sizes for part in ("fill", size, "+")]
-    others = ("again", "+", "large", "+", "list", plan.sessions)
-    *filled, found["again"], found["large"], found["list"] = work(
-        peer, place.metered, *fill, *others
+    *filled, found["again"], found["large"] = work(
+        peer, place.metered, *fill, "again", "+", "large"
     )
+    lister = {**place.metered, "BENCH_USER": "bob@example.com"}  # Who has no other sessions.
+    (found["list"],) = work(peer, lister, "list", plan.sessions)
     found["fresh"], found["random"] = {}, {}
     for size, told in zip(sizes, filled, strict=True):
         if "ended" in told:
@@ -122,7 +125,10 @@ def counted(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
 
 
 def raced(peer: Peer, place: Place, plan: Plan, writers: int) -> dict[str, Any]:
-    """What comes of writers that know nothing of each other."""
+    """What comes of writers that know nothing of each other, and what it takes for each message.
+
+    That is by those that were sent, whatever came of them, without those that were given up.
+    """
     before = meter.read(place.metered["BENCH_METER"])
     outcome = race.run(
         peer.name,
@@ -131,18 +137,21 @@ def raced(peer: Peer, place: Place, plan: Plan, writers: int) -> dict[str, Any]:
         appends=plan.appends,
         repeats=0,
         python=str(peer.environment.python),
+        readers={**place.direct, **peer.variables, "POWERTOOLS_LOG_LEVEL": "ERROR"},
     )
     spent = meter.read(place.metered["BENCH_METER"]).since(before)
-    stored = max(1, len(set(outcome.recorded)))
+    sent = writers * plan.appends
+    taken = max(1, sent - len(outcome.gave_up))
     return {
-        "sent": writers * plan.appends,
+        "sent": sent,
         "recorded": len(outcome.recorded),
         "lost": len(outcome.lost),
+        "branched": len(outcome.branched),
         "misplaced": len(outcome.misplaced),
         "gave_up": len(outcome.gave_up),
-        "calls": (spent.calls + spent.puts + spent.gets) / stored,
-        "write_units": spent.write_units / stored,
-        "read_units": spent.read_units / stored,
+        "calls": (spent.calls + spent.puts + spent.gets) / taken,
+        "write_units": spent.write_units / taken,
+        "read_units": spent.read_units / taken,
     }
 
 
@@ -151,14 +160,14 @@ def timed(peer: Peer, place: Place, plan: Plan) -> dict[str, Any]:
     told = work(peer, place.direct, "grow", plan.timed_up_to, plan.seconds // 4)
     appends = [line for line in told if "append" in line]
     looks = [line for line in told if "newest" in line]
-    return {
-        "append": _at_points(appends, _ratios),
-        "newest": {
+    found = {"append": _at_points(appends, _ratios)}
+    if "rest" in peer.measured:
+        found["newest"] = {
             str(point): median(look["seconds"] for look in looks if look["newest"] == point)
             / _bare(appends[max(0, point - 20) : point])
             for point in sorted({look["newest"] for look in looks})
-        },
-    }
+        }
+    return found
 
 
 def started(peer: Peer, place: Place, plan: Plan) -> dict[str, float]:
@@ -220,10 +229,9 @@ def make_yardstick(place: Place) -> None:
 def version(peer: Peer) -> str:
     """What the store's environment has of what its requirements name."""
     program = "import importlib.metadata as m, sys; print(*(m.version(n) for n in sys.argv[1:]))"
-    lines = peer.environment.requirements[0].read_text().splitlines()
-    if peer.environment is DEVELOPMENT:
+    names = [peer.sdk] if peer.sdk else _required(peer.environment)
+    if not names:
         return ""
-    names = [re.split(r"[\[<>=]", line)[0] for line in lines if not line.startswith(("#", "boto3"))]
     told = subprocess.run(
         [str(peer.environment.python), "-c", program, *names],
         capture_output=True,
@@ -231,6 +239,14 @@ def version(peer: Peer) -> str:
         check=True,
     )
     return ", ".join(map(" ".join, zip(names, told.stdout.split(), strict=True)))
+
+
+def _required(environment: Environment) -> list[str]:
+    """What a file of requirements names; those of our own environments are no peers'."""
+    if environment in (DEVELOPMENT, CLIENT):
+        return []
+    lines = environment.requirements[0].read_text().splitlines()
+    return [re.split(r"[\[<>=]", line)[0] for line in lines if not line.startswith(("#", "boto3"))]
 
 
 def in_the_middle(runs: list[Any]) -> Any:

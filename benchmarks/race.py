@@ -24,11 +24,16 @@ SECONDS = 540
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a race; all but `recorded` and `refused` should be empty."""
+    """What came of a race; all but `recorded` and `refused` should be empty.
+
+    `branched` was acknowledged and is stored, but not where the session's readers look: some stores
+    fork a session, and its newest state has one of the branches.
+    """
 
     recorded: list[str]
     refused: set[str]
     lost: set[str]
+    branched: set[str]
     doubled: set[str]
     misplaced: set[str]
     gave_up: set[str]
@@ -36,7 +41,7 @@ class Outcome:
     @property
     def is_flawless(self) -> bool:
         """Whether all is there, once, in its place."""
-        return not (self.lost or self.doubled or self.misplaced or self.gave_up)
+        return not (self.lost or self.branched or self.doubled or self.misplaced or self.gave_up)
 
 
 def run(
@@ -48,17 +53,21 @@ def run(
     closes: bool = False,
     repeats: float = 0.3,
     python: str = sys.executable,
+    readers: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Let writers race on a new session of a store, and judge what is in it then.
 
-    `repeats` is the share of requests that are sent twice.
+    `repeats` is the share of requests that are sent twice. `readers` is the environment of those
+    who read what is there then, if that isn't to be counted with the race.
     """
 
-    def start(*arguments: object) -> subprocess.Popen[str]:
+    def start(
+        *arguments: object, variables: Mapping[str, str] = environment
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [python, "-m", "benchmarks.worker", store, *map(str, arguments)],
             cwd=ROOT,
-            env=dict(environment),
+            env=dict(variables),
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -74,8 +83,8 @@ def run(
         for writer in racing:
             writer.kill()
             writer.communicate()
-    (recorded,) = _answers(start("read", session))
-    return judge(told, recorded)
+    recorded, on_branches = _answers(start("read", session, variables=readers or environment))
+    return judge(told, recorded, on_branches)
 
 
 def _answers(process: subprocess.Popen[str]) -> list[Any]:
@@ -85,8 +94,10 @@ def _answers(process: subprocess.Popen[str]) -> list[Any]:
     return [json.loads(line) for line in printed.splitlines()]
 
 
-def judge(told: Iterable[Mapping[str, Any]], recorded: list[str]) -> Outcome:
-    """Hold what is recorded against what the writers were told."""
+def judge(
+    told: Iterable[Mapping[str, Any]], recorded: list[str], on_branches: Iterable[str] = ()
+) -> Outcome:
+    """Hold what is recorded, and on all branches if there are some, against what was told."""
     acknowledged: dict[str, set[int | None]] = {}
     refused: set[str] = set()
     for answer in told:
@@ -94,6 +105,7 @@ def judge(told: Iterable[Mapping[str, Any]], recorded: list[str]) -> Outcome:
             acknowledged.setdefault(answer["content"], set()).add(answer["place"])
         elif "refused" in answer:
             refused.add(answer["refused"])
+    missing = set(acknowledged) - set(recorded)
     place = {content: number for number, content in enumerate(recorded, 1)}
     of_writer: dict[str, list[int]] = {}
     for content in recorded:
@@ -102,7 +114,8 @@ def judge(told: Iterable[Mapping[str, Any]], recorded: list[str]) -> Outcome:
     return Outcome(
         recorded=recorded,
         refused=refused,
-        lost=set(acknowledged) - set(recorded),
+        lost=missing.difference(on_branches),
+        branched=missing.intersection(on_branches),
         doubled={content for content, count in Counter(recorded).items() if count > 1},
         misplaced={
             *(

@@ -11,7 +11,7 @@ again                            append one message twice, as a client that lost
 large                            append a message of 500 KB, and read it
 list SESSIONS                    open so many sessions, and read a page of them
 write SESSION WRITER APPENDS REPEATS CLOSES    be one of those who race on a session
-read SESSION                     all contents
+read SESSION                     all contents, and those on all its branches if it can have some
 """
 
 from __future__ import annotations
@@ -249,7 +249,9 @@ def do(module: Any, task: str, *arguments: str) -> None:
         case "new", []:
             say(module.new_session())
         case "read", [session]:
-            say(list(module.open_store(session).read()))
+            store = module.open_store(session)
+            say(list(store.read()))
+            say(sorted(store.on_branches()) if hasattr(store, "on_branches") else [])
         case "grow", [up_to, *limit]:
             grow(module, int(up_to), float(limit[0]) if limit else 3600)
         case "fill", [up_to]:

@@ -6,7 +6,8 @@ open_store(session)       that session, as a program does that knows nothing of 
 newest_sessions(count)    USER's sessions, newest first; missing where the store has no such list
 
 A store that is sent events has `asking(...)` beside `append(...)`, which makes the event and is not
-what is measured, and `place(answer)`, which reads what it answered.
+what is measured, and `place(answer)`, which reads what it answered. One that forks a session has
+`on_branches()` beside `read()`: all contents, those too that the newest state doesn't have.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any, Protocol
 
 import boto3
 
-USER = "ann@example.com"
+USER = os.environ.get("BENCH_USER", "ann@example.com")
+"""Whose sessions they are; lists are those of a user who has no others."""
 
 
 class Refused(Exception):

@@ -15,20 +15,21 @@ from langgraph_checkpoint_aws import DynamoDBSaver
 
 from benchmarks.stores import Store, create_bucket, create_table, table
 
-NAME = "langgraph"
-
 
 class LangGraph:
     """A thread of a graph that keeps messages, and is run with one message at a time."""
 
+    name = "langgraph"
+    state: Any = MessagesState
+
     def __init__(self, session: str) -> None:
-        graph: Any = StateGraph(MessagesState)
+        graph: Any = StateGraph(self.state)
         graph.add_node("model", lambda state: {})
         graph.add_edge(START, "model")
         saver = DynamoDBSaver(
-            table(NAME),
+            table(self.name),
             enable_checkpoint_compression=True,
-            s3_offload_config={"bucket_name": table(NAME)},
+            s3_offload_config={"bucket_name": table(self.name)},
         )
         self.graph = graph.compile(checkpointer=saver)
         self.thread = {"configurable": {"thread_id": session}}
@@ -45,10 +46,22 @@ class LangGraph:
         messages = self.graph.get_state(self.thread).values.get("messages", [])
         return [str(message.content) for message in messages]
 
+    def on_branches(self) -> set[str]:
+        """Who writes at once forks the thread; its history has the checkpoints of all branches."""
+        states = self.graph.get_state_history(self.thread)
+        return {
+            str(message.content) for state in states for message in state.values.get("messages", [])
+        }
+
+
+def create_tables(name: str) -> None:
+    """A table for checkpoints, and a bucket for those that are too large for it."""
+    create_table(name, "PK", "SK")
+    create_bucket(table(name))
+
 
 def prepare() -> None:
-    create_table(NAME, "PK", "SK")
-    create_bucket(table(NAME))
+    create_tables(LangGraph.name)
 
 
 def open_store(session: str) -> Store:

@@ -22,6 +22,7 @@ class Snapshots:
 
     def __init__(self, session: str) -> None:
         self.session = session
+        self.storage = DynamoDBStorage(table(NAME), s3_bucket=table(BUCKET), compression="gzip")
         self.manager = self._manager()
         self.agent = agent_of(self.manager)
 
@@ -37,8 +38,7 @@ class Snapshots:
         return [content_of(each) for each in agent_of(self._manager()).messages]
 
     def _manager(self) -> SnapshotSessionManager:
-        storage = DynamoDBStorage(table(NAME), s3_bucket=table(BUCKET), compression="gzip")
-        return SnapshotSessionManager(self.session, storage=storage)
+        return SnapshotSessionManager(self.session, storage=self.storage)
 
 
 def prepare() -> None:

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import costs, fixed, measuring, report, scale
 from benchmarks.__main__ import merged
 from benchmarks.measuring import FULL, QUICK
-from benchmarks.peers import PEERS
+from benchmarks.peers import CASEFILE, IN_TURN, PEERS, RAW
 from benchmarks.place import Place
 from tests.template import ROOT, resources, template
 
@@ -23,8 +23,94 @@ def test_a_page_is_what_its_results_make_it(page: Any) -> None:
     assert page.PAGE.read_text() == page.as_page(RESULTS), "make bench ARGS=--draw writes it anew"
 
 
-def test_all_that_is_compared_has_been_measured() -> None:
-    assert list(RESULTS["stores"]) == [peer.name for peer in PEERS]
+def test_the_readme_has_what_its_results_draw_in_it() -> None:
+    readme = report.README.read_text()
+    assert readme == report.as_readme(RESULTS, readme), "make bench ARGS=--draw writes it anew"
+    assert report.at_a_glance(RESULTS) in readme
+
+
+def test_what_the_readme_says_of_figures_is_what_is_held_and_measured() -> None:
+    readme = " ".join(report.README.read_text().split())
+    assert costs.HELD["turns_units"]["held"] == pytest.approx(2, abs=0.1)
+    assert scale.races()[8].units_each == pytest.approx(1.6, abs=0.05)
+    assert f"{costs.HELD['lists_units_seldom']['held']:.2f} more" in readme
+    units = {
+        name: {many: found["read_units"] for many, found in store["newest"].items()}
+        for name, store in RESULTS["stores"].items()
+        if name in {"casefile", "raw", "deflated"}
+    }
+    ours, raw = units["casefile"], units["raw"]
+    shares = [ours[many] / raw[many] for many in ("5000", "100")]
+    assert "are {:.2f} (of 5,000) to {:.2f} (of 100) of the units".format(*shares) in readme
+    assert ours["100"] == units["deflated"]["100"]
+
+
+def test_all_that_is_measured_is_in_the_order_in_which_it_is_compared() -> None:
+    names = [peer.name for peer in PEERS]
+    assert list(RESULTS["stores"]) == [name for name in names if name in RESULTS["stores"]]
+
+
+def test_what_is_on_other_branches_is_not_told_as_lost() -> None:
+    told = copy.deepcopy(RESULTS)
+    race = told["stores"]["langgraph"]["race"]["8"]
+    race |= {"lost": 0, "branched": 667}
+    page = report.as_page(told)
+    assert re.search(
+        r"\| LangGraph DynamoDBSaver \| .* \| 0 of 800, 667 on other branches \|", page
+    )
+    assert "What LangGraph DynamoDBSaver no longer has in its newest state" in page
+    assert "| LangGraph DynamoDBSaver | no | yes | yes |" in page
+
+
+def test_casefile_is_told_to_do_all_alone_only_if_it_does() -> None:
+    said = "Casefile alone does all three."
+    assert said in report.at_a_glance(RESULTS)
+    told = copy.deepcopy(RESULTS)
+    told["stores"]["agno"]["large"] = {"is_whole": True}
+    assert said not in report.at_a_glance(told)
+
+
+def test_a_store_has_rows_in_the_tables_of_what_was_measured_of_it() -> None:
+    told = copy.deepcopy(RESULTS)
+    told["about"]["place"] = "at home"
+    ours = told["stores"]["casefile"]
+    bare = {"version": "", "race": {}, "failed": [], "lives_in": "DynamoDB", "runs_in": "an agent"}
+    start = {"ratio": 99.0, "cpu_ratio": 99.5, "megabytes": 1}
+    appends = {name: ours[name] for name in ("append", "mean", "ended", "to_s3")}
+    times = {"append": ours["times"]["append"]}
+    told["stores"] |= {
+        "turns": {**bare, "title": "in turn", **appends, "times": times, "start": {}},
+        "casefile_openai": {**bare, "title": "adapter", "times": {}, "start": start},
+    }
+    page = report.as_page(told)
+    assert page.count("\n| in turn |") == 2
+    assert page.count("\n| adapter |") == 1
+    assert "| adapter | an agent | 99 | 99.50 | 1 |" in page
+    assert "an agent starts slower than with the store that it replaces" in page
+    assert costs.as_page(told).count("\n| in turn |") == 1
+    assert costs.as_page(told).count("\n| adapter |") == 0
+
+
+def test_what_lies_in_s3_is_timed_on_aws_alone() -> None:
+    told = copy.deepcopy(RESULTS)
+    told["about"]["place"] = "AWS"
+    row = r"\n\| Strands S3SessionManager \| \d+\.\d\d \(\d"
+    assert re.search(row, report.as_page(told))
+    told["about"]["place"] = "at home"
+    assert not re.search(row, report.as_page(told))
+
+
+def test_the_last_twenty_of_as_many_messages_are_compared() -> None:
+    told = copy.deepcopy(RESULTS)
+    for store in told["stores"].values():
+        if "newest" in store:
+            store["times"].get("newest", {})["100"] = 12.34
+            store["newest"]["100"]["received"] = 77 * 1024
+    page = report.as_page(told).split("## The last 20 messages")[1].split("## Writers")[0]
+    there = [peer for peer in PEERS if re.search(rf"\n\| {re.escape(peer.title)} \|", page)]
+    assert len(there) > 10
+    assert page.count("| 77 |") == len([each for each in there if each.lives_in != "a file"])
+    assert page.count("| 12.34 |") == len([each for each in there if each.lives_in != "S3"])
 
 
 def test_a_million_of_a_reading_costs_the_sum_of_its_parts() -> None:
@@ -46,7 +132,11 @@ def test_a_mean_is_of_the_messages_that_all_stores_reach(monkeypatch: pytest.Mon
         for n in range(1, 2000)
     ]
 
-    def work(peer: Any, _variables: Any, *tasks: object) -> list[Any]:
+    listers: set[str | None] = set()
+
+    def work(peer: Any, variables: Any, *tasks: object) -> list[Any]:
+        if "list" in tasks:
+            listers.add(variables.get("BENCH_USER"))
         if tasks[0] == "grow":
             return appends
         names = [name for name in tasks if name in ("fill", "once", "again", "large", "list")]
@@ -54,10 +144,12 @@ def test_a_mean_is_of_the_messages_that_all_stores_reach(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(measuring, "work", work)
     place = Place(direct={}, metered={})
-    of = {peer.name: measuring.counted(peer, place, FULL) for peer in PEERS[:2]}
+    of = {peer.name: measuring.counted(peer, place, FULL) for peer in (CASEFILE, IN_TURN, RAW)}
     assert of["casefile"]["mean"] == of["raw"]["mean"] == {"write_units": 1, "puts": 0}
     assert set(of["casefile"]["random"]) == {"100", "1000"}
     assert of["raw"]["random"] == {}
+    assert of["casefile_turns"].keys().isdisjoint({"newest", "list", "fresh"})
+    assert None not in listers, "Others' sessions would be read with those that are listed."
 
 
 @pytest.mark.parametrize(
@@ -261,7 +353,11 @@ def test_every_chart_that_a_page_shows_is_there() -> None:
 
 def test_the_chart_of_write_units_names_each_store_that_has_some() -> None:
     chart = (ROOT / "docs/charts/write-units.svg").read_text()
-    drawn = [peer.title for peer in PEERS if peer.lives_in == "DynamoDB"]
+    drawn = [
+        store["title"]
+        for store in RESULTS["stores"].values()
+        if store["lives_in"] == "DynamoDB" and store.get("append")
+    ]
     assert [title for title in drawn if f"{title}<" not in chart] == []
 
 

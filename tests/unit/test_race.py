@@ -38,3 +38,11 @@ def test_each_flaw_is_seen(flaw: str, more: list[dict[str, Any]], recorded: list
     outcome = judge([*TOLD, *more], recorded)
     assert not outcome.is_flawless
     assert getattr(outcome, flaw)
+
+
+def test_what_is_on_a_branch_that_its_readers_do_not_see_is_not_lost() -> None:
+    outcome = judge(TOLD, ["0/0", "1/0"], ["0/0", "0/1"])
+    assert outcome.branched == {"0/1"}
+    assert outcome.lost == set()
+    assert not outcome.is_flawless
+    assert judge(TOLD, ["0/0"], ["0/0", "0/1"]).lost == {"1/0"}
