@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from benchmarks import race
 from benchmarks.meter import Meter
-from benchmarks.stores import casefile
+from benchmarks.stores import casefile, casefile_turns
 
 WRITERS, APPENDS = 8, 50
 SECONDS = 120
@@ -65,6 +65,18 @@ def test_eight_writers_take_a_few_calls_and_units_for_a_message(meter: Meter) ->
     assert len(outcome.recorded) == WRITERS * APPENDS
     assert spent.calls / len(outcome.recorded) <= MOST
     assert spent.write_units / len(outcome.recorded) <= MOST
+
+
+def test_two_instances_in_turn_find_each_time_that_the_other_was_there(meter: Meter) -> None:
+    session = casefile.new_session()
+    store = casefile_turns.open_store(session)
+    spent = []
+    for number in range(6):
+        meter.calls.clear()
+        store.append(str(uuid4()), datetime.now(UTC).isoformat(), f"0/{number}")
+        spent.append(meter.reading.calls)
+    assert spent[2:] == [3] * 4
+    assert store.read() == [f"0/{number}" for number in range(6)]
 
 
 def test_what_was_acknowledged_is_there_once_in_order_and_nothing_after_the_closing(

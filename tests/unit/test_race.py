@@ -1,9 +1,11 @@
 """The judge of the race sees each way in which a store can break what it told."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from benchmarks import worker
 from benchmarks.race import judge
 
 TOLD: list[dict[str, Any]] = [
@@ -46,3 +48,17 @@ def test_what_is_on_a_branch_that_its_readers_do_not_see_is_not_lost() -> None:
     assert outcome.lost == set()
     assert not outcome.is_flawless
     assert judge(TOLD, ["0/0"], ["0/0", "0/1"]).lost == {"1/0"}
+
+
+@pytest.mark.parametrize(
+    ("branches", "told"),
+    [({"on_branches": lambda: {"0/1", "0/0"}}, ["0/0", "0/1"]), ({}, [])],
+)
+def test_a_store_tells_what_is_on_its_branches_if_it_can_have_some(
+    branches: dict[str, Any], told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SimpleNamespace(read=lambda: ["0/0"], **branches)
+    said: list[object] = []
+    monkeypatch.setattr(worker, "say", said.append)
+    worker.do(SimpleNamespace(open_store=lambda _: store), "read", "s")
+    assert said == [["0/0"], told]
