@@ -69,7 +69,7 @@ def _place(chosen: argparse.Namespace, plan: Plan, peers: list[Peer]) -> Iterato
         with place.at_home() as where:
             yield where
         return
-    dollars = costs.of_run(plan, [peer.name for peer in peers])
+    dollars = costs.of_run(plan, [peer.name for peer in _of(peers, "appends")])
     say(
         f"On AWS, this run costs about ${dollars:.2f}: its tables and buckets are deleted after it."
     )

@@ -267,7 +267,9 @@ def _of_pages(stores: dict[str, Store]) -> str:
         for store in stores.values()
         if store["lives_in"] == "DynamoDB" and "1000" in store["newest"]
     }
-    ours = units[stores["casefile"]["title"]]
+    ours = units.pop("Casefile", None)
+    if ours is None:
+        return ""
     most = sorted(units.items(), key=lambda each: -each[1])[:2]
     others = ", ".join(f"{_number(each)} of {title}'s" for title, each in most)
     return f"The last 20 of 1,000 messages are {_number(ours)} read units of Casefile's, {others}."

@@ -67,8 +67,24 @@ def test_casefile_is_told_to_do_all_alone_only_if_it_does() -> None:
     said = "Casefile alone does all three."
     assert said in report.at_a_glance(RESULTS)
     told = copy.deepcopy(RESULTS)
+    assert f"Of these {_in_cloud()} in DynamoDB or S3" in report.at_a_glance(told)
     told["stores"]["agno"]["large"] = {"is_whole": True}
     assert said not in report.at_a_glance(told)
+
+
+def _in_cloud() -> int:
+    """How many stores were measured whole that aren't a file."""
+    stores = RESULTS["stores"].values()
+    return sum(store["lives_in"] != "a file" and "8" in store["race"] for store in stores)
+
+
+def test_a_page_is_made_of_what_was_measured_if_casefile_was_not() -> None:
+    told = copy.deepcopy(RESULTS)
+    for part in ("append", "mean", "newest", "ended", "to_s3", "again", "large", "fresh", "list"):
+        told["stores"]["casefile"].pop(part)
+    told["stores"]["casefile"] |= {"race": {}, "start": {}, "times": {}, "failed": ["counting"]}
+    assert "alone" not in report.at_a_glance(told)
+    assert "- Casefile: counting" in report.as_page(told)
 
 
 def test_a_store_has_rows_in_the_tables_of_what_was_measured_of_it() -> None:
@@ -207,7 +223,7 @@ def test_the_page_tells_what_random_ids_cost_if_that_was_measured() -> None:
 
 
 def test_what_a_run_on_aws_costs_grows_with_what_it_does() -> None:
-    everybody = [peer.name for peer in PEERS]
+    everybody = [peer.name for peer in PEERS if "appends" in peer.measured]
     quick, full = (costs.of_run(plan, everybody) for plan in (QUICK, FULL))
     assert 0 < costs.of_run(QUICK, ["raw"]) < quick < full < 10
 
