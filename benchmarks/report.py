@@ -101,6 +101,9 @@ environment. What is better than ours is in the tables like everything else.
 - Writers at once *fork* LangGraph's thread: each saves a checkpoint after the one that it knew. What
   is on other branches isn't lost: it is in `get_state_history`, but not in `get_state`, from which the
   next turn goes on. What the others lose is written over.
+- Strands' repository is measured with its default, a write for each message. `write_mode="batched"` keeps
+  messages in the process and writes several at once: fewer calls and as many units, and a crash loses
+  what was kept.
 - Calls and units of a race are of each message that was sent, whatever came of it, without those that were
   refused; what is read afterwards isn't counted.
 - Casefile's own appends leave lists alone; following the stream costs 4 write units for each session
