@@ -229,9 +229,12 @@ def at_a_glance(results: dict[str, Any]) -> str:
         [store["title"], *("yes" if does else "no" for does in _does(store))]
         for store in stores.values()
     ]
+    for row, store in zip(rows, stores.values(), strict=True):
+        if store["race"]["8"].get("branched") and not store["race"]["8"]["lost"]:
+            row[1] = "on branches"
     head = [
         "",
-        "keeps all that eight writers were told it has",
+        "eight writers: has all that it acknowledged",
         "keeps a retry once",
         "takes 500 KB",
     ]
@@ -260,7 +263,7 @@ def _of_branches(stores: dict[str, Store]) -> str:
     told = [store["title"] for store in stores.values() if store["race"]["8"].get("branched")]
     if not told:
         return ""
-    return f"What {' and '.join(told)} no longer has in its newest state is on other branches."
+    return f"On branches that the newest state doesn't have, not lost: {'; '.join(told)}."
 
 
 def _of_pages(stores: dict[str, Store]) -> str:
