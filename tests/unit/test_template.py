@@ -553,6 +553,15 @@ def test_the_linter_keeps_code_where_it_belongs(place: str, forbidden: str) -> N
     assert [found["code"] for found in json.loads(linted.stdout)] == ["TID251"]
 
 
+def test_keys_stay_with_the_modules_that_store_what_they_are_of() -> None:
+    modules = (ROOT / "layers/models/casefile").glob("*.py")
+    assert {each.stem for each in modules if re.search(r'"[ps]k"', each.read_text())} == {
+        *("dynamodb", "lists"),
+        *("casefile_heads", "deletion", "grants", "records", "sessions"),
+        *("cursors", "erasure", "receipts", "rounds"),
+    }
+
+
 SCHEDULED = {
     "CloseIdleSessions": {
         "Schedule": "rate(1 hour)",

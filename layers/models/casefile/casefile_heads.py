@@ -36,6 +36,16 @@ def key(casefile_id: str) -> Item:
     return {"pk": partition(casefile_id), "sk": HEAD}
 
 
+def find(casefile_id: str) -> Item | None:
+    """The head of a casefile as it is now, or its tombstone, if there is one."""
+    return dynamodb.get(key(casefile_id))
+
+
+def is_head(item: Item) -> bool:
+    """Whether an item is the head of a casefile, or its tombstone."""
+    return dynamodb.key_of(item) == key(dynamodb.identifier(item))
+
+
 def is_alive(item: Item | None) -> TypeGuard[Item]:
     """Whether an item is the head of a casefile that is not deleted, nor about to be."""
     return item is not None and "deleting_at" not in item

@@ -133,7 +133,7 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
 
 def find(casefile_id: str, user_id: str) -> CasefileHead:
     """The casefile as it is now. Raises NotFound and Forbidden."""
-    item = dynamodb.get(casefile_heads.key(casefile_id))
+    item = casefile_heads.find(casefile_id)
     if not casefile_heads.is_alive(item):
         raise access.missing_casefile(casefile_id)
     if item["user_id"] != user_id:  # The owner's rights need no other read.
@@ -232,7 +232,7 @@ def release_session(
     did not hold.
     """
     for _ in attempts(f"Casefile {casefile_id}"):
-        item = dynamodb.get(casefile_heads.key(casefile_id)) or {}
+        item = casefile_heads.find(casefile_id) or {}
         if "session_count" not in item:  # It was deleted just now, so the session is out of it.
             raise TransactionFailed([])
         casefile = _head(casefile_id, item)
@@ -344,7 +344,7 @@ def _held(request: SetLegalHoldRequest, done: Item) -> tuple[LegalHoldEntry | No
 
 def check_hold(casefile_id: str) -> None:
     """Raise LegalHold if a casefile is under it now."""
-    if "held_at" in (dynamodb.get(casefile_heads.key(casefile_id)) or {}):
+    if "held_at" in (casefile_heads.find(casefile_id) or {}):
         raise LegalHold(casefile_id)
 
 
@@ -412,7 +412,7 @@ def _opened(entries: list[Item], granted: str) -> tuple[list[Item], int]:
     """
     at = to_milliseconds(now())
     places = {
-        entry["creation"].partition("#")[2]: entry["creation"]
+        lists.identifier(entry["creation"]): entry["creation"]
         for entry in entries
         if at < entry.get("expires_at", at + 1)
     }

@@ -58,8 +58,6 @@ LONGEST_RUN = timedelta(minutes=15)
 TITLE_SECONDS = 15 * 24 * 60 * 60
 """How long a repeated deletion is told the title of the casefile: as long as a request may be."""
 
-TITLE_SLOT = "TITLE"
-
 TITLE, DELETING = "title", "deleting"
 """Of the lists of somebody's casefiles that are deleted but for the title, or half deleted."""
 
@@ -140,7 +138,7 @@ def _bury(session_id: str, user_id: str, filed_in: str | None, *, is_noted: bool
         if not is_noted:
             tombstone["owner_list"] = _deleted_by(user_id)
             tombstone["creation"] = lists.place(deleted_at, session_id)
-        stub = _stub(session_id, int(newest["sk"]) + 1 if newest else 1)
+        stub = _stub(session_id, records.number_of(newest) + 1)
         with contextlib.suppress(TransactionFailed):  # Something was appended, or filed, just now.
             _end(head or {}, user_id, tombstone, stub)
             return deleted_at
@@ -185,7 +183,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
         for _ in attempts(f"Casefile {casefile_id}"):
             for session_id in casefiles.session_ids(casefile_id):
                 _let_go(session_id, casefile_id, user_id, with_sessions=with_sessions)
-            head = dynamodb.get(casefile_heads.key(casefile_id)) or {}
+            head = casefile_heads.find(casefile_id) or {}
             if not head.get("session_count"):  # Else the index doesn't show all of them yet.
                 break
     if "deleted_at" not in head:
@@ -206,7 +204,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
         }
         _end_casefile(tombstone, title)
         return DeletedCasefile(head["title"], at)
-    kept = dynamodb.get(_title_key(casefile_id)) or {}
+    kept = find_title(casefile_id) or {}
     return DeletedCasefile(kept.get("title", ""), head["deleted_at"])
 
 
@@ -230,11 +228,16 @@ def finish_casefile(casefile_id: str) -> bool:
 
     Raises NotFound if that is not under way, and Unavailable, as `delete_casefile` does.
     """
-    head = dynamodb.get(casefile_heads.key(casefile_id)) or {}
+    head = casefile_heads.find(casefile_id) or {}
     if "with_sessions" not in head:
         raise access.missing_casefile(casefile_id)
     delete_casefile(casefile_id, head["user_id"], with_sessions=head["with_sessions"])
     return True
+
+
+def find_title(casefile_id: str) -> Item | None:
+    """What a deleted casefile was called, as long as that is kept."""
+    return dynamodb.get(_title_key(casefile_id))
 
 
 def forget_title(casefile_id: str) -> None:
@@ -243,13 +246,13 @@ def forget_title(casefile_id: str) -> None:
 
 
 def _title_key(casefile_id: str) -> Item:
-    return {"pk": casefile_heads.partition(casefile_id), "sk": TITLE_SLOT}
+    return {"pk": casefile_heads.partition(casefile_id), "sk": "TITLE"}
 
 
 def _marked(casefile_id: str, user_id: str, owner: bytes, *, with_sessions: bool) -> Item:
     """The head of a casefile that is being deleted by its owner, or its tombstone."""
     for _ in attempts(f"Casefile {casefile_id}"):
-        head = dynamodb.get(casefile_heads.key(casefile_id))
+        head = casefile_heads.find(casefile_id)
         if head is not None and not casefile_heads.is_alive(head):
             if user_id != head.get("user_id") and owner != head.get("owner"):
                 raise access.missing_casefile(casefile_id)

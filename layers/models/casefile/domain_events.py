@@ -26,7 +26,7 @@ from pydantic_models.domain_events import (
     ToolFailed,
 )
 
-from . import casefile_heads, records, sessions
+from . import casefile_heads, dynamodb, grants, records, sessions
 from .config import configuration
 from .dynamodb import Item
 from .errors import NotFound
@@ -37,20 +37,18 @@ MAX_UNFINISHED = 1000
 
 def of_change(old: Item | None, new: Item) -> Iterator[DomainEvent]:
     """The events of one write, from the item before, if there was one, and after."""
-    what, _, identifier = new["pk"].partition("#")
-    slot = new["sk"]
-    if what == "SESSION":
-        yield from (
-            _of_head(identifier, old, new) if slot == sessions.HEAD else _of_record(identifier, new)
-        )
-    elif what == "CASEFILE":
-        if slot == casefile_heads.HEAD:
-            yield from _of_casefile(identifier, old, new)
-        elif new.get("at") != (old or {}).get("at"):
-            yield from _of_grant(identifier, new)
+    identifier = dynamodb.identifier(new)
+    if records.is_record(new):
+        yield from _of_record(identifier, new)
+    elif sessions.is_head(new):
+        yield from _of_session(identifier, old, new)
+    elif casefile_heads.is_head(new):
+        yield from _of_casefile(identifier, old, new)
+    elif grants.is_grant(new) and new.get("at") != (old or {}).get("at"):
+        yield from _of_grant(identifier, new)
 
 
-def _of_head(session_id: str, old: Item | None, new: Item) -> Iterator[DomainEvent]:
+def _of_session(session_id: str, old: Item | None, new: Item) -> Iterator[DomainEvent]:
     session = {"session_id": session_id, "session_type": kind_of(session_id)}
     before, after = (old or {}).get("casefile_id"), new.get("casefile_id")
     if "deleted_at" in new:
@@ -73,8 +71,6 @@ def _of_head(session_id: str, old: Item | None, new: Item) -> Iterator[DomainEve
 
 
 def _of_record(session_id: str, item: Item) -> Iterator[DomainEvent]:
-    if item["kind"] == records.DEAD:
-        return
     record = records.from_item(item)
     told = {
         "session_id": session_id,
@@ -125,7 +121,7 @@ def _of_grant(casefile_id: str, grant: Item) -> Iterator[DomainEvent]:
     yield CasefileShared(
         casefile_id=casefile_id,
         occurred_at=text_of(grant["at"]),
-        target_user_id=grant["sk"].partition("#")[2],
+        target_user_id=grants.grantee(grant),
         permission=grant["level"],
         granted_by=grant["granted_by"],
         expires_at=None if expires_at is None else text_of(expires_at),

@@ -288,26 +288,27 @@ def _things(user_id: str, made_until: int) -> Iterator[Thing]:
         session_id = dynamodb.identifier(entry)
         head, newest = records.top(session_id)
         if sessions.from_item(head) is not None:  # Else it went just now.
-            yield Thing("sessions", session_id, int(newest["sk"]) if newest else 0)
+            yield Thing("sessions", session_id, records.number_of(newest))
     for kind in (casefile_heads.KIND, deletion.DELETING):
-        for casefile_id, head in _listed(kind, user_id, casefile_heads.HEAD):
+        for casefile_id, head in _listed(kind, user_id, casefile_heads.find):
             if "deleted_at" not in head and head["creation"] < end:
                 yield Thing("casefiles", casefile_id)
     for kind in (grants.KIND, grants.REVOKED):
-        for casefile_id, _ in _listed(kind, user_id, grants.slot(user_id)):
+        for casefile_id, _ in _listed(kind, user_id, lambda each: grants.find(each, user_id)):
             yield Thing("grants" if kind == grants.KIND else kind, casefile_id)
-    for casefile_id, _ in _listed(deletion.TITLE, user_id, deletion.TITLE_SLOT):
+    for casefile_id, _ in _listed(deletion.TITLE, user_id, deletion.find_title):
         yield Thing(deletion.TITLE, casefile_id)
     for key in contents.uploads(user_id, made_until):
         yield Thing("uploads", key)
 
 
-def _listed(kind: str, user_id: str, slot: str) -> Iterator[tuple[str, Item]]:
-    """The casefiles that a list of a user names, each with one of its items, if that is there."""
+def _listed(
+    kind: str, user_id: str, find: Callable[[str], Item | None]
+) -> Iterator[tuple[str, Item]]:
+    """The casefiles that a list of a user names, each with what is found of it, if anything is."""
     for entry in lists.everything(lists.Lists("owner", [lists.name(kind, user_id)])):
-        casefile_id = entry["creation"].partition("#")[2]
-        item = dynamodb.get({"pk": casefile_heads.partition(casefile_id), "sk": slot})
-        if item is not None:
+        casefile_id = lists.identifier(entry["creation"])
+        if (item := find(casefile_id)) is not None:
             yield casefile_id, item
 
 

@@ -51,8 +51,8 @@ REMEMBERED_SECONDS = 24 * 60 * 60
 DELETED = "casefile deleted"
 """Why a deleted casefile's grants end, in the log."""
 
-_BEYOND_ALL = "GRANT$"
-"""A slot above all grants: in their order, $ follows #."""
+_PREFIX, _BEYOND_ALL = "GRANT#", "GRANT$"
+"""Of the slots of all grants, and a slot above them: in their order, $ follows #."""
 
 MAX_LOOKED_AT = 1000
 """Grants that one page looks at: those worth nothing any more are not shown."""
@@ -95,8 +95,8 @@ def _grant(item: Item | None) -> Grant | None:
 
 def keys(casefile_id: str, *users: str) -> list[Item]:
     """The keys of what says what is granted to users and to everybody in a casefile."""
-    slots = {casefile_heads.HEAD, *(slot(user) for user in (*users, EVERYBODY))}
-    return [{"pk": casefile_heads.partition(casefile_id), "sk": sk} for sk in slots]
+    granted = (_key(casefile_id, user) for user in {*users, EVERYBODY})
+    return [casefile_heads.key(casefile_id), *granted]
 
 
 def _told_by(items: Iterable[Item]) -> Permissions | None:
@@ -105,7 +105,7 @@ def _told_by(items: Iterable[Item]) -> Permissions | None:
     casefile = found.pop(casefile_heads.HEAD, None)
     if not casefile_heads.is_alive(casefile):
         return None
-    grants = {sk.removeprefix("GRANT#"): item for sk, item in found.items()}
+    grants = {grantee(item): item for item in found.values()}
     return Permissions(casefile, grants, to_milliseconds(now()))
 
 
@@ -153,7 +153,7 @@ def _everyone(
     )
     for page, _ in pages:
         for item in page:
-            yield item["sk"].removeprefix("GRANT#"), item
+            yield grantee(item), item
 
 
 def page(permissions: Permissions, asked: ListPermissionsPayload, user: str) -> Page:
@@ -354,7 +354,7 @@ def forget(casefile_id: str, user: str) -> None:
     permissions = look(casefile_id, user)
     end = (to_milliseconds(now()), "user erased")
     if permissions is None:  # All grants in it have ended already.
-        casefile = dynamodb.get(casefile_heads.key(casefile_id)) or {}
+        casefile = casefile_heads.find(casefile_id) or {}
         end = (casefile.get("deleting_at", end[0]), DELETED)
     for granted, item in _everyone(casefile_id):
         if granted == user:
@@ -433,4 +433,19 @@ def _key(casefile_id: str, user: str) -> Item:
 
 def slot(user: str) -> str:
     """Where the grant of a user is, in its casefile's partition."""
-    return f"GRANT#{user}"
+    return f"{_PREFIX}{user}"
+
+
+def find(casefile_id: str, user: str) -> Item | None:
+    """What is stored of a user's grant, be it worth something or not."""
+    return dynamodb.get(_key(casefile_id, user))
+
+
+def is_grant(item: Item) -> bool:
+    """Whether an item is a grant."""
+    return str(item["sk"]).startswith(_PREFIX)
+
+
+def grantee(grant: Item) -> str:
+    """Whose grant it is."""
+    return str(grant["sk"]).removeprefix(_PREFIX)

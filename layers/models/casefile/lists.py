@@ -130,6 +130,11 @@ def place(at: int, identifier: str) -> str:
     return f"{at:013}#{identifier}"
 
 
+def identifier(place: str) -> str:
+    """What stands at a place."""
+    return place.partition("#")[2]
+
+
 def bears(entry: Item, tags: list[str] | None) -> bool:
     """Whether an entry has all of these tags."""
     return set(tags or ()) <= set(entry.get("tags", ()))

@@ -69,6 +69,16 @@ def slot_key(session_id: str, number: int) -> Item:
     return {"pk": partition(session_id), "sk": _slot(number)}
 
 
+def is_record(item: Item) -> bool:
+    """Whether an item is a record, and no dead stub of one."""
+    return bool(item["sk"].isdigit() and item["kind"] != DEAD)
+
+
+def number_of(item: Item | None) -> int:
+    """The number of a stored record; 0 for none."""
+    return int(item["sk"]) if item else 0
+
+
 def top(session_id: str) -> tuple[Item | None, Item | None]:
     """The items of the head and of the newest record as they are now, dead or alive."""
     values = {":session": partition(session_id)}
@@ -85,7 +95,7 @@ def top(session_id: str) -> tuple[Item | None, Item | None]:
 def slots(session_id: str) -> Iterator[list[tuple[int, str]]]:
     """The numbers of all records, page by page, each with its kind, which may be dead."""
     for page in _items(session_id, ProjectionExpression="sk, kind"):
-        yield [(int(item["sk"]), item["kind"]) for item in page]
+        yield [(number_of(item), item["kind"]) for item in page]
 
 
 def _items(session_id: str, **more: Any) -> Iterator[list[Item]]:
@@ -254,7 +264,7 @@ def stored(session_id: str) -> Iterator[tuple[Record, bytes | None]]:
 def request_ids(session_id: str, numbers: Sequence[int]) -> list[UUID]:
     """The request ids of some records of a session, in this order, if it was not deleted since."""
     keys = [slot_key(session_id, number) for number in numbers]
-    found = {int(item["sk"]): item for item in dynamodb.get_many(keys) if item["kind"] != DEAD}
+    found = {number_of(item): item for item in dynamodb.get_many(keys) if item["kind"] != DEAD}
     return [UUID(bytes=found[number]["request"]) for number in numbers if number in found]
 
 
@@ -365,8 +375,8 @@ def _in_archive(session_id: str, asked: _Range, head: SessionHead | None) -> Run
 def _run(items: list[Item], asked: _Range) -> list[Item]:
     """The items that follow on each other from the first slot asked for, or else from their own."""
     step = -1 if asked.newest_first else 1
-    begin = int(items[0]["sk"]) if items and asked.first is None else asked.first or 0
-    return [item for place, item in enumerate(items) if int(item["sk"]) == begin + step * place]
+    begin = number_of(items[0]) if items and asked.first is None else asked.first or 0
+    return [item for place, item in enumerate(items) if number_of(item) == begin + step * place]
 
 
 def _as_many_as_fit(items: list[Item]) -> list[Item]:
@@ -413,7 +423,7 @@ def from_item(item: Item) -> Record:
     request_id = UUID(bytes=item["request"])
     own = request_id if request_id.version == 7 else None
     return Record(
-        number=int(item["sk"]),
+        number=number_of(item),
         kind=item["kind"],
         request_id=request_id,
         at=item["at"],

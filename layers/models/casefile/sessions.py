@@ -119,6 +119,11 @@ def key(session_id: str) -> Item:
     return {"pk": partition(session_id), "sk": HEAD}
 
 
+def is_head(item: Item) -> bool:
+    """Whether an item is the head of a session, or its tombstone."""
+    return dynamodb.key_of(item) == key(dynamodb.identifier(item))
+
+
 def from_item(item: Item | None) -> SessionHead | None:
     """Read a stored head; None for none, and for the tombstone of a deleted session."""
     return None if not item or "deleted_at" in item else _head(item)

@@ -60,7 +60,7 @@ class Batch:
         newest: dict[str, Record] = {}
         first: dict[str, str] = {}
         for number, _, new in self.changes:
-            if not new["sk"].isdigit() or new["kind"] == records.DEAD:
+            if not records.is_record(new):
                 continue
             with self._reporting("a record can't be read", number):
                 session_id, record = dynamodb.identifier(new), records.from_item(new)
