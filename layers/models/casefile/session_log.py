@@ -249,38 +249,21 @@ def _record(
         while _must_look_further(memory, entry, since):
             metrics.count("LookBacks")
             memory.add_below(_page_below(session_id, memory, since))
-        obstacle = _obstacle(memory, entry)
-        beside: Item = {}
-        if obstacle is None and entry.rewinds is not None:
-            try:
-                beside = _marks(session_id, memory, entry.rewinds).packed()
-            except NotStanding as error:
-                obstacle = error
-        if obstacle is None and not is_placed and is_fresh:
+        obstacle, beside = _judged(session_id, memory, entry)
+        if obstacle is not None and is_fresh:
+            return memory.head, _settled(session_id, obstacle, entry)
+        if obstacle is None and is_fresh and not is_placed:
             _place(session_id, user_id, entry, packed)
             is_placed = True
             _authorize(memory, user_id)  # That may have taken long.
         if obstacle is None and is_placed:
-            made = _following(memory, entry)
-            try:
-                records.create(session_id, made, packed | beside)
-            except ConditionFailed as taken:
-                occupant = records.from_item(taken.item or {})
-                if occupant.request_id == entry.request_id:  # It was this very request.
-                    _check_kind(occupant, entry)
-                    return memory.head, _same(records.whole(session_id, taken.item or {}), entry)
-                metrics.count("Conflicts")
-            else:
-                metrics.count("Appends")
-                memory.add_above([made._replace(content="")])
-                memory.trim()
-                return memory.head, made
-        elif obstacle is not None and is_fresh:
-            return memory.head, _settled(session_id, obstacle, entry)
-        judged = memory.head.filed
+            recorded = _put(session_id, memory, entry, packed | beside)
+            if recorded is not None:
+                return memory.head, recorded
+        filed = memory.head.filed
         memory = memories.keep(session_id, _catch_up(session_id, memory))
         is_fresh = True
-        if memory.head.filed != judged:
+        if memory.head.filed != filed:
             _authorize(memory, user_id)
     raise AssertionError("attempts() ends by raising")
 
@@ -291,9 +274,41 @@ def _authorize(memory: Memory, user_id: str) -> None:
         memory.head = sessions.authorize_now(memory.head, user_id)
 
 
-def _marks(session_id: str, memory: Memory, rewind: standing.Rewind) -> standing.Marks:
+def _judged(
+    session_id: str, memory: Memory, entry: Entry
+) -> tuple[Record | CasefileError | None, Item]:
+    """What stands in the way of recording, if anything does; and what a rewinding holds beside."""
+    obstacle = _obstacle(memory, entry)
+    if obstacle is not None or entry.rewinds is None:
+        return obstacle, {}
     known = {record.number: record for record in memory.records}
-    return standing.marks_after(session_id, memory.tail, known, rewind)
+    try:
+        marks = standing.marks_after(session_id, memory.tail, known, entry.rewinds)
+    except NotStanding as error:
+        return error, {}
+    return None, marks.packed()
+
+
+def _put(session_id: str, memory: Memory, entry: Entry, packed: Item) -> Record | None:
+    """Put the record in the slot after the tail and return it; None if another's is there.
+
+    What is there may be of this very request: then it is returned. Raises RequestIdReused.
+    """
+    made = _following(memory, entry)
+    try:
+        records.create(session_id, made, packed)
+    except ConditionFailed as taken:
+        item = taken.item or {}
+        occupant = records.from_item(item)
+        if occupant.request_id == entry.request_id:
+            _check_kind(occupant, entry)
+            return _same(records.whole(session_id, item), entry)
+        metrics.count("Conflicts")
+        return None
+    metrics.count("Appends")
+    memory.add_above([made._replace(content="")])
+    memory.trim()
+    return made
 
 
 def _points_elsewhere(entry: Entry, packed: Item) -> bool:
