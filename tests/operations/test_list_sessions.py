@@ -274,8 +274,8 @@ def test_what_changes_lists_while_they_are_read_is_shown_once(
     ids = [create(invoke, title) for title in "abc"]
     read_on = lists._Run.read_on
 
-    def closing(run: Any, at_most: int | None) -> None:
-        read_on(run, at_most)
+    def closing(run: Any, lacking: int) -> None:
+        read_on(run, lacking)
         monkeypatch.setattr(lists._Run, "read_on", read_on)
         invoke("close_session", {"session_id": ids[1]})
 

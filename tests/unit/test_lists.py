@@ -83,27 +83,21 @@ def test_pages_of_merged_lists_repeat_and_skip_nothing(
 ) -> None:
     shelf = Shelf(stretches)
     fitting = [each["pk"] for each in shelf.entries if each["fits"] or not is_sifted]
+    sift = lists.Sift(shelf.sift, sifted_at_once, read_at_once=at_once, at_most=at_most)
     chosen = lists.Lists("owner", ["0", "1", "2", "3"])
     asked = ListPayload(limit=limit, offset=offset, exact_total=is_counted)
     shown: list[str] = []
     was_exact = False
     with (
         mock.patch.object(lists, "_pages", shelf.pages),
+        mock.patch.object(lists, "READ_AHEAD", at_once * len(chosen.names)),
         mock.patch.object(dynamodb, "query_units", len),
         mock.patch.object(cursors, "sign", lambda place, _: json.dumps(place)),
         mock.patch.object(cursors, "read", lambda cursor, _: json.loads(cursor)),
     ):
         for _ in range(len(shelf.entries) + 1):  # Each page goes on, be it by one entry.
             shelf.read = 0
-            page = lists.read(
-                chosen,
-                asked,
-                "ann",
-                shelf.sift if is_sifted else None,
-                at_once=at_once,
-                sifted_at_once=sifted_at_once,
-                at_most=at_most,
-            )
+            page = lists.read(chosen, asked, "ann", sift if is_sifted else None)
             shown += [each["pk"] for each in page.items]
             assert shown == fitting[offset : offset + len(shown)]
             if page.total_is_exact:

@@ -382,8 +382,8 @@ def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:
         access.check_listing(user_id, asked.user_id, instead)
         chosen = lists.Lists("owner", [lists.name(casefile_heads.KIND, user_id)])
         is_filtered = bool(words or asked.tags)
-        sift = (lambda entries: (_fitting(entries, asked, words), 0)) if is_filtered else None
-        return lists.read(chosen, asked, user_id, sift)
+        sift = lists.Sift(lambda entries: (_fitting(entries, asked, words), 0))
+        return lists.read(chosen, asked, user_id, sift if is_filtered else None)
 
     granted = grants.EVERYBODY if asked.scope == "public" else user_id
     chosen = lists.Lists("owner", [lists.name(grants.KIND, granted)])
@@ -394,15 +394,9 @@ def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:
         return [each for each in fitting if asked.user_id in (None, each["user_id"])], units
 
     reads_on = words or asked.tags or asked.user_id or asked.exact_total
-    return lists.read(
-        chosen,
-        asked.model_copy(update={"order": "creation"}),
-        user_id,
-        open_and_sift,
-        at_once=OPENED_AT_ONCE,
-        sifted_at_once=OPENED_AT_ONCE if reads_on else 1,
-        at_most=MAX_OPENED,
-    )
+    at_once = OPENED_AT_ONCE if reads_on else 1
+    sift = lists.Sift(open_and_sift, at_once, read_at_once=OPENED_AT_ONCE, at_most=MAX_OPENED)
+    return lists.read(chosen, asked.model_copy(update={"order": "creation"}), user_id, sift)
 
 
 def _opened(entries: list[Item], granted: str) -> tuple[list[Item], int]:

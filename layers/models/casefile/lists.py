@@ -22,9 +22,11 @@ rate. Casefiles that are being deleted, and users who are being erased, have a s
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic_models.base import SessionKind
@@ -59,11 +61,21 @@ A casefile is `deleting`, and a user `erasing`, until they are gone.
 _ABOVE_ALL, _BELOW_ALL = "~", " "
 """Places that nothing stands at: they are digits first."""
 
-Sift = Callable[[list[Item]], tuple[list[Item], int]]
-"""What is to be shown of some entries, in their order, and the read units that it took to know.
 
-Each keeps its place in the list.
-"""
+class Sift(NamedTuple):
+    """A filter of a list, and how much it may read.
+
+    `choose` leaves, of some entries in their order, those that are to be shown, each at its place
+    in the list, and tells the read units that it took to know. It gets all entries of a query
+    together or, with `at_once`, that many at a time, or as many as the page still lacks if that is
+    more. One query reads `read_at_once` entries, or as many as the page has if that is more. With
+    `at_most`, it is for so many read units in one answer, and no query reads more entries.
+    """
+
+    choose: Callable[[list[Item]], tuple[list[Item], int]]
+    at_once: int | None = None
+    read_at_once: int | None = None
+    at_most: int | None = None
 
 
 class Page(NamedTuple):
@@ -140,76 +152,79 @@ def bears(entry: Item, tags: list[str] | None) -> bool:
     return set(tags or ()) <= set(entry.get("tags", ()))
 
 
-def read(
-    lists: Lists,
-    asked: ListPayload,
-    user_id: str,
-    sift: Sift | None = None,
-    *,
-    at_once: int | None = None,
-    sifted_at_once: int | None = None,
-    at_most: int | None = None,
-) -> Page:
+def read(lists: Lists, asked: ListPayload, user_id: str, sift: Sift | None = None) -> Page:
     """A page of some lists merged, newest first, for a user.
 
-    One query reads `at_once` entries of a list, or as many as the page has if that is more. Of
-    these, `sift` leaves what is to be shown. Unless all are to be counted, reading then stops once
-    it has taken about `at_most` read units, but not before each list was read once. So the page may
-    be short or empty; its cursor goes on all the same. No query reads more entries than `at_most`,
-    if that is given. `sift` gets all entries of a query together or, with `sifted_at_once`, that
-    many at a time, or as many as the page still lacks if that is more.
-
-    Raises BadRequest for a cursor of another list.
+    What is sifted may be short or empty, for it reads only so much (unless all are to be counted);
+    its cursor goes on all the same. Raises BadRequest for a cursor of another list.
     """
     of = _described(user_id, asked)
-    below, skip, passed, total, is_exact = None, asked.offset, 0, 0, False
+    start = _Start(skip=asked.offset)
     if asked.cursor is not None:
-        below, skip, passed, total, is_exact = cursors.read(asked.cursor, of)
-    wanted = skip + asked.limit
-    at_once = at_once or (SIFTED_AT_ONCE if sift else READ_AHEAD // len(lists.names))
+        start = _Start(*cursors.read(asked.cursor, of))
+    wanted = start.skip + asked.limit
     # A page, what is seen to come after it, and what the page before ended with.
-    at_once = max(at_once, wanted + (1 if below is None else 2))
-    if at_most is None:
-        at_most = MAX_SIFTED
+    at_once = wanted + (1 if start.below is None else 2)
+    at_most = math.inf
+    if sift is None:
+        at_once = max(at_once, READ_AHEAD // len(lists.names))
     else:
-        at_once = min(at_once, at_most)
-    runs = [_Run(lists.whose, each, asked, below, at_once, sift) for each in lists.names]
-    is_bounded = sift is not None and not asked.exact_total
-    taken: list[Item] = []
-    seen: set[str] = set()
-    beyond = 0  # Those that were taken to be counted only.
+        at_once = max(at_once, sift.read_at_once or SIFTED_AT_ONCE)
+        at_once = min(at_once, sift.at_most or at_once)
+        at_most = at_most if asked.exact_total else sift.at_most or MAX_SIFTED
+    runs = [_Run(lists.whose, name, asked, start.below, at_once, sift) for name in lists.names]
+    merged = _merged(runs, wanted, at_most)
+    taken = list(islice(merged, wanted + 1))  # With one by which it is seen that there are more.
+    beyond = sum(1 for _ in merged) if asked.exact_total else 0
+    found = start.passed + len(taken) + beyond + sum(len(run.waiting) for run in runs)
     edge: str | None = None
-    while len(taken) <= wanted or asked.exact_total:
-        nearest = max(runs, key=lambda run: run.next_place)
-        if nearest.waiting:
-            entry = nearest.waiting.popleft()
-            if entry["pk"] in seen:  # It went from one list to another while they were read.
-                continue
-            seen.add(entry["pk"])
-            if len(taken) <= wanted:
-                taken.append(entry)
-            else:
-                beyond += 1
-        elif nearest.is_read:
-            break
-        elif is_bounded and nearest.is_begun and sum(run.units for run in runs) >= at_most:
-            edge = nearest.next_place  # Down to here, all is known.
-            break
-        else:
-            lacking = wanted + 1 - len(taken)
-            nearest.read_on(max(sifted_at_once, lacking) if sifted_at_once else None)
-    found = passed + len(taken) + beyond + sum(len(run.waiting) for run in runs)
+    total, is_exact = start.total, start.is_exact
     if all(run.is_read for run in runs):
         total, is_exact = found, True
-    elif not is_exact:
-        total = max(total, found)
+    else:
+        edge = max(run.next_place for run in runs)  # Down to here, all is known.
+        total = total if is_exact else max(total, found)
     if len(taken) > wanted:
         edge = taken[wanted - 1][asked.order]
     cursor = None
     if edge is not None:
         done = min(len(taken), wanted)
-        cursor = cursors.sign([edge, max(skip - done, 0), passed + done, total, is_exact], of)
-    return Page(taken[skip:wanted], total, is_exact, asked.offset, asked.limit, cursor)
+        rest = _Start(edge, max(start.skip - done, 0), start.passed + done, total, is_exact)
+        cursor = cursors.sign([*rest], of)
+    return Page(taken[start.skip : wanted], total, is_exact, asked.offset, asked.limit, cursor)
+
+
+class _Start(NamedTuple):
+    """Where a page begins, which is what a cursor says.
+
+    It is `skip` entries behind place `below`, or behind the top; `passed` were passed over up to
+    there. The list has `total`, or at least so many.
+    """
+
+    below: str | None = None
+    skip: int = 0
+    passed: int = 0
+    total: int = 0
+    is_exact: bool = False
+
+
+def _merged(runs: list[_Run], wanted: int, at_most: float) -> Iterator[Item]:
+    """The entries of some lists, newest first, each once.
+
+    They end early once it took `at_most` read units, but not before each list was read once.
+    """
+    seen: set[str] = set()
+    while True:
+        nearest = max(runs, key=lambda run: run.next_place)
+        if nearest.waiting:
+            entry = nearest.waiting.popleft()
+            if entry["pk"] not in seen:  # Else it went from one list to another meanwhile.
+                seen.add(entry["pk"])
+                yield entry
+        elif nearest.is_read or (nearest.is_begun and sum(run.units for run in runs) >= at_most):
+            return
+        else:
+            nearest.read_on(wanted + 1 - len(seen))
 
 
 class _Run:
@@ -249,20 +264,22 @@ class _Run:
         """Nothing that is still to come of this list stands higher."""
         return self.waiting[0][self._order] if self.waiting else self._lowest
 
-    def read_on(self, at_most: int | None) -> None:
-        """Read the entries that come next, and sift them, or so many of them."""
+    def read_on(self, lacking: int) -> None:
+        """Read the entries that come next, and sift them, or as many of them as it says."""
         if not self._ahead:
             entries, self._is_last = next(self._pages)
             self._ahead = [each for each in entries if each[self._order] != self._below]
             self.units += dynamodb.query_units(entries) if self._sift else 0
-        end = at_most or len(self._ahead)
+        end = len(self._ahead)
+        if self._sift and self._sift.at_once:
+            end = max(self._sift.at_once, lacking)
         shown, self._ahead = self._ahead[:end], self._ahead[end:]
         if self._is_last and not self._ahead:
             self._lowest = _BELOW_ALL
         elif shown:
             self._lowest = shown[-1][self._order]
         if self._sift:
-            shown, units = self._sift(shown)
+            shown, units = self._sift.choose(shown)
             self.units += units
         self.waiting.extend(shown)
 

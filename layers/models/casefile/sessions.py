@@ -548,7 +548,7 @@ def listed(
         ]
         return fitting, 0
 
-    return lists.read(chosen, asked, user_id, sift if owner or asked.tags else None)
+    return lists.read(chosen, asked, user_id, lists.Sift(sift) if owner or asked.tags else None)
 
 
 def perhaps_idle(session_ids: Iterable[str], since: int) -> Iterator[str]:
