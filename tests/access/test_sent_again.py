@@ -360,7 +360,7 @@ def test_two_filings_at_once_of_what_is_filed_already_are_both_known_later(
     created = invoke("create_session", {"casefile_id": casefile_id})
     session_id = str(created["payload"]["session_id"])
     filed = filing(casefile_id, session_id)
-    overtake(monkeypatch, casefiles, "find", lambda: ask("second", *filed))
+    overtake(monkeypatch, casefiles, "authorize", lambda: ask("second", *filed))
     first = ask("first", *filed)
     ask(
         "out",

@@ -334,13 +334,13 @@ def test_a_session_that_is_filed_elsewhere_at_the_last_moment_stays_there(
     assert (read["session_ids"], read["session_count"]) == ([session_id], 1)
 
 
-@pytest.mark.parametrize("at", ["find", "leave"])
+@pytest.mark.parametrize("at", ["authorize", "leave"])
 def test_two_deletions_at_once_are_both_told_that_it_is_deleted(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     casefile_id = invoke("create_casefile", {"title": "Lisbon"})["payload"]["casefile_id"]
     invoke("create_session", {"casefile_id": casefile_id})
-    module = casefiles if at == "find" else sessions
+    module = casefiles if at == "authorize" else sessions
     overtake(monkeypatch, module, at, lambda: delete(invoke, casefile_id))
     assert delete(invoke, casefile_id)["payload"]["title"] == "Lisbon"
 

@@ -160,7 +160,7 @@ def test_placed_at_the_last_moment_it_holds(
     client.meta.events.register("before-call.dynamodb", place)
     with pytest.raises(LegalHold):
         invoke(operation, payload)
-    assert casefiles.find(casefile_id, "ann@example.com").session_count == 1
+    assert casefiles.authorize(casefile_id, "ann@example.com").session_count == 1
     assert invoke("get_chat_session", {"session_id": session_id})["payload"]["message_count"] == 1
 
 

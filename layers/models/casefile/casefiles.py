@@ -131,13 +131,16 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
     return _head(casefile_id, item)
 
 
-def find(casefile_id: str, user_id: str) -> CasefileHead:
-    """The casefile as it is now. Raises NotFound and Forbidden."""
+def authorize(casefile_id: str, user_id: str) -> CasefileHead:
+    """The casefile as it is now, if the user may do what the operation needs.
+
+    Raises NotFound and Forbidden.
+    """
     item = casefile_heads.find(casefile_id)
     if not casefile_heads.is_alive(item):
         raise access.missing_casefile(casefile_id)
     if item["user_id"] != user_id:  # The owner's rights need no other read.
-        item = grants.permitted(casefile_id, user_id).casefile
+        item = grants.authorize(casefile_id, user_id).casefile
     return _head(casefile_id, item)
 
 
@@ -146,7 +149,7 @@ def access_list(asked: ListPermissionsPayload, user_id: str) -> PermissionListPa
 
     Raises NotFound and Forbidden, and BadRequest for a cursor that is none of it.
     """
-    return _access_list(grants.permitted(asked.casefile_id, user_id), asked, user_id)
+    return _access_list(grants.authorize(asked.casefile_id, user_id), asked, user_id)
 
 
 def _access_list(
@@ -166,7 +169,7 @@ def _access_list(
 
 def level_of(casefile_id: str, user_id: str, asking: str) -> PermissionLevel:
     """What a user may do, told to who asks. Raises NotFound and Forbidden."""
-    permissions = grants.permitted(casefile_id, asking, user_id)
+    permissions = grants.authorize(casefile_id, asking, user_id)
     access.check_asking(permissions.level(asking), is_self=asking == user_id)
     return permissions.level(user_id)
 
@@ -176,7 +179,7 @@ def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | 
 
     Raises NotFound, and BadRequest for a cursor that is none of it.
     """
-    return _told(grants.permitted(asked.casefile_id, user_id), asked, user_id)
+    return _told(grants.authorize(asked.casefile_id, user_id), asked, user_id)
 
 
 def _told(
@@ -257,7 +260,7 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
     changes: Item = request.payload.changes()
     asked = operations.GetCasefilePayload(casefile_id=casefile_id)
     for _ in attempts(f"Casefile {casefile_id}"):
-        permissions = grants.permitted(casefile_id, user_id)
+        permissions = grants.authorize(casefile_id, user_id)
         seen = permissions.casefile
         if receipts.find(request) is not None:
             return _told(permissions, asked, user_id)[0]
@@ -288,7 +291,7 @@ def hold(request: SetLegalHoldRequest) -> tuple[LegalHoldEntry | None, int]:
         done = receipts.find(request)
         if done is not None:
             return _held(request, done)
-        casefile = find(casefile_id, user_id)
+        casefile = authorize(casefile_id, user_id)
         seen = casefile.hold_asked_at
         done = {"is_change": (casefile.hold is not None) != asked.hold}
         if done["is_change"] and to_milliseconds(made_at + creation.CLOCK_ALLOWANCE) < seen:

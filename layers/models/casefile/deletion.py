@@ -258,7 +258,7 @@ def _marked(casefile_id: str, user_id: str, owner: bytes, *, with_sessions: bool
                 raise access.missing_casefile(casefile_id)
             return head
         try:
-            if casefiles.find(casefile_id, user_id).hold is not None:
+            if casefiles.authorize(casefile_id, user_id).hold is not None:
                 raise LegalHold(casefile_id)
         except NotFound:
             if head is None or head["user_id"] != user_id:

@@ -125,7 +125,7 @@ def level_by(items: Iterable[Item], user: str) -> PermissionLevel:
     return permissions.level(user) if permissions else NONE
 
 
-def permitted(casefile_id: str, user: str, *others: str) -> Permissions:
+def authorize(casefile_id: str, user: str, *others: str) -> Permissions:
     """What is granted to a user, who may do what the operation needs, and to others.
 
     Raises NotFound and Forbidden.
@@ -233,7 +233,7 @@ def _change(
         done = receipts.find(request)
         if done is not None:
             return _log_change(request, after, expires_at, done)
-        permissions = permitted(casefile_id, user, target)
+        permissions = authorize(casefile_id, user, target)
         if expires_at is not None and expires_at <= permissions.at:
             raise BadRequest("expires_at has passed already: the grant would be worth nothing.")
         own, before = permissions.level(user), permissions.granted(target)

@@ -246,7 +246,7 @@ def _filed(item: Item, casefile_id: str, at: int) -> Item:
 def _create_filed(item: Item, user_id: str) -> None:
     casefile_id = item["casefile_id"]
     for _ in attempts(f"Casefile {casefile_id}"):
-        casefile = casefiles.find(casefile_id, user_id)
+        casefile = casefiles.authorize(casefile_id, user_id)
         creating = dynamodb.creating(item | {"total_sessions": casefile.session_count + 1})
         try:
             return dynamodb.transact([creating, casefiles.counting(casefile, 1)])
@@ -277,7 +277,7 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
         done = _filed_before(item, request)
         if done is not None:
             return done
-        casefile = casefiles.find(casefile_id, user_id)
+        casefile = casefiles.authorize(casefile_id, user_id)
         head = authorize(session_id, from_item(item), user_id)
         if head.casefile_id == casefile_id:  # By another request. This one is known from now on.
             filing = Filing(casefile_id, item["total_sessions"], item["filed_at"])
@@ -532,7 +532,7 @@ def listed(
     Raises NotFound for a casefile that the user may not read, Forbidden and BadRequest.
     """
     if asked.casefile_id is not None:
-        casefiles.find(asked.casefile_id, user_id)
+        casefiles.authorize(asked.casefile_id, user_id)
         chosen = lists.of_sessions("casefile", asked.casefile_id, kinds, asked.active_only)
         owner = asked.user_id
     else:
