@@ -553,6 +553,24 @@ def test_the_linter_keeps_code_where_it_belongs(place: str, forbidden: str) -> N
     assert [found["code"] for found in json.loads(linted.stdout)] == ["TID251"]
 
 
+def test_a_module_imports_from_no_line_above_its_own_in_the_map_of_the_service() -> None:
+    folder = ROOT / "layers/models/casefile"
+    modules = {path.stem: ast.parse(path.read_text()) for path in folder.glob("*.py")}
+    described = (ast.get_docstring(modules.pop("__init__")) or "").splitlines()
+    lines = {
+        word: number
+        for number, line in enumerate(described)
+        for word in re.findall(r"\w+", line[22:] if line.startswith("    ") else "")
+        if word in modules
+    }
+    assert {*lines} == {*modules}
+    for name, module in modules.items():
+        for node in module.body:
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                used = [node.module] if node.module else [each.name for each in node.names]
+                assert [each for each in used if lines[each] < lines[name]] == [], name
+
+
 def test_keys_stay_with_the_modules_that_store_what_they_are_of() -> None:
     modules = (ROOT / "layers/models/casefile").glob("*.py")
     assert {each.stem for each in modules if re.search(r'"[ps]k"', each.read_text())} == {
