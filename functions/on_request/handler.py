@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from casefile import functions
-from casefile.functions import receiving
+from casefile import dispatch
+from casefile.dispatch import receiving
 
 
 @receiving
 def handle(envelope: dict[str, Any], invocation: str) -> None:
     """What can't be done comes again, and then to the queue's dead letters."""
-    functions.invoke(envelope, invocation)
+    dispatch.invoke(envelope, invocation)

@@ -60,8 +60,8 @@ def copies(stored: list[Item], word: str, number: int) -> Iterator[Item]:
             copy = item | {"pk": sessions.partition(session_id)}
             if item["sk"] == sessions.HEAD:
                 created = item["created_at"] + 1000 * count
-                copy["creation"] = lists.place(created, session_id)
-                copy["activity"] = lists.place(item["updated_at"], session_id)
+                copy["creation"] = lists.sort_key(created, session_id)
+                copy["activity"] = lists.sort_key(item["updated_at"], session_id)
                 copy |= lists.at_stage("open", created, session_id)
             yield copy
 

@@ -29,8 +29,8 @@ def copies(item: Item, number: int) -> list[Item]:
                 "pk": sessions.partition(session_id),
                 "created_at": created,
                 "updated_at": active,
-                "creation": lists.place(created, session_id),
-                "activity": lists.place(active, session_id),
+                "creation": lists.sort_key(created, session_id),
+                "activity": lists.sort_key(active, session_id),
             }
         )
     return made

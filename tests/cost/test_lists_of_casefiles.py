@@ -42,7 +42,7 @@ def copies(casefile_id: str, number: int, shared: int, *granted: str) -> Iterato
     given = [read(casefile_id, grants.slot(user)) for user in granted]
     for count in range(number):
         copy, at = f"{casefile_id[:-6]}{count:06}", head["created_at"] + 1000 * count
-        place, pk = lists.place(at, copy), casefile_heads.partition(copy)
+        place, pk = lists.sort_key(at, copy), casefile_heads.partition(copy)
         times = {"created_at": at, "updated_at": at, "creation": place, "activity": place}
         yield head | times | {"pk": pk}
         for grant in given if count < shared else []:
@@ -177,7 +177,7 @@ def test_what_is_not_shown_is_made_up_for_and_no_more(meter: Meter, shared_id: s
     shared = ids(shared_id, 60, 60)
     shared[7] += "x"
     for count, casefile_id in enumerate(shared):
-        pk, place = casefile_heads.partition(casefile_id), lists.place(1000 - count, casefile_id)
+        pk, place = casefile_heads.partition(casefile_id), lists.sort_key(1000 - count, casefile_id)
         expired = {"expires_at": 1} if count == 8 else {}
         dynamodb.put_many([grant | {"pk": pk, "creation": place} | expired])
     meter.calls.clear()
@@ -199,7 +199,7 @@ def test_the_bound_counts_what_is_gone_and_what_is_looked_at_twice(
     stored: list[Item] = []
     for casefile_id in ids(shared_id, 250, 250):
         pk = casefile_heads.partition(f"{casefile_id}{is_gone}")
-        place = lists.place(1000, f"{casefile_id}{is_gone}")
+        place = lists.sort_key(1000, f"{casefile_id}{is_gone}")
         stored += [grant | {"pk": pk, "creation": place}]
         stored += [] if is_gone else [head | {"pk": pk, "owner_list": "nobody's"}]
     dynamodb.put_many(stored)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from casefile import functions
+from casefile import dispatch
 from casefile.errors import CasefileError
 from tests.conftest import OPERATIONS, Context, Invoke, Lines, load
 from tests.events import event
@@ -41,7 +41,7 @@ class Functions:
 @pytest.fixture
 def deployed(aws: None, monkeypatch: pytest.MonkeyPatch) -> Functions:
     fake = Functions()
-    monkeypatch.setattr(functions, "client", lambda: fake)
+    monkeypatch.setattr(dispatch, "client", lambda: fake)
     return fake
 
 
@@ -83,7 +83,7 @@ def session_id(invoke: Invoke) -> str:
 
 
 def test_the_operations_that_can_be_asked_for_are_the_functions_there_are() -> None:
-    assert sorted(functions.OPERATIONS) == OPERATIONS
+    assert sorted(dispatch.OPERATIONS) == OPERATIONS
 
 
 @pytest.mark.parametrize("source", ["sqs", "fifo", "eventbridge"])
@@ -208,7 +208,7 @@ def test_a_message_whose_function_can_not_be_reached_comes_again(
 
 
 def test_what_there_is_no_time_for_is_not_begun(deployed: Functions, session_id: str) -> None:
-    assert deliver(batch([saying(session_id, "x")] * 2), seconds=functions.LONGEST_CALL) == [0, 1]
+    assert deliver(batch([saying(session_id, "x")] * 2), seconds=dispatch.LONGEST_CALL) == [0, 1]
     assert deployed.asked == []
 
 

@@ -31,7 +31,7 @@ class Shelf:
                 "pk": f"{n}",
                 "list": str(name),
                 "fits": fits,
-                "activity": lists.place(999 - n, "x"),
+                "activity": lists.sort_key(999 - n, "x"),
                 "units": n % 2,
             }
             for n, (name, fits) in enumerate(of)

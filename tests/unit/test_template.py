@@ -12,7 +12,7 @@ from typing import Any, get_args
 import botocore.session
 import pytest
 
-from casefile import aws, deletion, functions, retention
+from casefile import aws, deletion, dispatch, retention
 from casefile.creation import MAX_AGE
 from dev import openapi
 from pydantic_models.base import BaseRequest
@@ -284,7 +284,7 @@ def test_every_queue_that_is_worked_off_has_a_dead_letter_queue_and_patience() -
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert mapping["BatchSize"] == 1  # Behind what takes long, there is no time to try others.
         assert mapping["ScalingConfig"] == {"MaximumConcurrency": 20}  # The rest is the API's.
-        assert function["Timeout"] > functions.LONGEST_CALL
+        assert function["Timeout"] > dispatch.LONGEST_CALL
         assert SOURCES[name]["VisibilityTimeout"] >= 6 * function["Timeout"]
         redrive = SOURCES[name]["RedrivePolicy"]
         dead = QUEUES[redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]]
@@ -295,9 +295,9 @@ def test_every_queue_that_is_worked_off_has_a_dead_letter_queue_and_patience() -
 def test_who_waits_for_a_function_waits_longer_than_it_may_take() -> None:
     longest = template()["Globals"]["Function"]["Timeout"]
     for operation in OPERATIONS:
-        assert FUNCTIONS[camel(operation)].get("Timeout", longest) < functions.READ_SECONDS
-    of_a_try = functions.READ_SECONDS + aws.CONNECT_SECONDS
-    assert functions.ATTEMPTS * of_a_try < functions.LONGEST_CALL
+        assert FUNCTIONS[camel(operation)].get("Timeout", longest) < dispatch.READ_SECONDS
+    of_a_try = dispatch.READ_SECONDS + aws.CONNECT_SECONDS
+    assert dispatch.ATTEMPTS * of_a_try < dispatch.LONGEST_CALL
 
 
 def test_every_queue_is_encrypted_and_the_last_ones_keep_what_they_get_longest() -> None:

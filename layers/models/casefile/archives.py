@@ -41,7 +41,7 @@ FORMAT = "casefile archive 1"
 PART_CHARACTERS = 1024 * 1024
 """Of lines that are compressed together: what is read of an archive at once."""
 
-MAX_READ_CHARACTERS = 8 * 1024 * 1024
+MAX_LOADED_CHARACTERS = 8 * 1024 * 1024
 """Of lines read at once: a page ends with the part, or the content, that brings it to this."""
 
 IN_MEMORY = 32 * 1024 * 1024
@@ -209,7 +209,7 @@ def page(
             part = [each for each in _part(manifest, place) if low <= each[0].number <= high]
             found += reversed(part) if newest_first else part
             size += sum(len(record.content) for record, _ in part)
-            if len(found) >= limit or size >= MAX_READ_CHARACTERS:
+            if len(found) >= limit or size >= MAX_LOADED_CHARACTERS:
                 break
     _was_read.set(True)
     if not with_content:
@@ -237,7 +237,7 @@ def _as_many_as_fit(session_id: str, found: list[Stored]) -> list[Record]:
     for record in _loaded(session_id, found):
         fitting.append(record)
         size += len(record.content)
-        if size >= MAX_READ_CHARACTERS:
+        if size >= MAX_LOADED_CHARACTERS:
             break
     return fitting
 

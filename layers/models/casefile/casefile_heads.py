@@ -96,7 +96,7 @@ def narrow(casefile_id: str, at: int) -> None:
 
 def active(casefile_id: str, at: int) -> Item:
     """What shows in a head that something happened at a time."""
-    return {"updated_at": at, "activity": lists.place(at, casefile_id)}
+    return {"updated_at": at, "activity": lists.sort_key(at, casefile_id)}
 
 
 def if_owned(casefile_id: str, owner: str, expression: str, values: Item, *terms: str) -> Write:

@@ -114,8 +114,8 @@ def create(request: CreateCasefileRequest) -> CasefileHead:
         "session_count": 0,
         "metadata": to_json(request.metadata),
         "owner_list": lists.name(casefile_heads.KIND, request.user_id),
-        "activity": lists.place(at, casefile_id),
-        "creation": lists.place(at, casefile_id),
+        "activity": lists.sort_key(at, casefile_id),
+        "creation": lists.sort_key(at, casefile_id),
         "news": True,
         **creation.origin(request),
     }
@@ -418,7 +418,7 @@ def _opened(entries: list[Item], granted: str) -> tuple[list[Item], int]:
     doubted = {
         casefile_id
         for casefile_id, head in heads.items()
-        if places[casefile_id] < lists.place(head.get("narrowed_at", 0), "")
+        if places[casefile_id] < lists.sort_key(head.get("narrowed_at", 0), "")
     }
     believed = heads.keys() - (doubted - grants.granted_now(doubted, granted))
     opened = [

@@ -137,7 +137,7 @@ def _bury(session_id: str, user_id: str, filed_in: str | None, *, is_noted: bool
         }
         if not is_noted:
             tombstone["owner_list"] = _deleted_by(user_id)
-            tombstone["creation"] = lists.place(deleted_at, session_id)
+            tombstone["creation"] = lists.sort_key(deleted_at, session_id)
         stub = _stub(session_id, records.number_of(newest) + 1)
         with contextlib.suppress(TransactionFailed):  # Something was appended, or filed, just now.
             _end(head or {}, user_id, tombstone, stub)
@@ -193,7 +193,7 @@ def delete_casefile(casefile_id: str, user_id: str, *, with_sessions: bool) -> D
             "title": head["title"],
             "ttl": at // 1000 + TITLE_SECONDS,
             "owner_list": lists.name(TITLE, user_id),
-            "creation": lists.place(at, casefile_id),
+            "creation": lists.sort_key(at, casefile_id),
         }
         tombstone = {
             **dynamodb.key_of(head),

@@ -280,7 +280,7 @@ def _things(user_id: str, made_until: int) -> Iterator[Thing]:
 
     What others granted has no such limit: it may be what a hand-over left.
     """
-    end = lists.place(made_until + 1, "")
+    end = lists.sort_key(made_until + 1, "")
     of_sessions = lists.of_sessions("owner", user_id, ("tool", "chat"), active_only=False)
     for entry in lists.everything(of_sessions):
         if entry["creation"] >= end:

@@ -341,7 +341,7 @@ def _listed(
     casefile_id: str, user: str, at: int, level: PermissionLevel, place: str | None = None
 ) -> Item:
     """Where somebody finds what is shared with them, and that it is to be told."""
-    kind, place = REVOKED if level is NONE else KIND, place or lists.place(at, casefile_id)
+    kind, place = REVOKED if level is NONE else KIND, place or lists.sort_key(at, casefile_id)
     listed: Item = {"owner_list": lists.name(kind, user), "creation": place}
     return listed | ({} if level is NONE else {"news": True})
 

@@ -115,7 +115,7 @@ def name(kind: str, whose: str, *, active: bool = True) -> str:
 def at_stage(stage: Stage, since: int, identifier: str) -> Item:
     """What of an item lists it among all that is at a stage; `since` is in milliseconds."""
     shard = zlib.crc32(identifier.encode()) % STAGE_SHARDS
-    return {"stage_list": _shard(stage, shard), "since": place(since, identifier)}
+    return {"stage_list": _shard(stage, shard), "since": sort_key(since, identifier)}
 
 
 def _shard(stage: Stage, number: int) -> str:
@@ -137,14 +137,14 @@ def of_sessions(
     return Lists(whose, names)
 
 
-def place(at: int, identifier: str) -> str:
+def sort_key(at: int, identifier: str) -> str:
     """Where something stands in a list; `at` is in milliseconds since 1970."""
     return f"{at:013}#{identifier}"
 
 
-def identifier(place: str) -> str:
-    """What stands at a place."""
-    return place.partition("#")[2]
+def identifier(sort_key: str) -> str:
+    """What stands where a sort key says."""
+    return sort_key.partition("#")[2]
 
 
 def bears(entry: Item, tags: list[str] | None) -> bool:

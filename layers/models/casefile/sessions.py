@@ -213,8 +213,8 @@ def create(request: CreateSessionRequest | CreateChatSessionRequest) -> SessionH
         "active": True,
         "metadata": to_json(request.metadata),
         "owner_list": lists.name(kind, request.user_id),
-        "activity": lists.place(at, session_id),
-        "creation": lists.place(at, session_id),
+        "activity": lists.sort_key(at, session_id),
+        "creation": lists.sort_key(at, session_id),
         "news": True,
         **({} if request.payload.stays_open else lists.at_stage("open", at, session_id)),
         **creation.origin(request),
@@ -326,7 +326,7 @@ def _filed_before(item: Item, request: AddSessionToCasefileRequest) -> Filing | 
 def _active_now(head: SessionHead) -> Item:
     """What shows in a head that something happened just now. Its time never goes back."""
     at = max(to_milliseconds(now()), head.updated_at)
-    return {"updated_at": at, "activity": lists.place(at, head.session_id)}
+    return {"updated_at": at, "activity": lists.sort_key(at, head.session_id)}
 
 
 def _rewriting(seen: Item, made: Item, *more: str) -> Write:
@@ -440,7 +440,7 @@ def mark_closed(head: SessionHead, closing: Record) -> None:
             "totals": list(closing.totals),
             "recorded": closing.number,
             "updated_at": max(at, seen.get("updated_at", 0)),
-            "activity": lists.place(max(at, seen.get("updated_at", 0)), head.session_id),
+            "activity": lists.sort_key(max(at, seen.get("updated_at", 0)), head.session_id),
             "owner_list": lists.name(kind, head.user_id, active=False),
             **lists.at_stage("closed", at, head.session_id),
         }
@@ -512,7 +512,7 @@ def refresh(session_id: str, newest: Record) -> None:
             key(session_id),
             f"{setting}, updated_at = :at, activity = :activity REMOVE news",
             condition=f"{condition} AND updated_at < :at",
-            values=values | {":at": at, ":activity": lists.place(at, session_id)},
+            values=values | {":at": at, ":activity": lists.sort_key(at, session_id)},
         )
     except ConditionFailed as found:
         head = found.item or {}
