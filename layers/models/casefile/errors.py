@@ -23,7 +23,8 @@
     └── Unavailable           503  unavailable
 
 A class names its HTTP status and its stable code; the message is written for strangers. What a
-caller may not see is NotFound, the same as what doesn't exist.
+caller may not see is NotFound, the same as what doesn't exist. Beside these, a
+`dispatch.OperationFailed` tells of an error that another function raised.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ those that lie in the archive as well, those that were deleted and are not yet g
 when it comes to the next, so being active moves nothing. It is in shards, for creations at any
 rate. Casefiles that are being deleted, and users who are being erased, have a stage each, too.
 
-    owner_list     <kind>#<active or closed>#<user_id>
+    owner_list     <kind>#<active or closed>#<user_id>: tool, chat, casefile; grant and revoked, see
+                   grants.py; title, deleting and, by a digest of the user, deleted, see deletion.py
     casefile_list  <kind>#<active or closed>#<casefile_id>
     activity       <time of the last activity, 13 digits of milliseconds>#<id>
     creation       <time of the creation>#<id>

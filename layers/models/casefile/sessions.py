@@ -1,7 +1,7 @@
 """Sessions: the head of each, which tells whose it is, its title and its casefile.
 
-A head is written when its session is created, filed, changed or closed, and never by an append:
-what has been recorded is told by the log's own tail, and shown here, for lists, by what follows the
+A head is written when something is done with its session as a whole, and never by an append: what
+has been recorded is told by the log's own tail, and shown here, for lists, by what follows the
 stream. So appends don't meet each other here.
 
     pk SESSION#<session_id>   sk HEAD
