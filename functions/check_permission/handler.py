@@ -19,7 +19,7 @@ from pydantic_models.operations import (
 def handle(request: CheckPermissionRequest) -> Answer[PermissionCheckPayload]:
     """Everybody may ask about themselves; about others, admins may."""
     asked = request.payload
-    level = casefiles.level_of(asked.casefile_id, asked.user_id, request.user_id)
+    level = casefiles.level_of(request)
     return Answer(
         PermissionCheckPayload(
             casefile_id=asked.casefile_id,

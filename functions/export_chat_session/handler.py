@@ -18,5 +18,4 @@ from pydantic_models.operations import (
 )
 def handle(request: ExportChatSessionRequest) -> Answer[ExportPayload]:
     """Whoever holds the lines can verify them without us."""
-    asked = request.payload
-    return Answer(reading.export(asked.session_id, request.user_id, asked.after))
+    return Answer(reading.export(request))

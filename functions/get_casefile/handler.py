@@ -18,5 +18,5 @@ from pydantic_models.operations import (
 )
 def handle(request: GetCasefileRequest) -> Answer[CasefileDataPayload]:
     """The count of sessions is exact at any moment."""
-    casefile, cursor = casefiles.read(request.payload, request.user_id)
+    casefile, cursor = casefiles.read(request)
     return Answer(CasefileDataPayload(casefile=casefile, cursor=cursor))

@@ -18,7 +18,7 @@ from pydantic_models.operations import (
 )
 def handle(request: ListCasefileSessionsRequest) -> Answer[CasefileSessionListPayload]:
     """Open ones and closed ones, unless only those that are active are asked for."""
-    page = sessions.listed(request.user_id, request.payload, "tool", "chat")
+    page = sessions.listed(request, "tool", "chat")
     return Answer(
         CasefileSessionListPayload(
             casefile_id=request.payload.casefile_id,

@@ -18,6 +18,6 @@ from pydantic_models.operations import (
 )
 def handle(request: ListCasefilesRequest) -> Answer[CasefileListPayload]:
     """What is not one's own is shown as long as its grant holds."""
-    page = casefiles.listed(request.user_id, request.payload)
+    page = casefiles.listed(request)
     summaries = [casefiles.summary(entry) for entry in page.items]
     return Answer(CasefileListPayload(casefiles=summaries, **page.place))

@@ -18,7 +18,6 @@ from pydantic_models.operations import (
 )
 def handle(request: ListChatEventsRequest) -> Answer[EventPagePayload]:
     """There is one event for each message that was recorded, and one for each rewinding."""
-    asked = request.payload
-    page = reading.page(asked.session_id, request.user_id, asked, transcript.chat_event_count)
-    events = transcript.chat_events(asked.session_id, page.records)
+    page = reading.page(request, transcript.chat_event_count)
+    events = transcript.chat_events(page.session_id, page.records)
     return Answer(EventPagePayload(events=page.arrange(events), **page.place))

@@ -18,10 +18,7 @@ from pydantic_models.operations import (
 )
 def handle(request: ListChatMessagesRequest) -> Answer[ChatMessagePagePayload]:
     """The newest twenty of five thousand cost what twenty cost."""
-    asked = request.payload
-    page = reading.page(
-        asked.session_id, request.user_id, asked, transcript.message_count, standing_only=True
-    )
+    page = reading.page(request, transcript.message_count, standing_only=True)
     return Answer(
         ChatMessagePagePayload(
             messages=page.arrange(transcript.messages_of(page)),

@@ -18,6 +18,6 @@ from pydantic_models.operations import (
 )
 def handle(request: ListChatSessionsRequest) -> Answer[ChatSessionListPayload]:
     """The newest fifty of ten thousand are one query, as of fifty."""
-    page = sessions.listed(request.user_id, request.payload, "chat")
+    page = sessions.listed(request, "chat")
     summaries = [sessions.chat_summary(entry) for entry in page.items]
     return Answer(ChatSessionListPayload(sessions=summaries, **page.place))

@@ -18,4 +18,4 @@ from pydantic_models.operations import (
 )
 def handle(request: ListPermissionsRequest) -> Answer[PermissionListPayload]:
     """Admins see everybody, page by page, others themselves and who owns it."""
-    return Answer(casefiles.access_list(request.payload, request.user_id))
+    return Answer(casefiles.access_list(request))

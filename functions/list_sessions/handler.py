@@ -18,6 +18,6 @@ from pydantic_models.operations import (
 )
 def handle(request: ListSessionsRequest) -> Answer[SessionListPayload]:
     """The newest fifty of ten thousand are one query, as of fifty."""
-    page = sessions.listed(request.user_id, request.payload, "tool")
+    page = sessions.listed(request, "tool")
     summaries = [sessions.tool_summary(entry) for entry in page.items]
     return Answer(SessionListPayload(sessions=summaries, **page.place))

@@ -20,8 +20,7 @@ from pydantic_models.operations import (
 )
 def handle(request: ListToolEventsRequest) -> Answer[EventPagePayload]:
     """Events come in the order of the records that brought them."""
-    asked = request.payload
-    page = reading.page(asked.session_id, request.user_id, asked, transcript.tool_event_count)
-    begun = records.get_many(asked.session_id, transcript.begun_elsewhere(page.records))
-    events = transcript.tool_events(asked.session_id, page.records, chain(begun, page.records))
+    page = reading.page(request, transcript.tool_event_count)
+    begun = records.get_many(page.session_id, transcript.begun_elsewhere(page.records))
+    events = transcript.tool_events(page.session_id, page.records, chain(begun, page.records))
     return Answer(EventPagePayload(events=page.arrange(events), **page.place))

@@ -18,9 +18,8 @@ from pydantic_models.operations import (
 )
 def handle(request: ListToolRequestsRequest) -> Answer[ToolRequestPagePayload]:
     """A request shows its outcome, though that may be recorded beyond the page."""
-    asked = request.payload
-    page = reading.page(asked.session_id, request.user_id, asked, transcript.request_count)
+    page = reading.page(request, transcript.request_count)
     pending = transcript.unfinished(page.records)
     page, outcomes = reading.with_outcomes(page, pending)
-    requests = transcript.tool_requests(asked.session_id, [*page.records, *outcomes])
+    requests = transcript.tool_requests(page.session_id, [*page.records, *outcomes])
     return Answer(ToolRequestPagePayload(requests=page.arrange(requests), **page.place))

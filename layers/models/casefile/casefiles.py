@@ -30,10 +30,14 @@ from .log import logger
 if TYPE_CHECKING:
     from pydantic_models.canonical import CasefileModel, LegalHoldEntry
     from pydantic_models.operations import (
+        CheckPermissionRequest,
         CreateCasefileRequest,
         GetCasefilePayload,
+        GetCasefileRequest,
         ListCasefilesPayload,
+        ListCasefilesRequest,
         ListPermissionsPayload,
+        ListPermissionsRequest,
         PermissionListPayload,
         SetLegalHoldRequest,
         UpdateCasefileRequest,
@@ -144,11 +148,12 @@ def authorize(casefile_id: str, user_id: str) -> CasefileHead:
     return _head(casefile_id, item)
 
 
-def access_list(asked: ListPermissionsPayload, user_id: str) -> PermissionListPayload:
+def access_list(request: ListPermissionsRequest) -> PermissionListPayload:
     """Who may do what, as far as the user may see it: a page of it.
 
     Raises NotFound and Forbidden, and BadRequest for a cursor that is none of it.
     """
+    asked, user_id = request.payload, request.user_id
     return _access_list(grants.authorize(asked.casefile_id, user_id), asked, user_id)
 
 
@@ -167,22 +172,24 @@ def _access_list(
     )
 
 
-def level_of(casefile_id: str, user_id: str, asking: str) -> PermissionLevel:
+def level_of(request: CheckPermissionRequest) -> PermissionLevel:
     """What a user may do, told to who asks. Raises NotFound and Forbidden."""
-    permissions = grants.authorize(casefile_id, asking, user_id)
-    access.check_asking(permissions.level(asking), is_self=asking == user_id)
-    return permissions.level(user_id)
+    asked, asking = request.payload, request.user_id
+    permissions = grants.authorize(asked.casefile_id, asking, asked.user_id)
+    access.check_asking(permissions.level(asking), is_self=asking == asked.user_id)
+    return permissions.level(asked.user_id)
 
 
-def read(asked: GetCasefilePayload, user_id: str) -> tuple[CasefileModel, str | None]:
+def read(request: GetCasefileRequest) -> tuple[CasefileModel, str | None]:
     """A casefile with ids of its sessions, and the cursor of the next ids.
 
     Raises NotFound, and BadRequest for a cursor that is none of it.
     """
-    return _told(grants.authorize(asked.casefile_id, user_id), asked, user_id)
+    asked, user_id = request.payload, request.user_id
+    return _shown(grants.authorize(asked.casefile_id, user_id), asked, user_id)
 
 
-def _told(
+def _shown(
     permissions: Permissions, asked: GetCasefilePayload, user_id: str
 ) -> tuple[CasefileModel, str | None]:
     """A casefile as it was seen, to a user who may read it."""
@@ -263,18 +270,18 @@ def change(request: UpdateCasefileRequest) -> CasefileModel:
         permissions = grants.authorize(casefile_id, user_id)
         seen = permissions.casefile
         if receipts.find(request) is not None:
-            return _told(permissions, asked, user_id)[0]
+            return _shown(permissions, asked, user_id)[0]
         at = max(to_milliseconds(now()), seen["updated_at"])
         made = changes | casefile_heads.active(casefile_id, at)
         # Before it is made: right after, who asks may be somebody who may not see it any more.
-        told = _told(permissions._replace(casefile=seen | made), asked, user_id)[0]
+        shown = _shown(permissions._replace(casefile=seen | made), asked, user_id)[0]
         setting, values = dynamodb.setting(made)
         update = casefile_heads.if_owned(
             casefile_id, permissions.owner, f"{setting} REMOVE news", values
         )
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact([update, receipts.leaving(request)])
-            return told
+            return shown
     raise AssertionError("attempts() ends by raising")
 
 
@@ -369,11 +376,12 @@ def counting(casefile: CasefileHead, more: int) -> Write:
     )
 
 
-def listed(user_id: str, asked: ListCasefilesPayload) -> lists.Page:
+def listed(request: ListCasefilesRequest) -> lists.Page:
     """A page of the casefiles that a user owns, or that others opened to them or to everybody.
 
     Raises Forbidden and BadRequest.
     """
+    asked, user_id = request.payload, request.user_id
     words = _words(asked.search_query or "")
     if asked.search_query and not (words or asked.search_query.isspace()):
         raise BadRequest(

@@ -32,7 +32,14 @@ from .sessions import SessionHead
 from .standing import Standing
 
 if TYPE_CHECKING:
-    from pydantic_models.operations import PagePayload
+    from pydantic_models.base import BaseRequest
+    from pydantic_models.operations import (
+        ChatSessionPagePayload,
+        ExportChatSessionRequest,
+        ExportSessionRequest,
+        PagePayload,
+        ToolSessionPagePayload,
+    )
 
 T = TypeVar("T")
 
@@ -168,18 +175,18 @@ def read(session_id: str, user_id: str, *, with_content: bool) -> Log:
 
 
 def page(
-    session_id: str,
-    user_id: str,
-    asked: PagePayload,
+    request: BaseRequest[ToolSessionPagePayload] | BaseRequest[ChatSessionPagePayload],
     count: Callable[[Record], int],
     *,
     standing_only: bool = False,
 ) -> Page:
-    """A page of records, as many as it takes until `count` over them reaches `asked.limit`.
+    """A page of records, as many as it takes until `count` over them reaches the limit asked for.
 
     With `standing_only`, of the messages that they hold those count that were not withdrawn. If
-    there is no record yet, waits up to `asked.wait` seconds for one. Raises NotFound.
+    there is no record yet, waits as many seconds for one as are asked for. Raises NotFound.
     """
+    asked, user_id = request.payload, request.user_id
+    session_id = asked.session_id
 
     def read_now(*, strong: bool) -> Page:
         standing = Standing(session_id) if standing_only else None
@@ -373,9 +380,10 @@ def _page_size() -> int:
     return MAX_LINKED_PAGE_CHARACTERS if contents.are_linked() else MAX_PAGE_CHARACTERS
 
 
-def export(session_id: str, user_id: str, after: int) -> ExportPayload:
+def export(request: ExportSessionRequest | ExportChatSessionRequest) -> ExportPayload:
     """The session as JSON Lines from a record on, as far as one answer carries. Raises NotFound."""
-    head = sessions.authorize(session_id, sessions.find(session_id), user_id)
+    session_id, after = request.payload.session_id, request.payload.after
+    head = sessions.authorize(session_id, sessions.find(session_id), request.user_id)
     lines = [] if after else [head_line(session_id, head.user_id, head.created_at)]
     size, last = 0, after
     for record in _walk(session_id, above=after, newest_first=False, with_content=True):

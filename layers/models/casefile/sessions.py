@@ -35,8 +35,9 @@ if TYPE_CHECKING:
         AddSessionToCasefileRequest,
         CreateChatSessionRequest,
         CreateSessionRequest,
-        ListCasefileSessionsPayload,
-        ListSessionsPayload,
+        ListCasefileSessionsRequest,
+        ListChatSessionsRequest,
+        ListSessionsRequest,
         RemoveSessionFromCasefileRequest,
         UpdateChatSessionRequest,
         UpdateSessionRequest,
@@ -523,14 +524,14 @@ def refresh(session_id: str, newest: Record) -> None:
 
 
 def listed(
-    user_id: str,
-    asked: ListSessionsPayload | ListCasefileSessionsPayload,
+    request: ListSessionsRequest | ListChatSessionsRequest | ListCasefileSessionsRequest,
     *kinds: SessionKind,
 ) -> lists.Page:
     """A page of a user's own sessions of some kinds, or of those of a casefile.
 
     Raises NotFound for a casefile that the user may not read, Forbidden and BadRequest.
     """
+    asked, user_id = request.payload, request.user_id
     if asked.casefile_id is not None:
         casefiles.authorize(asked.casefile_id, user_id)
         chosen = lists.of_sessions("casefile", asked.casefile_id, kinds, asked.active_only)
