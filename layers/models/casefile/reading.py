@@ -253,8 +253,8 @@ def _page(
     passed = 0
     above, below = asked.after, asked.before
     room, size = asked.limit, 0
-    is_end = below is not None and below <= above + 1
-    while not is_end and room > 0 and size < _page_size() and len(chosen) < MAX_PAGE_RECORDS:
+    has_more = below is None or below > above + 1
+    while has_more and room > 0 and size < _page_size() and len(chosen) < MAX_PAGE_RECORDS:
         # One more than fits tells whether there is more; another may be the head or the closing.
         found_head, found = records.query(
             session_id,
@@ -266,7 +266,7 @@ def _page(
             newest_first=newest_first,
         )
         head = head or found_head
-        is_end = True
+        has_more = False
         if standing and found:
             has_newest = below is None and (newest_first or found_head is not None)
             standing.learn(found, has_newest=has_newest)
@@ -274,29 +274,29 @@ def _page(
                 below = min(standing.tail.number + 1, below or standing.tail.number + 1)
         for record in found:
             if room <= 0 or (chosen and size + len(record.content) > _page_size()):
-                is_end, room = False, 0
+                has_more, room = True, 0
                 break
             chosen.append(record)
             counted = count(record)
             room -= standing.count(record, counted) if standing else counted
             size += len(record.content)
-        if is_end and found:
+        if found and not has_more:
             last = found[-1].number
             above, below = (above, last) if newest_first else (last, below)
             # Records have no gap: the range ends where its last number was seen, or the head.
-            is_end = last == 1 if newest_first else found_head is not None
+            has_more = last > 1 if newest_first else found_head is None
             if standing and room > 0 and standing.is_cut_at(found[-1]):
                 if newest_first:
                     below = standing.skip_down(last)
                 else:
                     above = passed = standing.skip_up(last)
-            is_end = is_end or (below is not None and below <= above + 1)
+            has_more = has_more and (below is None or below > above + 1)
     head = head or (standing.head if standing else None)
     if head is None or (head.user_id != user_id and not strong):  # Others' rights can change.
         head = sessions.find(session_id)
     closed_with = sessions.authorize(session_id, head, user_id).closed_with
     chosen = chosen[::-1] if newest_first else chosen
-    return Page(session_id, chosen, not is_end, asked, passed, standing, closed_with)
+    return Page(session_id, chosen, has_more, asked, passed, standing, closed_with)
 
 
 def find(session_id: str, user_id: str, request_id: UUID, kinds: Collection[RecordKind]) -> Record:
