@@ -61,6 +61,6 @@ def _entry(event: DomainEvent) -> PutEventsRequestEntryTypeDef:
         "EventBusName": configuration().bus_name,
         "Source": "casefile",
         "DetailType": event.event_type,
-        "Detail": json.dumps(event.told()),
+        "Detail": json.dumps(event.detail()),
         "Time": event.occurred_at,
     }

@@ -30,7 +30,7 @@ class _Event(Model):
         """The same for each delivery of the event."""
         return uuid5(_NAMESPACE, to_canonical_json(self.model_dump(mode="json")))
 
-    def told(self) -> dict[str, Any]:
+    def detail(self) -> dict[str, Any]:
         """The event as it is sent."""
         return {"event_id": str(self.event_id), **self.model_dump(mode="json")}
 
