@@ -181,8 +181,8 @@ def is_whole(session_id: str, closing: Record) -> bool:
         manifest = _read_manifest(session_id)
     except NotFound:
         return False
-    told = (manifest.records, manifest.seal, manifest.size)
-    return told == (closing.number, closing.seal.hex(), contents.size_of(_session_key(session_id)))
+    noted = (manifest.records, manifest.seal, manifest.size)
+    return noted == (closing.number, closing.seal.hex(), contents.size_of(_session_key(session_id)))
 
 
 def page(
@@ -276,10 +276,10 @@ def _manifest(session_id: str) -> Manifest:
 
 
 def _read_manifest(session_id: str) -> Manifest:
-    told = json.loads(contents.fetch(_manifest_key(session_id)))
-    if told["format"] != FORMAT:
+    found = json.loads(contents.fetch(_manifest_key(session_id)))
+    if found["format"] != FORMAT:
         raise ValueError(f"The archive of session {session_id} is no {FORMAT}.")
-    return Manifest(**told | {"parts": [(number, begin) for number, begin in told["parts"]]})
+    return Manifest(**found | {"parts": [(number, begin) for number, begin in found["parts"]]})
 
 
 def delete(session_id: str) -> None:

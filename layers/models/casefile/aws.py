@@ -102,19 +102,19 @@ class Calling:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception):
-            told = self._told(error)
-            if told is not error:
-                raise told from error
+            meant = self._meaning(error)
+            if meant is not error:
+                raise meant from error
 
-    def _told(self, error: Exception) -> Exception:
+    def _meaning(self, error: Exception) -> Exception:
         """What a failure means."""
-        told = _told_by_boto3(error)
-        if isinstance(told, NoAnswer) or (isinstance(told, Refused) and _is_passing(told)):
+        meant = _from_boto3(error)
+        if isinstance(meant, NoAnswer) or (isinstance(meant, Refused) and _is_passing(meant)):
             return come_back()
-        return told
+        return meant
 
 
-def _told_by_boto3(error: Exception) -> Exception:
+def _from_boto3(error: Exception) -> Exception:
     """An error as it is named here; what is not boto3's stays as it is."""
     if "botocore.exceptions" not in sys.modules:  # Who has not imported them can't have them.
         return error

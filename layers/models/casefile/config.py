@@ -87,9 +87,9 @@ def log_level() -> int:
 
 def trace_id() -> str:
     """The id of the X-Ray trace that this invocation belongs to, if any; a caller can name it."""
-    told = os.environ.get("_X_AMZN_TRACE_ID")
-    said = re.match(_TRACE, told) if told else None
-    return said[1] if said else ""
+    header = os.environ.get("_X_AMZN_TRACE_ID")
+    match = re.match(_TRACE, header) if header else None
+    return match[1] if match else ""
 
 
 def _origins(listed: str) -> frozenset[str]:

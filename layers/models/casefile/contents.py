@@ -59,11 +59,11 @@ class Calling(aws.Calling):
     `with` it around the call: it raises NotThere, and what any call to AWS raises.
     """
 
-    def _told(self, error: Exception) -> Exception:
-        told = super()._told(error)
-        if isinstance(told, Refused) and told.code in _NOT_THERE:
-            return NotThere(told.response)
-        return told
+    def _meaning(self, error: Exception) -> Exception:
+        meant = super()._meaning(error)
+        if isinstance(meant, Refused) and meant.code in _NOT_THERE:
+            return NotThere(meant.response)
+        return meant
 
 
 @functools.cache

@@ -71,7 +71,7 @@ def invoke(envelope: dict[str, Any], invocation: str) -> None:
     operation = envelope.get("operation")
     if not isinstance(operation, str) or operation not in OPERATIONS:
         raise BadRequest(f"There is no operation {str(operation)[:100]!r}.")
-    told = {"operation": operation, "request_id": named(envelope["request_id"], invocation)}
+    fields = {"operation": operation, "request_id": named(envelope["request_id"], invocation)}
     try:
         asked = json.dumps(envelope, allow_nan=False)
     except ValueError as error:
@@ -83,11 +83,11 @@ def invoke(envelope: dict[str, Any], invocation: str) -> None:
     except CasefileError:
         raise
     except Exception:
-        logger.exception("bug", **told)
+        logger.exception("bug", **fields)
         raise
     if "FunctionError" in answer:
         raise OperationFailed(operation, str(json.loads(returned).get("errorType", "an error")))
-    logger.info("handed on", **told)
+    logger.info("handed on", **fields)
 
 
 def receiving(do: Callable[[dict[str, Any], str], None]) -> Callable[[dict[str, Any], Any], Any]:

@@ -72,7 +72,7 @@ def _of_session(session_id: str, old: Item | None, new: Item) -> Iterator[Domain
 
 def _of_record(session_id: str, item: Item) -> Iterator[DomainEvent]:
     record = records.from_item(item)
-    told = {
+    common = {
         "session_id": session_id,
         "session_type": kind_of(session_id),
         "occurred_at": text_of(record.at),
@@ -81,9 +81,9 @@ def _of_record(session_id: str, item: Item) -> Iterator[DomainEvent]:
     totals = record.totals
     if record.kind == "closed":
         for request_id in records.request_ids(session_id, record.completes[:MAX_UNFINISHED]):
-            yield ToolFailed(**told, request_id=str(request_id), tool_name=None)
+            yield ToolFailed(**common, request_id=str(request_id), tool_name=None)
         yield SessionClosed(
-            **told,
+            **common,
             total_requests=totals.requests,
             total_messages=totals.messages,
             total_events=totals.events,
@@ -91,9 +91,9 @@ def _of_record(session_id: str, item: Item) -> Iterator[DomainEvent]:
             seal=record.seal.hex(),
         )
     elif record.kind == "chat" and configuration().tells_of_messages:
-        yield MessageRecorded(**told, total_messages=totals.messages)
+        yield MessageRecorded(**common, total_messages=totals.messages)
     elif record.kind == "rewind" and configuration().tells_of_messages:
-        yield ChatRewound(**told, total_messages=totals.messages)
+        yield ChatRewound(**common, total_messages=totals.messages)
     elif record.kind in ("tool", "result"):
         try:
             content = json.loads(records.whole(session_id, item).content)
@@ -101,7 +101,7 @@ def _of_record(session_id: str, item: Item) -> Iterator[DomainEvent]:
             return
         if content.get("error_message") is not None:
             completed = content.get("request_id", str(record.request_id))
-            yield ToolFailed(**told, request_id=completed, tool_name=content.get("tool_name"))
+            yield ToolFailed(**common, request_id=completed, tool_name=content.get("tool_name"))
 
 
 def _of_casefile(casefile_id: str, old: Item | None, new: Item) -> Iterator[DomainEvent]:

@@ -171,9 +171,9 @@ class Calling(aws.Calling):
     Unavailable.
     """
 
-    def _told(self, error: Exception) -> Exception:
-        told = super()._told(error)
-        return _translated(told.response) or told if isinstance(told, aws.Refused) else told
+    def _meaning(self, error: Exception) -> Exception:
+        meant = super()._meaning(error)
+        return _translated(meant.response) or meant if isinstance(meant, aws.Refused) else meant
 
 
 def _translated(response: dict[str, Any]) -> Exception | None:

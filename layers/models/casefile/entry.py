@@ -112,23 +112,23 @@ class Operation(Generic[RequestT, PayloadT]):
                 envelope["request_id"] = invocation if "timestamp" in envelope else str(uuid7())
             return self._respond(envelope, lambda response: _http_answer(self.status, response))
         except CasefileError as error:
-            told = self._told(envelope, invocation)
-            logger.info("refused", outcome=error.code, **told)
-            return api.answer(error.status, _failed(told["request_id"], error), error.headers)
+            fields = self._log_fields(envelope, invocation)
+            logger.info("refused", outcome=error.code, **fields)
+            return api.answer(error.status, _failed(fields["request_id"], error), error.headers)
         except Exception:
-            told = self._told(envelope, invocation)
-            logger.exception("bug", **told)
-            return api.answer(500, _failed(told["request_id"], None))
+            fields = self._log_fields(envelope, invocation)
+            logger.exception("bug", **fields)
+            return api.answer(500, _failed(fields["request_id"], None))
 
     def _perform(self, envelope: dict[str, Any], invocation: str) -> dict[str, Any]:
         """Do what an envelope from a trusted door asks."""
         try:
             return self._respond(envelope, lambda response: response.model_dump(mode="json"))
         except CasefileError as error:
-            logger.info("refused", outcome=error.code, **self._told(envelope, invocation))
+            logger.info("refused", outcome=error.code, **self._log_fields(envelope, invocation))
             raise
         except Exception:
-            logger.exception("bug", **self._told(envelope, invocation))
+            logger.exception("bug", **self._log_fields(envelope, invocation))
             raise
 
     def _respond(
@@ -181,24 +181,26 @@ class Operation(Generic[RequestT, PayloadT]):
                     include_url=False, include_context=False, include_input=False
                 )
             ]
-            told = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults[:MAX_FAULTS])
+            listed = "; ".join(
+                f"{fault['where']}: {fault['what']}" for fault in faults[:MAX_FAULTS]
+            )
             raise BadRequest(
-                f"The request to {self.name} is not valid. {told}", faults[:MAX_FAULTS]
+                f"The request to {self.name} is not valid. {listed}", faults[:MAX_FAULTS]
             ) from None
 
-    def _told(self, envelope: dict[str, Any], invocation: str) -> dict[str, Any]:
+    def _log_fields(self, envelope: dict[str, Any], invocation: str) -> dict[str, Any]:
         """What the line of a request tells that came to nothing: of what it says, only names."""
         payload = envelope.get("payload")
         names = {
             "user_id": envelope.get("user_id"),
             "session_id": payload.get("session_id") if isinstance(payload, dict) else None,
         }
-        told: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         for name, value in names.items():
             with contextlib.suppress(ValidationError):
-                told[name] = TypeAdapter(_NAMES[name]).validate_python(value, strict=True)
+                fields[name] = TypeAdapter(_NAMES[name]).validate_python(value, strict=True)
         request_id = named(envelope.get("request_id"), invocation)
-        return {"operation": self.name, "request_id": request_id} | told | metrics.counted()
+        return {"operation": self.name, "request_id": request_id} | fields | metrics.counted()
 
 
 def operation(
@@ -233,7 +235,7 @@ def _failed(request_id: str, error: CasefileError | None) -> str:
     metadata: dict[str, Any] = {"error_code": error.code if error else "internal_error"}
     if isinstance(error, BadRequest) and error.faults:
         metadata["errors"] = error.faults
-    told = str(error) if error else "Something went wrong in Casefile itself. It has been logged."
+    reason = str(error) if error else "Something went wrong in Casefile itself. It has been logged."
     return FailedResponse(
-        request_id=UUID(request_id), error=told, metadata=metadata
+        request_id=UUID(request_id), error=reason, metadata=metadata
     ).model_dump_json()

@@ -375,10 +375,10 @@ def _put_down(item: Item, thing: Thing, counted: dict[str, int] | None) -> None:
     expression = "DELETE in_hand :things"
     values: Item = {}
     if counted is not None:
-        told = {name: by for name, by in counted.items() if by and name in _COUNTS}
-        expression += " SET changed_at = :at" + (" ADD " if told else "")
-        expression += ", ".join(f"{name} :{name}" for name in told)
-        values = {":at": to_milliseconds(now()), **{f":{name}": by for name, by in told.items()}}
+        counts = {name: by for name, by in counted.items() if by and name in _COUNTS}
+        expression += " SET changed_at = :at" + (" ADD " if counts else "")
+        expression += ", ".join(f"{name} :{name}" for name in counts)
+        values = {":at": to_milliseconds(now()), **{f":{name}": by for name, by in counts.items()}}
     with contextlib.suppress(ConditionFailed):  # Somebody else did.
         dynamodb.update(
             dynamodb.key_of(item),

@@ -99,7 +99,7 @@ def keys(casefile_id: str, *users: str) -> list[Item]:
     return [casefile_heads.key(casefile_id), *granted]
 
 
-def _told_by(items: Iterable[Item]) -> Permissions | None:
+def _permissions_in(items: Iterable[Item]) -> Permissions | None:
     """What the items of a casefile that were read by these keys say; None if there is none."""
     found = {item["sk"]: item for item in items}
     casefile = found.pop(casefile_heads.HEAD, None)
@@ -111,7 +111,7 @@ def _told_by(items: Iterable[Item]) -> Permissions | None:
 
 def look(casefile_id: str, *users: str) -> Permissions | None:
     """What is granted to users and to everybody in a casefile now; None if there is none."""
-    return _told_by(dynamodb.get_many(keys(casefile_id, *users)))
+    return _permissions_in(dynamodb.get_many(keys(casefile_id, *users)))
 
 
 def level(casefile_id: str, user: str) -> PermissionLevel:
@@ -121,7 +121,7 @@ def level(casefile_id: str, user: str) -> PermissionLevel:
 
 def level_by(items: Iterable[Item], user: str) -> PermissionLevel:
     """What a user may do with a casefile, by its items; nothing if there is none."""
-    permissions = _told_by(items)
+    permissions = _permissions_in(items)
     return permissions.level(user) if permissions else NONE
 
 

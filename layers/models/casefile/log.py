@@ -27,15 +27,15 @@ class Log:
     def __init__(self, level: int) -> None:
         self.level = level
 
-    def info(self, message: str, **told: Any) -> None:
+    def info(self, message: str, **fields: Any) -> None:
         """Tell what happened."""
-        self._write("INFO", message, told)
+        self._write("INFO", message, fields)
 
-    def error(self, message: str, **told: Any) -> None:
+    def error(self, message: str, **fields: Any) -> None:
         """Tell what somebody should look at."""
-        self._write("ERROR", message, told)
+        self._write("ERROR", message, fields)
 
-    def exception(self, message: str, **told: Any) -> None:
+    def exception(self, message: str, **fields: Any) -> None:
         """Tell of the exception that is being handled, and where it came from."""
         import traceback
 
@@ -43,9 +43,9 @@ class Log:
             "exception": traceback.format_exc(),
             "exception_name": type(sys.exception()).__name__,
         }
-        self._write("ERROR", message, told | raised)
+        self._write("ERROR", message, fields | raised)
 
-    def _write(self, level: str, message: str, told: dict[str, Any]) -> None:
+    def _write(self, level: str, message: str, fields: dict[str, Any]) -> None:
         if LOG_LEVELS[level] < self.level:
             return
         caller = sys._getframe(2)
@@ -58,7 +58,7 @@ class Log:
         }
         if trace := trace_id():
             line["xray_trace_id"] = trace
-        sys.stdout.write(_spelled(line | told) + "\n")
+        sys.stdout.write(_spelled(line | fields) + "\n")
         sys.stdout.flush()
 
 

@@ -36,7 +36,7 @@ def preflight(allowed: Callable[[], dict[str, str]]) -> Callable[[Any, Any], Ans
     return handle
 
 
-def _opened(event: dict[str, Any], answer: Answer, told: dict[str, str]) -> Answer:
+def _opened(event: dict[str, Any], answer: Answer, headers: dict[str, str]) -> Answer:
     """An answer with what is told to pages of allowed origins, if it goes to one."""
     origins = configuration().allowed_origins
     if not origins:
@@ -44,5 +44,5 @@ def _opened(event: dict[str, Any], answer: Answer, told: dict[str, str]) -> Answ
     opened = {"Vary": "Origin"}
     origin = api.headers(event).get("origin")
     if origin in origins:
-        opened |= {"Access-Control-Allow-Origin": origin, **told}
+        opened |= {"Access-Control-Allow-Origin": origin, **headers}
     return {**answer, "headers": {**answer["headers"], **opened}}

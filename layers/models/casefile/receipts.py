@@ -42,13 +42,13 @@ def find(request: AnyRequest, among: str = "changes") -> Item | None:
     return item
 
 
-def leaving(request: AnyRequest, **told: Value) -> Write:
+def leaving(request: AnyRequest, **outcome: Value) -> Write:
     """The write of a request's receipt, with what its answer tells."""
-    return kept(request.user_id, request.request_id.bytes, request.digest(), told)
+    return kept(request.user_id, request.request_id.bytes, request.digest(), outcome)
 
 
 def kept(
-    user_id: str, request_id: bytes, digest: bytes, told: Item, among: str = "changes"
+    user_id: str, request_id: bytes, digest: bytes, outcome: Item, among: str = "changes"
 ) -> Write:
     """The write of the receipt of a request of which only this is known.
 
@@ -57,7 +57,7 @@ def kept(
     change that used the same id.
     """
     expires = int((now() + KEPT).timestamp())
-    item = {**_key(user_id, request_id, among), **told, "digest": digest, "ttl": expires}
+    item = {**_key(user_id, request_id, among), **outcome, "digest": digest, "ttl": expires}
     return dynamodb.creating(item)
 
 

@@ -209,8 +209,8 @@ def marks(session_id: str, number: int) -> bytes:
     item = dynamodb.get(slot_key(session_id, number))
     if item is None or item["kind"] == DEAD:
         raise access.missing_session(session_id)
-    told: bytes = item["marks"]
-    return told
+    found: bytes = item["marks"]
+    return found
 
 
 def get_many(session_id: str, numbers: Iterable[int]) -> Iterator[Record]:

@@ -299,9 +299,9 @@ def file(request: AddSessionToCasefileRequest) -> Filing:
             writes = [casefiles.counting(casefile, 1)]
         writes.append(_rewriting(item, made | {"filed_by": filed_by}, "filed_by"))
         if "filed_by" in item:  # What told of the request before makes room.
-            told: Item = {"total_sessions": item["total_sessions"], "at": item["filed_at"]}
+            outcome: Item = {"total_sessions": item["total_sessions"], "at": item["filed_at"]}
             before, digest = item["filed_by"]
-            writes.append(receipts.kept(user_id, before, digest, told, session_id))
+            writes.append(receipts.kept(user_id, before, digest, outcome, session_id))
         with contextlib.suppress(TransactionFailed):  # Something changed just now: look again.
             dynamodb.transact(writes)
             return filing
@@ -367,8 +367,8 @@ def take_out(request: RemoveSessionFromCasefileRequest) -> tuple[int | None, int
     may_read = access.includes(grants.level(casefile_id, user_id), access.VIEWER)
 
     def receipt(total: int) -> Write:
-        told = {"total_sessions": total} if may_read else {}
-        return receipts.leaving(request, at=at, **told)
+        outcome = {"total_sessions": total} if may_read else {}
+        return receipts.leaving(request, at=at, **outcome)
 
     for _ in attempts(f"Session {session_id}"):
         done = receipts.find(request)

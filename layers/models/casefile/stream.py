@@ -47,10 +47,10 @@ class Batch:
 
     def read(self, event: dict[str, Any]) -> None:
         """Take in what Lambda was sent. What can't be read has failed, and stops no other."""
-        for told in event["Records"]:
-            number = told["dynamodb"]["SequenceNumber"]
+        for sent in event["Records"]:
+            number = sent["dynamodb"]["SequenceNumber"]
             with self._reporting("a change can't be read", number):
-                images = [told["dynamodb"].get(name) for name in ("OldImage", "NewImage")]
+                images = [sent["dynamodb"].get(name) for name in ("OldImage", "NewImage")]
                 old, new = (dynamodb.from_stream(image) if image else None for image in images)
                 if new is not None:
                     self.changes.append(Change(number, old, new))
@@ -87,22 +87,22 @@ class Batch:
                 return [(change.number, event) for event in of_change(change.old, change.new)]
             return []
 
-        told: list[tuple[str, DomainEvent]] = []
+        waiting: list[tuple[str, DomainEvent]] = []
         for begin in range(0, len(self.changes), TOLD_AT_ONCE):
             some = self.changes[begin : begin + TOLD_AT_ONCE]
-            told += [each for events in in_parallel(events_of, some) for each in events]
+            waiting += [each for events in in_parallel(events_of, some) for each in events]
             is_last = some[-1] is self.changes[-1]
-            while len(told) >= bus.MAX_EVENTS or (told and is_last):
-                if not self._send(told[: bus.MAX_EVENTS]):
+            while len(waiting) >= bus.MAX_EVENTS or (waiting and is_last):
+                if not self._send(waiting[: bus.MAX_EVENTS]):
                     return  # What comes after these comes again with them.
-                told = told[bus.MAX_EVENTS :]
+                waiting = waiting[bus.MAX_EVENTS :]
 
-    def _send(self, told: list[tuple[str, DomainEvent]]) -> bool:
+    def _send(self, waiting: list[tuple[str, DomainEvent]]) -> bool:
         """Send events, each of a change; whether the bus answered."""
-        with self._reporting("events can't be sent", *(number for number, _ in told)):
-            refused = bus.publish([event for _, event in told])
+        with self._reporting("events can't be sent", *(number for number, _ in waiting)):
+            refused = bus.publish([event for _, event in waiting])
             if refused:
-                self.failed.update(told[place][0] for place in refused)
+                self.failed.update(waiting[place][0] for place in refused)
                 logger.error("bug", why="the bus refused events", events=len(refused))
             return True
         return False
@@ -118,8 +118,8 @@ class Batch:
                 if why in self.unanswered:
                     return
                 self.unanswered.add(why)
-            told = [number for number in numbers[:10] if re.fullmatch(r"[0-9]{1,40}", number)]
-            logger.exception("bug", why=why, sequence_numbers=told, **about)
+            shown = [number for number in numbers[:10] if re.fullmatch(r"[0-9]{1,40}", number)]
+            logger.exception("bug", why=why, sequence_numbers=shown, **about)
 
 
 def following(follow: Callable[[Batch], None]) -> Callable[[Any, Any], Any]:

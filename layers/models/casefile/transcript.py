@@ -206,12 +206,12 @@ def tool_response(session_id: str, recorded: ToolRequest, record: Record) -> Too
 
 
 def _tool_request(session_id: str, record: Record, end: Record | None) -> ToolRequest:
-    asked, left_out = _told(session_id, record)
+    asked, left_out = _without_large(session_id, record)
     begun = _begun(record)
     outcome, events = asked, _events(session_id, record, begun)
     if end is not None:
         events += _events(session_id, end, begun)
-        outcome, left_out_too = _told(session_id, end)
+        outcome, left_out_too = _without_large(session_id, end)
         left_out += left_out_too
         if end.kind == "closed":
             outcome = {"error_message": FORCED, "user_id": outcome["user_id"]}
@@ -312,7 +312,7 @@ def _event_members() -> dict[str, Any]:
 
 def _events(session_id: str, record: Record, begun: Begun) -> list[dict[str, Any]]:
     """The events that a record brings to a tool request: ToolEvents, as they are told."""
-    said, left_out = _told(session_id, record)
+    said, left_out = _without_large(session_id, record)
     links = {"left_out": [link.model_dump() for link in left_out]} if left_out else {}
     at = text_of(record.at)
     events = [
@@ -396,7 +396,7 @@ def _placed(session_id: str, swaps: Sequence[Swap]) -> dict[tuple[int, int], Cha
 
 
 def _messages(session_id: str, record: Record) -> Iterator[ChatMessage]:
-    asked, left_out = _told(session_id, record)
+    asked, left_out = _without_large(session_id, record)
     said = asked.get("messages", [])
     for position, message in enumerate(said):
         yield canonical.ChatMessage(
@@ -483,7 +483,7 @@ def _content(request: RecordingRequest) -> dict[str, Any]:
     return asked | ({"metadata": request.metadata} if request.metadata else {})
 
 
-def _told(session_id: str, record: Record) -> tuple[dict[str, Any], list[RecordLink]]:
+def _without_large(session_id: str, record: Record) -> tuple[dict[str, Any], list[RecordLink]]:
     """What a record says, and a link to it in place of all that is too large to tell."""
     said: dict[str, Any] = json.loads(record.content)
     link = reading.record_link(session_id, record)
@@ -498,7 +498,7 @@ def _told(session_id: str, record: Record) -> tuple[dict[str, Any], list[RecordL
 
 
 def _attachments(session_id: str, said: dict[str, Any]) -> list[Attachment]:
-    told = [AttachmentPayload.model_validate(each) for each in said.get("attachments", [])]
+    attached = [AttachmentPayload.model_validate(each) for each in said.get("attachments", [])]
     return [
         Attachment(
             name=attachment.name,
@@ -511,7 +511,7 @@ def _attachments(session_id: str, said: dict[str, Any]) -> list[Attachment]:
                 name=attachment.name,
             ).model_dump(),
         )
-        for attachment in told
+        for attachment in attached
     ]
 
 
@@ -531,28 +531,30 @@ def _timeline(kind: RecordKind, said: dict[str, Any]) -> list[tuple[str, dict[st
     The caller's own stand between those of the beginning and those of the end; one of a
     lifecycle's types that the caller reported is not added, and the others keep their order to it.
     """
-    told: list[tuple[str, dict[str, Any] | None]] = [
+    timeline: list[tuple[str, dict[str, Any] | None]] = [
         (event["event_type"], event) for event in said.get("events", [])
     ]
 
     def place(event_type: str) -> int:
         """Where an event of this type is, or the end if there is none."""
-        return next((at for at, (type_, _) in enumerate(told) if type_ == event_type), len(told))
+        return next(
+            (at for at, (type_, _) in enumerate(timeline) if type_ == event_type), len(timeline)
+        )
 
     if kind in BEGINNINGS:
-        if place(RECEIVED) == len(told):
-            told.insert(0, (RECEIVED, None))
-        if place(STARTED) == len(told):
-            told.insert(place(RECEIVED) + 1, (STARTED, None))
+        if place(RECEIVED) == len(timeline):
+            timeline.insert(0, (RECEIVED, None))
+        if place(STARTED) == len(timeline):
+            timeline.insert(place(RECEIVED) + 1, (STARTED, None))
     if kind == "closed":
         return [(FAILED, None)]
     if kind != "request":
         end = FAILED if _status(said) is RequestStatus.FAILED else COMPLETED
-        if place(end) == len(told):
-            told.insert(place(SENT), (end, None))
-        if place(SENT) == len(told):
-            told.append((SENT, None))
-    return told
+        if place(end) == len(timeline):
+            timeline.insert(place(SENT), (end, None))
+        if place(SENT) == len(timeline):
+            timeline.append((SENT, None))
+    return timeline
 
 
 def _lifecycle_event(

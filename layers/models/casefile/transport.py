@@ -169,8 +169,9 @@ class Signer(NamedTuple):
         )
         scope = f"{stamp[:8]}/{self.region}/dynamodb/aws4_request"
         digest = sha256(request.encode()).hexdigest()
-        told = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
+        to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
         key = _signing_key(who.secret_key, stamp[:8], self.region)
+        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
         headers = {
             "Host": self.host,
             "Content-Type": _CONTENT_TYPE,
@@ -179,7 +180,7 @@ class Signer(NamedTuple):
             "X-Amz-Date": stamp,
             "X-Amz-Target": target,
             "Authorization": f"AWS4-HMAC-SHA256 Credential={who.access_key}/{scope}, "
-            f"SignedHeaders={signed}, Signature={hmac.digest(key, told.encode(), 'sha256').hex()}",
+            f"SignedHeaders={signed}, Signature={signature}",
         }
         if who.token:
             headers["X-Amz-Security-Token"] = who.token
@@ -385,10 +386,10 @@ class Client:
     def _read(self, answer: Answer, paid: int) -> dict[str, Any]:
         self._quota = min(self._quota + paid, _QUOTA)
         try:
-            told: dict[str, Any] = _DECODER.decode(answer.body.decode())
+            read: dict[str, Any] = _DECODER.decode(answer.body.decode())
         except ValueError as error:
             raise NoAnswer("the answer is no JSON") from error
-        return told
+        return read
 
     def _ask(self, operation: str, body: bytes, at: float) -> Answer:
         """Send a request once; or twice, if the connection had died while nobody used it."""
@@ -489,14 +490,14 @@ def _refusal(answer: Answer) -> Refused:
     """What DynamoDB's answer says, as boto3 tells it."""
     text = answer.body.decode(errors="replace")
     try:
-        told = dict(_DECODER.decode(text or "{}"))
+        fields = dict(_DECODER.decode(text or "{}"))
     except (TypeError, ValueError):
-        told = {"message": text}
-    code = str(told.pop("__type", answer.status)).rpartition("#")[2].partition(":")[0]
-    message = str(told.pop("message", told.pop("Message", "")))
+        fields = {"message": text}
+    code = str(fields.pop("__type", answer.status)).rpartition("#")[2].partition(":")[0]
+    message = str(fields.pop("message", fields.pop("Message", "")))
     metadata = {"HTTPStatusCode": answer.status}
     return Refused(
-        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata, **told}
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata, **fields}
     )
 
 

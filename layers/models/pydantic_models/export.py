@@ -54,19 +54,19 @@ def head_line(session_id: str, user_id: str, created_at: int) -> str:
 
 def record_line(record: Record, link: tuple[str, str] | None = None) -> str:
     """The line of a record; with `link`, the digest of its content and where that is to be had."""
-    told = {name: value for name, value in record._asdict().items() if name in _FIELDS} | {
+    fields = {name: value for name, value in record._asdict().items() if name in _FIELDS} | {
         "request_id": str(record.request_id),
         "totals": record.totals._asdict(),
         "seal": record.seal.hex(),
     }
     if link is not None:
-        told |= {"content": None, "content_sha256": link[0], "content_url": link[1]}
-    return _line(told)
+        fields |= {"content": None, "content_sha256": link[0], "content_url": link[1]}
+    return _line(fields)
 
 
-def _line(told: dict[str, Any]) -> str:
+def _line(fields: dict[str, Any]) -> str:
     """JSON on one line, whatever a reader takes for the end of a line."""
-    line = to_json(told)
+    line = to_json(fields)
     for end in ("\x85", "\u2028", "\u2029"):
         line = line.replace(end, f"\\u{ord(end):04x}")
     return line
@@ -90,11 +90,11 @@ def verify(lines: Iterable[str], seal: str | None = None) -> Verified:
 
     Raises BrokenExport, which names the first record that doesn't hold.
     """
-    told = (line for line in lines if line.strip())
-    session_id, before = _read_head(next(told, ""))
+    filled = (line for line in lines if line.strip())
+    session_id, before = _read_head(next(filled, ""))
     number, kind = 0, ""
     linked: dict[int, str] = {}
-    for record, content_sha256 in _read_records(told):
+    for record, content_sha256 in _read_records(filled):
         number += 1
         if kind == "closed":
             raise BrokenExport(number, "it follows the closing, which is the last record")
@@ -135,18 +135,18 @@ def _read_records(lines: Iterator[str]) -> Iterator[tuple[Record, str | None]]:
 
 def read_record_line(line: str) -> tuple[Record, bytes | None]:
     """The record of a line, and the digest of its content if that isn't in the line."""
-    told = _read(line)
-    is_linked = told["content"] is None
-    if set(told) != (_LINKED_FIELDS if is_linked else _FIELDS):
+    fields = _read(line)
+    is_linked = fields["content"] is None
+    if set(fields) != (_LINKED_FIELDS if is_linked else _FIELDS):
         raise ValueError("a record has other fields")
     record = Record(
-        number=told["number"],
-        kind=told["kind"],
-        request_id=UUID(told["request_id"]),
-        at=told["at"],
-        content=told["content"] or "",
-        totals=Totals(**told["totals"]),
-        completes=tuple(told["completes"]),
-        seal=bytes.fromhex(told["seal"]),
+        number=fields["number"],
+        kind=fields["kind"],
+        request_id=UUID(fields["request_id"]),
+        at=fields["at"],
+        content=fields["content"] or "",
+        totals=Totals(**fields["totals"]),
+        completes=tuple(fields["completes"]),
+        seal=bytes.fromhex(fields["seal"]),
     )
-    return record, bytes.fromhex(told["content_sha256"]) if is_linked else None
+    return record, bytes.fromhex(fields["content_sha256"]) if is_linked else None

@@ -72,7 +72,7 @@ def sealed(record: Record, before: bytes) -> Record:
 
 def seal_of(record: Record, content_sha256: str, before: bytes) -> bytes:
     """The seal of a record of whose content the digest is known, in hexadecimal digits."""
-    told = to_canonical_json(
+    covered = to_canonical_json(
         [
             record.number,
             record.kind,
@@ -83,4 +83,4 @@ def seal_of(record: Record, content_sha256: str, before: bytes) -> bytes:
             list(record.completes),
         ]
     )
-    return sha256(before + told.encode()).digest()
+    return sha256(before + covered.encode()).digest()
