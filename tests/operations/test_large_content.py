@@ -1,6 +1,7 @@
 """No size wall: what is too large for the table lies in the bucket, and comes back all the same."""
 
 import base64
+import copy
 import json
 import random
 from hashlib import sha256
@@ -10,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from casefile import api, contents, reading, records, session_log
-from casefile.errors import NotFound, RequestIdReused
+from casefile.errors import NotFound, RequestIdReused, SessionClosed
 from pydantic_models.export import verify
 from tests.conftest import Context, Invoke, account, forget, load, objects, stored
 from tests.operations.test_create_upload import fetch
@@ -219,6 +220,18 @@ def test_deleting_a_session_deletes_its_contents_and_no_others(
     assert [key.split("/")[1] for key in objects()] == [other]
     (read,) = requests_of(invoke, other)["requests"]
     assert read["result"] == {"text": noise(60_000)}
+
+
+def test_a_stale_instance_puts_nothing_in_the_bucket_for_a_session_that_is_closed(
+    invoke: Invoke, session_id: str
+) -> None:
+    record(invoke, session_id, "small")  # This instance knows the session now.
+    remembered = copy.deepcopy(dict(session_log._memories))
+    invoke("close_session", {"session_id": session_id})
+    session_log._memories.update(remembered)
+    with pytest.raises(SessionClosed):
+        record(invoke, session_id, noise(200_000))
+    assert objects() == []
 
 
 def test_a_stale_instance_brings_nothing_back_to_the_bucket(

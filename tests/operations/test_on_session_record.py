@@ -70,6 +70,19 @@ def test_lists_come_to_show_what_was_recorded(invoke: Invoke, session_id: str) -
     assert (second["session_id"], second["message_count"]) == (other, 0)
 
 
+def test_what_is_left_of_a_deleted_session_is_nothing_new(
+    invoke: Invoke, session_id: str, lines: Lines
+) -> None:
+    """Though it is sent by hand, past the trigger's filter."""
+    say(invoke, session_id)
+    invoke("delete_chat_session", {"session_id": session_id, "confirm": True})
+    dead = [each for each in stream() if "dead" in str(each["dynamodb"]["NewImage"].get("kind"))]
+    assert len(dead) > 1
+    lines()
+    assert follow(dead) == []
+    assert [each["level"] for each in lines()] == ["INFO"]
+
+
 def test_several_records_of_a_session_are_one_write(
     invoke: Invoke, session_id: str, calls: list[str]
 ) -> None:
