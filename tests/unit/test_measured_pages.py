@@ -4,11 +4,12 @@ import copy
 import json
 import re
 import tomllib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from benchmarks import costs, fixed, measuring, report, scale
+from benchmarks import costs, fixed, measuring, meter, race, report, scale
 from benchmarks.__main__ import merged
 from benchmarks.measuring import FULL, QUICK
 from benchmarks.peers import CASEFILE, IN_TURN, PEERS, RAW
@@ -142,6 +143,20 @@ def test_a_million_answers_cost_what_leaves_aws() -> None:
     rest, *_, direct = costs._doors()
     assert rest.transfer == pytest.approx((body + 450) * 1e6 / 2**30 * 0.09, rel=0.001)
     assert direct.transfer == 0
+
+
+def test_a_race_costs_what_it_took_for_each_message_that_was_sent_lost_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = [{"content": f"{writer}/0", "place": None} for writer in range(9)]
+    outcome = race.judge([*told, {"content": "9/0", "gave_up": "9/0"}], ["0/0", "1/0"], ["2/0"])
+    readings = iter([meter.Reading(), meter.Reading(calls=18, write_units=27, read_units=9)])
+    monkeypatch.setattr(meter, "read", lambda _: next(readings))
+    monkeypatch.setattr(race, "run", lambda *_, **__: outcome)
+    place = Place(direct={}, metered={"BENCH_METER": ""})
+    found = measuring.raced(RAW, place, replace(FULL, appends=1), writers=10)
+    assert (found["lost"], found["branched"], found["gave_up"]) == (6, 1, 1)
+    assert (found["calls"], found["write_units"], found["read_units"]) == (2, 3, 1)
 
 
 def test_a_mean_is_of_the_messages_that_all_stores_reach(monkeypatch: pytest.MonkeyPatch) -> None:
