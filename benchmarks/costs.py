@@ -205,7 +205,8 @@ def as_page(results: dict[str, Any]) -> str:
     filed *= write_unit / assumed["sessions_of"]
     each_way = 2 / assumed["sessions_of"]  # An opening and a closing, for each message.
     around = function + logs + traces
-    told = each_way * prices["events"]["million_events"]
+    telling = of_function(assumed["telling_milliseconds"])
+    told = each_way * (prices["events"]["million_events"] + telling)
     unused = sum(
         each.dollars
         for each in fixed.of_template(TEMPLATE, prices)
@@ -260,8 +261,9 @@ def as_page(results: dict[str, Any]) -> str:
             each_way * (around + rest + transfer),
         ),
         (
-            "EventBridge: that it was opened, and closed",
-            f"2 ÷ {assumed['sessions_of']} messages × ${prices['events']['million_events']:.2f}",
+            "EventBridge and Lambda: that it was opened, and closed",
+            f"2 ÷ {assumed['sessions_of']} messages × "
+            f"({_dollars(prices['events']['million_events'])} + {_dollars(telling)})",
             told,
         ),
     ]
@@ -311,7 +313,8 @@ messages instead of {_dollars(lists_often)}: the same refresh, for {
         scale.REFRESH_SECONDS / OFTEN:.0f}. That is
 {
         "more" if lists_seldom > append else "less"
-    } than the record itself; `RefreshSeconds=300` divides it by up to ten. A session that is filed in a
+    } than the record itself; `RefreshSeconds=300` divides it by up to {
+        300 / scale.REFRESH_SECONDS:.0f}. A session that is filed in a
 casefile is in two lists more: its refresh takes {
         REFRESH_UNITS + scale.FILED_REFRESH_UNITS:.0f} units instead of {
         REFRESH_UNITS:.0f}, its creation, in a transaction with the
@@ -445,8 +448,9 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
         )
     }
 
-- **`RefreshSeconds`**: up to 300. Lists and events then lag by five minutes, and lists cost up to ten times less, as long
-  as a shard of the stream gets fewer than {
+- **`RefreshSeconds`**: up to 300. Lists then lag by five minutes, and cost up to {
+        300
+        / scale.REFRESH_SECONDS:.0f} times less, as long as a shard of the stream gets fewer than {
         scale.FULL_BATCH / 300:.0f} records a second: a batch that is full
   [ends the window](scale.md#the-streams-follower).
 - **`Tracing=Disabled`** saves {_dollars(traced)} a million messages at {

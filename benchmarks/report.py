@@ -107,7 +107,8 @@ environment. What is better than ours is in the tables like everything else.
 - Calls and units of a race are of each message that was sent, whatever came of it, without those that were
   refused; what is read afterwards isn't counted.
 - Casefile's own appends leave lists alone; following the stream costs 4 write units for each session
-  and refresh (30 s by default): [what it costs](cost.md). The row above them is of one instance, that
+  and refresh ({
+        scale.REFRESH_SECONDS:.0f} s by default): [what it costs](cost.md). The row above them is of one instance, that
   recorded the last message, too. *Two instances in turn* is the other end: neither has ever seen the
   newest record, so each puts, loses, pauses, looks and puts again.
 - While it is timed, Casefile runs as on Lambda: imported before, and with a log line for each request.

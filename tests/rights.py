@@ -27,7 +27,7 @@ from tests.template import resources
 
 TABLE, BUCKET, BUS = "${Table.Arn}", "${Contents.Arn}", "${Bus.Arn}"
 
-UNNAMED = ("on_request", "on_session_record")
+UNNAMED = ("on_news", "on_request", "on_session_record")
 """Functions whose handlers don't know what they are called."""
 
 _at_work: ContextVar[str | None] = ContextVar("at_work", default=None)

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from tests.template import resources
+from tests.template import camel, resources
 
 
 def stream() -> list[dict[str, Any]]:
@@ -41,9 +41,14 @@ def _in_text(value: dict[str, Any]) -> dict[str, Any]:
     return {kind: b64encode(inner).decode() if kind == "B" else inner}
 
 
-def is_let_through(change: dict[str, Any]) -> bool:
-    """Whether the template's filter lets Lambda see a change."""
-    (event,) = resources("AWS::Serverless::Function")["OnSessionRecord"]["Events"].values()
+def let_through(function: str) -> list[dict[str, Any]]:
+    """The changes that the template's filter lets a function see."""
+    return [change for change in stream() if is_let_through(change, function)]
+
+
+def is_let_through(change: dict[str, Any], function: str) -> bool:
+    """Whether the template's filter lets a function see a change."""
+    (event,) = resources("AWS::Serverless::Function")[camel(function)]["Events"].values()
     patterns = [
         json.loads(each["Pattern"]) for each in event["Properties"]["FilterCriteria"]["Filters"]
     ]

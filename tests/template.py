@@ -15,6 +15,11 @@ def template() -> dict[str, Any]:
     return load(ROOT / "template.yaml")
 
 
+def camel(function: str) -> str:
+    """The logical name of the function in a folder."""
+    return "".join(word.capitalize() for word in function.split("_"))
+
+
 def resources(kind: str) -> dict[str, dict[str, Any]]:
     """Logical names to properties of the resources of one type."""
     return {

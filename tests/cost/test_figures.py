@@ -263,15 +263,17 @@ def of_heads(meter: Meter) -> Iterator[tuple[str, float]]:
     meter.calls.clear()
     do("create_chat_session", title="Flights to Lisbon", casefile_id=casefile_id)
     yield "filed_create_units", meter.reading.write_units
+    refreshes = []
     for session in (own, filed):
         session.do("chat", message="Lisbon.")
-    _, (newest, *_) = records.query(own.id, 2, strong=True)
-    meter.calls.clear()
-    sessions.refresh(own.id, newest)
-    refresh = meter.reading.write_units
+        _, (newest, *_) = records.query(session.id, 2, strong=True)
+        meter.calls.clear()
+        sessions.refresh(session.id, newest)
+        refreshes.append(meter.reading.write_units)
     window = float(template()["Parameters"]["RefreshSeconds"]["Default"])
-    yield "lists_units_often", refresh / (10 * window)
-    yield "lists_units_seldom", refresh / (window / 10)
+    yield "lists_units_often", refreshes[0] / (10 * window)
+    yield "lists_units_seldom", refreshes[0] / (window / 10)
+    yield "filed_lists_units_seldom", refreshes[1] / (window / 10)
     yield "close_units", own.do("close_chat_session").write_units - 1
     yield "filed_close_units", filed.do("close_chat_session").write_units - 1
 

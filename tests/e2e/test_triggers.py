@@ -163,7 +163,7 @@ def test_what_cannot_be_done_ends_among_the_failed_and_holds_up_no_other(
 def test_the_role_may_invoke_the_functions_of_operations_and_no_others(stack: Stack) -> None:
     invoke = assumed(stack, "on_request", "lambda").invoke
     assert invoke(FunctionName=stack.function("chat"), Payload=b"{}")["StatusCode"] == 200
-    for other in ("on_session_record", "on_request"):
+    for other in ("on_news", "on_session_record", "on_request"):
         with pytest.raises(ClientError, match="AccessDenied"):
             invoke(FunctionName=stack.function(other), Payload=b"{}")
 

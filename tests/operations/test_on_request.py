@@ -142,6 +142,7 @@ def test_what_an_envelope_says_itself_counts(deployed: Functions, session_id: st
             json.dumps({"operation": operation, "user_id": "ann@example.com", "payload": {}})
             for operation in (
                 "on_request",
+                "on_news",
                 "on_session_record",
                 "chat:1",
                 "",

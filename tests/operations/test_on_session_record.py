@@ -1,32 +1,29 @@
-"""Following the stream: whatever comes late, twice or not at all, heads show what the log says."""
+"""Refreshing lists: whatever comes late, twice or not at all, heads show what the log says."""
 
+import contextlib
 import json
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from unittest import mock
 from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casefile import bus, sessions
+from casefile import sessions
 from casefile.attempts import time_limit
-from casefile.dynamodb import Item
-from casefile.stream import Batch, Change
+from casefile.stream import Batch
 from pydantic_models.base.times import now_text
 from pydantic_models.canonical.record import Record
-from pydantic_models.domain_events import DomainEvent, SessionDeleted
-from tests.conftest import Context, Invoke, Lines, load, stored
-from tests.stream import is_let_through, stream
+from tests.conftest import Context, Invoke, Lines, load, restore, stored
+from tests.stream import let_through, stream
+from tests.unit.test_faults import Faults, Killed
 
 
 def changes() -> list[dict[str, Any]]:
     """What the table's stream tells of records, as Lambda gets it."""
-    told = [change for change in stream() if is_let_through(change)]
-    return [change for change in told if change["dynamodb"]["Keys"]["sk"]["S"].isdigit()]
+    return let_through("on_session_record")
 
 
 def follow(batch: list[dict[str, Any]]) -> Any:
@@ -225,27 +222,6 @@ def test_sessions_are_followed_several_at_the_same_time(invoke: Invoke) -> None:
     assert not batch.failed
 
 
-def test_changes_are_read_several_at_the_same_time_and_told_in_order(invoke: Invoke) -> None:
-    """What lies in the bucket is read for it, and one at a time would be too slow."""
-    both_are_at_it = threading.Barrier(2, timeout=10)
-    told: list[str] = []
-
-    def event_of(_: object, new: Item) -> list[DomainEvent]:
-        both_are_at_it.wait()
-        return [SessionDeleted(session_id=new["pk"], session_type="chat", occurred_at="now")]
-
-    def publish(events: Sequence[DomainEvent]) -> list[int]:
-        assert len(events) <= bus.MAX_EVENTS
-        told.extend(event.session_id for event in events if isinstance(event, SessionDeleted))
-        return []
-
-    batch = Batch([Change(str(each), None, {"pk": f"cs_{each}"}) for each in range(124)])
-    with mock.patch.object(bus, "publish", publish):
-        batch.tell(event_of)
-    assert told == [f"cs_{each}" for each in range(124)]
-    assert not batch.failed
-
-
 def test_what_there_was_no_time_for_is_reported_and_logged_once(
     invoke: Invoke, lines: Lines
 ) -> None:
@@ -258,7 +234,6 @@ def test_what_there_was_no_time_for_is_reported_and_logged_once(
     lines()
     with time_limit(0):
         batch.follow_records(sessions.refresh)
-        batch.tell(lambda old, new: [])
     assert len(batch.failed) == 3
     (told,) = lines()
     assert (told["message"], told["exception_name"]) == ("bug", "Unavailable")
@@ -313,3 +288,29 @@ def test_a_session_is_refreshed_by_hand_with_its_newest_record(
     newest = changes()[-1]["dynamodb"]["NewImage"]
     assert follow([{"dynamodb": {"SequenceNumber": "by hand", "NewImage": newest}}]) == []
     assert line(invoke)["message_count"] == 2
+
+
+@pytest.mark.parametrize("way", Faults.WAYS)
+def test_whatever_call_fails_all_is_shown_when_the_batch_comes_again(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    for _ in range(2):
+        say(invoke, str(invoke("create_chat_session")["payload"]["session_id"]))
+    batch, before = changes(), stored()
+    assert follow(batch) == []
+    shown = stored()
+    assert shown != before
+    for number in range(1, 30):
+        restore(before)
+        with monkeypatch.context() as patched:
+            faults = Faults(patched, number, way)
+            comes_again = True
+            with contextlib.suppress(Killed):
+                comes_again = bool(follow(batch))
+        if faults.calls < number:
+            assert number > 2
+            return
+        if comes_again:
+            assert follow(batch) == []
+        assert stored() == shown
+    raise AssertionError("no batch makes that many calls")

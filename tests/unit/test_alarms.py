@@ -10,8 +10,8 @@ import pytest
 
 from casefile import metrics, transport
 from tests.conftest import OPERATIONS, load
-from tests.template import ROOT, resources, template
-from tests.unit.test_template import SOURCES, camel
+from tests.template import ROOT, camel, resources, template
+from tests.unit.test_template import SOURCES
 
 ALARMS = resources("AWS::CloudWatch::Alarm")
 FILTERS = resources("AWS::Logs::MetricFilter")
@@ -37,7 +37,7 @@ AWS_METRICS = {
 """Those that we watch, of the metrics that AWS's user guides list for these services."""
 
 
-WORDS = {21: "twenty-one", 22: "twenty-two", 23: "twenty-three", 24: "twenty-four"}
+WORDS = {23: "twenty-three", 24: "twenty-four", 25: "twenty-five", 26: "twenty-six"}
 SEARCHED = (
     r"""^SEARCH\('{"?(.+?)"?,(?:operation|GlobalSecondaryIndexName,TableName)} """
     r"""(?:TableName="\${Table}" )?MetricName="(\w+)"', 'Sum', 300\)$"""

@@ -47,7 +47,7 @@ LISTING = "list_casefile_sessions list_chat_sessions list_sessions"
 READING = "export_ get_chat get_session get_tool list_chat_events list_chat_messages list_tool"
 SIGNING = f"get_casefile list_casefiles list_permissions update_casefile {LISTING}"
 MAY = {
-    "dynamodb:BatchGetItem Table": f"check_ get_ list_ on_session {APPENDING} {CHANGING} {DELETING}"
+    "dynamodb:BatchGetItem Table": f"check_ get_ list_ on_news {APPENDING} {CHANGING} {DELETING}"
     f" {READING}",
     "dynamodb:BatchWriteItem Table": f"archive_ {DELETING}",
     "dynamodb:ConditionCheckItem Table": "grant_ revoke_",
@@ -67,14 +67,14 @@ MAY = {
     " list_chat_sessions list_sessions",
     "dynamodb:Query Table/index/by_stage_since": "archive_ close_idle finish_",
     "dynamodb:UpdateItem Table": f"archive_ on_session {CHANGING} {DELETING}",
-    "events:PutEvents Bus": "on_session",
+    "events:PutEvents Bus": "on_news",
     "lambda:InvokeFunction ${AWS::StackName}_*": "on_request",
     "s3:AbortMultipartUpload Contents/archive/*": "archive_",
     "s3:DeleteObject Contents/archive/*": f"archive_ {DELETING}",
     "s3:DeleteObject Contents/content/*": f"{APPENDING} {DELETING}",
     "s3:DeleteObject Contents/incoming/*": "erase_ finish_",
     "s3:GetObject Contents/archive/*": f"archive_ close_chat close_session {APPENDING} {READING}",
-    "s3:GetObject Contents/content/*": f"on_session {APPENDING} {READING}",
+    "s3:GetObject Contents/content/*": f"on_news {APPENDING} {READING}",
     "s3:GetObject Contents/incoming/*": APPENDING,
     "s3:ListBucket Contents": DELETING,
     "s3:PutObject Contents/archive/*": "archive_",

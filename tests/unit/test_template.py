@@ -21,13 +21,9 @@ from tests.conftest import FUNCTIONS as FOLDERS
 from tests.conftest import OPERATIONS, PAGES, load
 from tests.doors.test_api import NULLS
 from tests.events import DOORS
-from tests.template import ROOT, resources, template
+from tests.template import ROOT, camel, resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
-
-
-def camel(operation: str) -> str:
-    return "".join(word.capitalize() for word in operation.split("_"))
 
 
 def test_every_function_folder_is_in_the_template_and_the_reverse() -> None:
@@ -196,17 +192,25 @@ def test_whoever_needs_an_api_key_is_told_where_it_goes_and_where_it_is() -> Non
     assert template()["Resources"]["FirstApiKey"]["Condition"] == "HasApiKeys"
 
 
-def test_a_batch_of_the_stream_has_the_window_that_lambda_asks_for() -> None:
+@pytest.mark.parametrize(
+    ("function", "window"), [("OnSessionRecord", {"Ref": "RefreshSeconds"}), ("OnNews", 1)]
+)
+def test_a_batch_of_the_stream_has_the_window_that_lambda_asks_for(
+    function: str, window: Any
+) -> None:
     """More than ten changes at once need a window of a second at least."""
-    (event,) = FUNCTIONS["OnSessionRecord"]["Events"].values()
+    (event,) = FUNCTIONS[function]["Events"].values()
     told = event["Properties"]
     assert told["BatchSize"] > 10
-    assert told["MaximumBatchingWindowInSeconds"] == {"Ref": "RefreshSeconds"}
+    assert told["MaximumBatchingWindowInSeconds"] == window
     assert not takes("RefreshSeconds", "0")
 
 
-def test_no_change_is_left_out_and_what_fails_comes_again_without_the_others() -> None:
-    (event,) = FUNCTIONS["OnSessionRecord"]["Events"].values()
+@pytest.mark.parametrize("function", ["OnSessionRecord", "OnNews"])
+def test_no_change_is_left_out_and_what_fails_comes_again_without_the_others(
+    function: str,
+) -> None:
+    (event,) = FUNCTIONS[function]["Events"].values()
     told = event["Properties"]
     assert told["StartingPosition"] == "TRIM_HORIZON"
     assert told["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -216,8 +220,10 @@ def test_no_change_is_left_out_and_what_fails_comes_again_without_the_others() -
 
 
 def test_the_bus_is_told_of_messages_as_the_parameter_says() -> None:
-    variables = FUNCTIONS["OnSessionRecord"]["Environment"]["Variables"]
-    assert variables == {"BUS_NAME": {"Ref": "Bus"}, "MESSAGE_EVENTS": {"Ref": "MessageEvents"}}
+    assert FUNCTIONS["OnNews"]["Environment"]["Variables"] == {"BUS_NAME": {"Ref": "Bus"}}
+    for writes_messages in ("Chat", "RewindChatSession"):
+        variables = FUNCTIONS[writes_messages]["Environment"]["Variables"]
+        assert variables == {"MESSAGE_EVENTS": {"Ref": "MessageEvents"}}
 
 
 def test_what_a_client_leaves_empty_passes_as_an_envelope() -> None:

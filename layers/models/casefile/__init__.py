@@ -2,7 +2,8 @@
 
 A module imports from its line and from those below it alone. To read one, read `session_log`.
 
-    doors             entry (api, inbox, origins), stream, schedule, dispatch, web_pages; starting
+    doors             entry (api, inbox, origins), news, stream, schedule, dispatch, web_pages;
+                      starting
     background        idle, retention, erasure, domain_events
     what records say  transcript
     the log           session_log (append, close), reading, standing (what rewinding leaves)

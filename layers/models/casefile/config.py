@@ -45,7 +45,6 @@ class Configuration:
     stack_name: str
     allowed_origins: frozenset[str]
     bus_name: str
-    tells_of_messages: bool
     metrics_namespace: str
     uses_boto3: bool
 
@@ -60,7 +59,6 @@ def configuration() -> Configuration:
             stack_name=os.environ.get("STACK_NAME", ""),
             allowed_origins=_origins(os.environ.get("ALLOWED_ORIGINS", "")),
             bus_name=os.environ.get("BUS_NAME", "default"),
-            tells_of_messages=os.environ.get("MESSAGE_EVENTS") == "on",
             metrics_namespace=os.environ.get("METRICS_NAMESPACE", "Casefile"),
             uses_boto3=os.environ.get("DYNAMODB_CLIENT") == "boto3",
         )
@@ -68,6 +66,11 @@ def configuration() -> Configuration:
         raise Misconfigured(
             f"the environment variable {missing} is not set; template.yaml sets it"
         ) from None
+
+
+def tells_of_messages() -> bool:
+    """Whether the bus is told of each recorded message, too."""
+    return os.environ.get("MESSAGE_EVENTS") == "on"
 
 
 def is_from_snapshot() -> bool:

@@ -27,7 +27,6 @@ from pydantic_models.domain_events import (
 )
 
 from . import casefile_heads, dynamodb, grants, records, sessions
-from .config import configuration
 from .dynamodb import Item
 from .errors import NotFound
 
@@ -36,7 +35,9 @@ MAX_UNFINISHED = 1000
 
 
 def of_change(old: Item | None, new: Item) -> Iterator[DomainEvent]:
-    """The events of one write, from the item before, if there was one, and after."""
+    """The events of one write that is news, from the item before, if there was one, and after."""
+    if not new.get("news"):
+        return
     identifier = dynamodb.identifier(new)
     if records.is_record(new):
         yield from _of_record(identifier, new)
@@ -90,9 +91,9 @@ def _of_record(session_id: str, item: Item) -> Iterator[DomainEvent]:
             unfinished_requests=len(record.completes),
             seal=record.seal.hex(),
         )
-    elif record.kind == "chat" and configuration().tells_of_messages:
+    elif record.kind == "chat":
         yield MessageRecorded(**common, total_messages=totals.messages)
-    elif record.kind == "rewind" and configuration().tells_of_messages:
+    elif record.kind == "rewind":
         yield ChatRewound(**common, total_messages=totals.messages)
     elif record.kind in ("tool", "result"):
         try:

@@ -166,10 +166,10 @@ def is_packed_away(packed: Item) -> bool:
     return "digest" in packed
 
 
-def create(session_id: str, record: Record, packed: Item) -> None:
+def create(session_id: str, record: Record, packed: Item, *, is_news: bool) -> None:
     """Put a record in its slot, with its content packed and what is stored beside it.
 
-    Raises ConditionFailed and TooLarge.
+    The bus is told of it if it `is_news`. Raises ConditionFailed and TooLarge.
     """
     dynamodb.create(
         {
@@ -181,6 +181,7 @@ def create(session_id: str, record: Record, packed: Item) -> None:
             "completes": list(record.completes) or None,
             "seal": record.seal,
             "highest": _highest_beside(record),
+            "news": is_news or None,
             **packed,
         }
     )

@@ -76,7 +76,7 @@ class Entry(NamedTuple):
     `completes` is the request id of the pending request that a result is for. `forces` lets a
     closing fail the requests that are pending. `attachments` are what it refers to. `follows` is
     the number of the record that it must come right after, 0 for none; else it comes anywhere.
-    `rewinds` is what a rewinding takes back.
+    `rewinds` is what a rewinding takes back. `is_news` says that the bus is to be told of it.
     """
 
     kind: RecordKind
@@ -89,6 +89,7 @@ class Entry(NamedTuple):
     attachments: tuple[AttachmentPayload, ...] = ()
     follows: int | None = None
     rewinds: standing.Rewind | None = None
+    is_news: bool = False
 
 
 class Closing(NamedTuple):
@@ -296,7 +297,7 @@ def _put(session_id: str, memory: Memory, entry: Entry, packed: Item) -> Record 
     """
     made = _following(memory, entry)
     try:
-        records.create(session_id, made, packed)
+        records.create(session_id, made, packed, is_news=entry.is_news)
     except ConditionFailed as taken:
         item = taken.item or {}
         occupant = records.from_item(item)

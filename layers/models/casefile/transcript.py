@@ -24,6 +24,7 @@ from pydantic_models.canonical.lifecycle import COMPLETED, FAILED, RECEIVED, SEN
 from pydantic_models.canonical.record import Record, RecordKind, Totals
 
 from . import contents, reading, records
+from .config import tells_of_messages
 from .errors import NotFound
 from .session_log import Entry
 from .standing import Rewind, Swap, marks_of
@@ -80,6 +81,7 @@ def tool_entry(request: ToolExecutionRequest) -> Entry:
         content=to_json(asked),
         adds=Totals(requests=1, pending=int(is_pending), events=len(_timeline(kind, asked))),
         attachments=tuple(request.payload.attachments),
+        is_news=_has_failed(asked),
     )
 
 
@@ -94,6 +96,7 @@ def result_entry(request: ToolResultRequest) -> Entry:
         adds=Totals(pending=-1, events=len(_timeline("result", asked))),
         completes=request.payload.request_id,
         attachments=tuple(request.payload.attachments),
+        is_news=_has_failed(asked),
     )
 
 
@@ -116,6 +119,7 @@ def chat_entry(request: ChatRequest) -> Entry:
             for message in request.payload.messages or ()
             for attachment in message.attachments
         ),
+        is_news=tells_of_messages(),
     )
 
 
@@ -135,6 +139,7 @@ def rewind_entry(request: RewindChatSessionRequest) -> Entry:
         adds=Totals(events=1),
         attachments=tuple(asked.message.attachments) if asked.message else (),
         rewinds=Rewind(asked.count, asked.keep, swap),
+        is_news=tells_of_messages(),
     )
 
 
@@ -177,6 +182,7 @@ def closing_entry(request: CloseSessionRequest | CloseChatSessionRequest) -> Ent
         adds=Totals(),
         forces=isinstance(request.payload, operations.CloseSessionPayload)
         and request.payload.force,
+        is_news=True,
     )
 
 
@@ -519,8 +525,12 @@ def _session_request_id(record: Record, asked: dict[str, Any]) -> str:
     return asked.get("session_request_id") or str(record.request_id)
 
 
+def _has_failed(said: dict[str, Any]) -> bool:
+    return said.get("error_message") is not None
+
+
 def _status(asked: dict[str, Any]) -> RequestStatus:
-    if asked.get("error_message") is not None:
+    if _has_failed(asked):
         return RequestStatus.FAILED
     return RequestStatus.PENDING if asked.get("result") is None else RequestStatus.COMPLETED
 
@@ -549,7 +559,7 @@ def _timeline(kind: RecordKind, said: dict[str, Any]) -> list[tuple[str, dict[st
     if kind == "closed":
         return [(FAILED, None)]
     if kind != "request":
-        end = FAILED if _status(said) is RequestStatus.FAILED else COMPLETED
+        end = FAILED if _has_failed(said) else COMPLETED
         if place(end) == len(timeline):
             timeline.insert(place(SENT), (end, None))
         if place(SENT) == len(timeline):
