@@ -93,6 +93,7 @@ STORY = [
     ("session.linked", "tool", "casefile_id"),
     ("tool.failed", "tool"),
     ("casefile.shared", "casefile_id"),
+    ("casefile.unshared", "casefile_id"),
     ("tool.failed", "tool"),
     ("session.closed", "tool"),
     ("session.unlinked", "tool", "casefile_id"),
@@ -106,7 +107,7 @@ HAPPENED = [event_type for event_type, *_ in STORY]
 
 def test_what_happened_is_told_once_in_its_order(story: dict[str, str], told: Bus) -> None:
     assert follow() == []
-    assert told.sizes == [10, 2]  # PutEvents takes ten.
+    assert told.sizes == [10, 3]  # PutEvents takes ten.
     events = [ADAPTER.validate_python(detail) for detail in told.details]
     assert [event.event_type for event in events] == HAPPENED
     assert [entry["DetailType"] for entry in told.taken] == HAPPENED
@@ -121,6 +122,8 @@ def test_what_happened_is_told_once_in_its_order(story: dict[str, str], told: Bu
     assert by_type["session.linked"]["total_sessions"] == 2
     assert by_type["casefile.shared"]["target_user_id"] == "bob@example.com"
     assert by_type["casefile.shared"]["granted_by"] == "ann@example.com"
+    assert by_type["casefile.unshared"]["target_user_id"] == "bob@example.com"
+    assert by_type["casefile.unshared"]["revoked_by"] == "ann@example.com"
     assert by_type["casefile.created"]["user_id"] == "ann@example.com"
     created = [each["user_id"] for each in told.details if each["event_type"] == "session.created"]
     assert created == ["ann@example.com"] * 2

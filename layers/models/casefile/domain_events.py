@@ -15,6 +15,7 @@ from pydantic_models.domain_events import (
     CasefileCreated,
     CasefileDeleted,
     CasefileShared,
+    CasefileUnshared,
     ChatRewound,
     DomainEvent,
     MessageRecorded,
@@ -116,13 +117,17 @@ def _of_casefile(casefile_id: str, old: Item | None, new: Item) -> Iterator[Doma
 
 
 def _of_grant(casefile_id: str, grant: Item) -> Iterator[DomainEvent]:
+    about = {
+        "casefile_id": casefile_id,
+        "occurred_at": text_of(grant["at"]),
+        "target_user_id": grants.grantee(grant),
+    }
     if grant["level"] == "none":
+        yield CasefileUnshared(**about, revoked_by=grant["granted_by"])
         return
     expires_at = grant.get("expires_at")
     yield CasefileShared(
-        casefile_id=casefile_id,
-        occurred_at=text_of(grant["at"]),
-        target_user_id=grants.grantee(grant),
+        **about,
         permission=grant["level"],
         granted_by=grant["granted_by"],
         expires_at=None if expires_at is None else text_of(expires_at),

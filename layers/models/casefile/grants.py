@@ -342,8 +342,7 @@ def _listed(
 ) -> Item:
     """Where somebody finds what is shared with them, and that it is to be told."""
     kind, place = REVOKED if level is NONE else KIND, place or lists.sort_key(at, casefile_id)
-    listed: Item = {"owner_list": lists.name(kind, user), "creation": place}
-    return listed | ({} if level is NONE else {"news": True})
+    return {"owner_list": lists.name(kind, user), "creation": place, "news": True}
 
 
 def forget(casefile_id: str, user: str) -> None:

@@ -128,6 +128,15 @@ class CasefileShared(_Event):
     expires_at: str | None = None
 
 
+class CasefileUnshared(_Event):
+    """What somebody, or everybody (`*`), was given in a casefile was taken away before its time."""
+
+    event_type: Literal["casefile.unshared"] = "casefile.unshared"
+    casefile_id: str
+    target_user_id: str
+    revoked_by: str
+
+
 class CasefileDeleted(_Event):
     """A casefile was deleted for good."""
 
@@ -146,6 +155,7 @@ DomainEvent = Annotated[
     | ChatRewound
     | CasefileCreated
     | CasefileShared
+    | CasefileUnshared
     | CasefileDeleted,
     Field(discriminator="event_type"),
 ]
