@@ -117,6 +117,7 @@ class Log(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+        self.older: set[int] = set()
         self.memories = [Memories() for _ in range(3)]
         self.expected: list[Entry] = []
         self.closed_by: Entry | None = None
@@ -135,6 +136,7 @@ class Log(RuleBasedStateMachine):
             mock.patch.object(session_log, "LOOK_BACK_PAGE", 12),
             mock.patch.object(session_log, "FIRST_PAGE", 3),
             mock.patch.object(session_log, "MEMORY_RECORDS", 2),
+            mock.patch.object(session_log, "MAX_LISTED", 2),
             mock.patch.object(records, "MAX_TEXT_BYTES", 200),
             mock.patch.object(records, "MAX_STORED_BYTES", 200),
             mock.patch.object(session_log, "now", self._clock),
@@ -175,9 +177,12 @@ class Log(RuleBasedStateMachine):
         lag=st.integers(min_value=0, max_value=4),
         skews=st.lists(st.sampled_from([-200, -10, 0, 200]), min_size=3, max_size=3),
         timed=st.sampled_from([0, 0.4, 1]),
+        older=st.sampled_from([set(), set(), {0}, {0, 1}]),
     )
-    def set_out(self, lag: int, skews: list[int], timed: float) -> None:
+    def set_out(self, lag: int, skews: list[int], timed: float, older: set[int]) -> None:
+        """Some instances may run older code, which lists no pending requests."""
         self.lag = lag
+        self.older = older
         self.timed = timed
         self.skews = [timedelta(seconds=skew) for skew in skews]
 
@@ -192,7 +197,7 @@ class Log(RuleBasedStateMachine):
         """Send a request and hold the answer against the list."""
         before, self.skew = self.skew, self.skews[instance]
         try:
-            record = append(self.session_id, OWNER, sent, memories=self.memories[instance])
+            record = self._append(instance, sent)
         except BadRequest:
             assert sent.made_at > self.now + self.skew + creation.CLOCK_ALLOWANCE
             assert sent.request_id not in self._numbers()
@@ -226,6 +231,11 @@ class Log(RuleBasedStateMachine):
         assert record.number == self._numbers()[sent.request_id]
         assert record.request_id == sent.request_id
         assert record.content == sent.content
+
+    def _append(self, instance: int, sent: Entry) -> Record:
+        limit = 0 if instance in self.older else 2
+        with mock.patch.object(session_log, "MAX_LISTED", limit):
+            return append(self.session_id, OWNER, sent, memories=self.memories[instance])
 
     def _numbers(self) -> dict[UUID, int]:
         return {known.request_id: number for number, known in enumerate(self.expected, 1)}
@@ -302,24 +312,71 @@ class Log(RuleBasedStateMachine):
         self._send(instance, sent)
         return sent
 
-    @rule(target=requests, instance=instances, begun=begun, result=st.sampled_from("ab"))
-    def end(self, instance: int, begun: Entry, result: str) -> Entry:
-        """Its result, which may not be the first one."""
+    @rule(
+        target=requests,
+        instance=instances,
+        begun=begun,
+        result=st.sampled_from("ab"),
+        dies=st.booleans(),
+    )
+    def end(self, instance: int, begun: Entry, result: str, dies: bool) -> Entry:
+        """Its result, which may not be the first one; the instance may die after its write."""
+        memory = copy.deepcopy(self.memories[instance])
         sent = outcome(self.now, begun, result)
         ended = [known for known in self.expected if known.completes == begun.request_id]
-        memories = self.memories[instance]
         if self.is_deleted or begun.request_id not in self._numbers():
             with pytest.raises(NotFound):
-                append(self.session_id, OWNER, sent, memories=memories)
-        elif ended and ended[0].content == sent.content:
-            record = append(self.session_id, OWNER, sent, memories=memories)
-            assert record.request_id == ended[0].request_id
+                self._append(instance, sent)
         elif ended:
-            with pytest.raises(AlreadyCompleted):
-                append(self.session_id, OWNER, sent, memories=memories)
+            self._end_again(instance, sent, ended[0])
         else:
             self._send(instance, sent)
+        if dies:
+            self.memories[instance] = memory
         return ended[0] if ended else sent
+
+    def _end_again(self, instance: int, sent: Entry, first: Entry) -> None:
+        if first.content == sent.content:
+            assert self._append(instance, sent).request_id == first.request_id
+        else:
+            with pytest.raises(AlreadyCompleted):
+                self._append(instance, sent)
+
+    @rule(
+        target=requests,
+        instance=instances,
+        rival=instances,
+        begun=begun,
+        result=st.sampled_from("ab"),
+        closes=st.booleans(),
+    )
+    def end_while_another_does(
+        self, instance: int, rival: int, begun: Entry, result: str, closes: bool
+    ) -> Entry:
+        """Another result, or a closing that fails it, wins the slot between a look and its put."""
+        sent, other = outcome(self.now, begun, result), outcome(self.now, begun, "b")
+        if closes and len(self.expected) > 6:
+            other = closing(self.now)
+        ended = any(known.completes == begun.request_id for known in self.expected)
+        is_open = not self.is_deleted and self.closed_by is None
+        if not is_open or ended or begun.request_id not in self._numbers():
+            return sent
+        create = dynamodb.create
+
+        def overtaken(item: Any) -> None:
+            with mock.patch.object(dynamodb, "create", create):
+                if other.request_id not in self._numbers():
+                    self._send(rival, other)
+            create(item)
+
+        with mock.patch.object(dynamodb, "create", overtaken):
+            if other.kind == "closed":
+                with pytest.raises(SessionClosed):
+                    self._append(instance, sent)
+            else:
+                self._end_again(instance, sent, other)
+        assert other.request_id in self._numbers()
+        return other
 
     @rule(seconds=seconds)
     def wait(self, seconds: int) -> None:
@@ -393,6 +450,25 @@ class Log(RuleBasedStateMachine):
         if self.closed_by:
             totals = totals.plus(Totals(pending=-totals.pending, events=totals.pending))
         assert not records or records[-1].totals == totals
+        self._pending_is_listed(records)
+
+    def _pending_is_listed(self, records: list[Record]) -> None:
+        """In each record all that is pending after it, or nothing; and once each is completed."""
+        numbers, pending = self._numbers(), dict[int, UUID]()
+        were_many = False
+        for record, sent in zip(records, self.expected, strict=True):
+            completes = [numbers[sent.completes]] if sent.completes else []
+            if sent.kind == "closed":
+                completes = list(pending)
+            assert list(record.completes) == completes
+            for number in completes:
+                del pending[number]
+            if sent.kind == "request":
+                pending[record.number] = sent.request_id
+            assert record.pending in ((), tuple(pending.items()))
+            assert len(record.pending) <= 2
+            were_many = bool(pending) and (were_many or len(pending) > 2)
+            assert record.tells_pending or were_many or self.older
 
 
 Log.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
@@ -481,7 +557,7 @@ def test_a_first_look_reads_as_much_as_it_takes(
     monkeypatch.setattr(records, "query", counted)
     for sent, expected in (
         (entry(now(), request_id=uuid7(now() + timedelta(seconds=1), 0)), 2),
-        (outcome(now(), begun, "a")._replace(request_id=uuid7(now() + timedelta(seconds=2), 0)), 8),
+        (outcome(now(), begun, "a")._replace(request_id=uuid7(now() + timedelta(seconds=2), 0)), 2),
         (entry(now()), 8),
     ):
         rows.clear()
@@ -570,6 +646,169 @@ def test_a_result_is_known_after_its_request_was_forgotten_and_found_again(
     with pytest.raises(AlreadyCompleted):
         append(session_id, OWNER, outcome(clock, begun, "b"))
     assert [record.kind for record in read(session_id)] == ["request", "result", "chat"]
+
+
+def of_late(sent: Entry) -> Entry:
+    """The same with an id above all others, so that it isn't looked for itself."""
+    return sent._replace(request_id=uuid7(now() + timedelta(seconds=1), 0))
+
+
+def grow(session_id: str, count: int) -> None:
+    """Add copies of the newest record, which says that nothing changed."""
+    newest = records.top(session_id)[1]
+    assert newest is not None
+    above = records.number_of(newest) + 1
+    dynamodb.put_many(
+        [
+            newest | records.slot_key(session_id, number) | {"request": UUID(int=number).bytes}
+            for number in range(above, above + count)
+        ]
+    )
+
+
+def begin_some(session_id: str, count: int, memories: Memories | None = None) -> list[Entry]:
+    """Begin some requests, whose results are to come after something else."""
+    begun = [beginning(now()) for _ in range(count)]
+    for sent in [*begun, entry(now())]:
+        append(session_id, OWNER, sent, memories=memories or Memories())
+    return begun
+
+
+def older_code(session_id: str, number: int) -> None:
+    """Make a record what code would have written that listed no pending requests."""
+    item = dynamodb.get(records.slot_key(session_id, number))
+    assert item is not None
+    dynamodb.put({name: value for name, value in item.items() if name != "pending"})
+
+
+@pytest.mark.parametrize("count", [1, session_log.MAX_LISTED])
+def test_a_result_finds_its_request_in_the_newest_record(
+    session_id: str, calls: list[str], count: int
+) -> None:
+    """However far back it is: in two calls, when nothing is known of the session."""
+    begun = begin_some(session_id, count)
+    grow(session_id, 3000)
+    for number, ended in enumerate(begun, 1):
+        calls.clear()
+        sent = of_late(outcome(now(), ended, "a"))
+        sent = sent._replace(request_id=uuid7(now() + timedelta(seconds=number), 0))
+        assert append(session_id, OWNER, sent, memories=Memories()).completes == (number,)
+        assert calls == ["Query", "PutItem"]
+
+
+@pytest.mark.parametrize("count", [1, session_log.MAX_LISTED])
+def test_a_closing_finds_what_it_fails_in_the_newest_record(
+    session_id: str, calls: list[str], count: int
+) -> None:
+    begin_some(session_id, count)
+    grow(session_id, 3000)
+    calls.clear()
+    closed = append(session_id, OWNER, of_late(closing(now())), memories=Memories())
+    assert closed.completes == tuple(range(1, count + 1))
+    assert (closed.totals.pending, closed.pending) == (0, ())
+    assert calls == ["Query", "PutItem"]
+
+
+def test_a_second_result_looks_no_further_than_the_first(session_id: str, calls: list[str]) -> None:
+    """The record right below that one lists the request, which is far below."""
+    (begun,) = begin_some(session_id, 1)
+    grow(session_id, 300)
+    first = append(session_id, OWNER, outcome(now(), begun, "a"), memories=Memories())
+    for _ in range(3):
+        append(session_id, OWNER, entry(now()), memories=Memories())
+    calls.clear()
+    again = of_late(outcome(now(), begun, "a"))
+    assert append(session_id, OWNER, again, memories=Memories()).number == first.number
+    with pytest.raises(AlreadyCompleted):
+        append(session_id, OWNER, of_late(outcome(now(), begun, "b")), memories=Memories())
+    assert calls.count("Query") == 2 * 3  # The newest, some below, and a strong look.
+
+
+def test_who_loses_the_race_for_a_request_far_back_is_told_so_at_once(
+    session_id: str, calls: list[str]
+) -> None:
+    """The tail that it knew lists the request; what completed it came in above."""
+    (begun,) = begin_some(session_id, 1)
+    grow(session_id, 300)
+    stale = Memories()
+    append(session_id, OWNER, of_late(entry(now())), memories=stale)
+    first = append(session_id, OWNER, outcome(now(), begun, "a"), memories=Memories())
+    calls.clear()
+    again = outcome(now(), begun, "a")._replace(request_id=uuid7(now() + timedelta(seconds=2), 0))
+    assert append(session_id, OWNER, again, memories=stale).number == first.number
+    assert calls == ["PutItem", "Query", "GetItem"]
+
+
+def test_of_many_pending_requests_none_is_listed(session_id: str) -> None:
+    """They are looked for as far back as they are, and listed again when all the rest is known."""
+    limit = session_log.MAX_LISTED
+    begun = begin_some(session_id, limit + 2)
+    listed = [len(record.pending) for record in read(session_id)]
+    assert listed == [*range(1, limit + 1), 0, 0, 0]
+    grow(session_id, 30)
+    memories = Memories()
+    for number, ended in enumerate(begun[:3], 1):
+        sent = outcome(now(), ended, "a")
+        assert append(session_id, OWNER, sent, memories=memories).completes == (number,)
+    assert [len(record.pending) for record in read(session_id)[-3:]] == [0, limit, limit - 1]
+    assert [each.number for each in read(session_id)[-1].pending] == [*range(4, limit + 3)]
+
+
+def test_a_closing_finds_many_pending_requests_below(session_id: str) -> None:
+    count = session_log.MAX_LISTED + 1
+    begin_some(session_id, count)
+    grow(session_id, 30)
+    closed = append(session_id, OWNER, closing(now()), memories=Memories())
+    assert closed.completes == tuple(range(1, count + 1))
+
+
+def test_what_older_code_recorded_lists_nothing_and_is_looked_through(session_id: str) -> None:
+    """Its requests are found, and listed when a record changes them that knows them all."""
+    far = begin_some(session_id, 1)
+    older_code(session_id, 2)
+    grow(session_id, 30)
+    near = begin_some(session_id, 2)
+    for number in (33, 34, 35):
+        older_code(session_id, number)
+    sent = of_late(outcome(now(), near[0], "a"))
+    record = append(session_id, OWNER, sent, memories=Memories())
+    assert (record.completes, record.pending) == ((33,), ())  # One is further below.
+    later = append(session_id, OWNER, outcome(now(), far[0], "a"), memories=Memories())
+    assert (later.completes, [each.number for each in later.pending]) == ((1,), [34])
+
+
+def test_what_is_not_listed_is_not_looked_for_by_what_does_not_change_it(session_id: str) -> None:
+    begin_some(session_id, 1)
+    older_code(session_id, 2)
+    assert append(session_id, OWNER, entry(now()), memories=Memories()).pending == ()
+    more = append(session_id, OWNER, beginning(now()), memories=Memories())
+    assert [each.number for each in more.pending] == [1, 4]
+
+
+def test_an_id_that_was_used_again_is_completed_once(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells no time; its first record stays pending, and is listed no more."""
+    clock = now()
+    for module in (session_log, creation):
+        monkeypatch.setattr(module, "now", lambda: clock)
+    begun = begin_some(session_id, 1)[0]
+    clock += timedelta(minutes=11)
+    for _ in range(session_log.FIRST_PAGE):
+        append(session_id, OWNER, entry(clock), memories=Memories())
+    clock += timedelta(minutes=11)
+    again = append(session_id, OWNER, begun._replace(made_at=clock), memories=Memories())
+    assert (again.number, again.totals.pending, again.pending) == (11, 2, ())
+    ended = append(session_id, OWNER, outcome(clock, begun, "a"), memories=Memories())
+    assert (ended.completes, ended.pending) == ((11,), ())
+    repeated = outcome(clock, begun, "a")
+    assert append(session_id, OWNER, repeated, memories=Memories()).number == ended.number
+    with pytest.raises(AlreadyCompleted):
+        append(session_id, OWNER, outcome(clock, begun, "b"), memories=Memories())
+    more = append(session_id, OWNER, beginning(clock), memories=Memories())
+    assert (more.totals.pending, more.pending) == (2, ())
+    closed = append(session_id, OWNER, closing(clock), memories=Memories())
+    assert closed.completes == (1, more.number)
 
 
 def test_a_first_look_through_a_hole_is_taken_again(session_id: str) -> None:

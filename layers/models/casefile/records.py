@@ -20,7 +20,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from pydantic_models.canonical.record import Record, Totals
+from pydantic_models.canonical.record import Pending, Record, Totals
 
 from . import access, archives, contents, dynamodb, sessions
 from .dynamodb import Item
@@ -57,7 +57,11 @@ DEAD = "dead"
 _SMALL_WINDOW = 12
 """The window in bits, 4 KB. With memory level 6, as many symbols are one block of deflate."""
 
-_LEAN = ("pk", "sk", "kind", "request", "at", "totals", "completes", "seal", "highest")
+_LEAN = ("pk", "sk", "kind", "request", "at", "totals", "completes", "seal", "highest", "pending")
+
+_NUMBER_BYTES = 5
+_PENDING_BYTES = _NUMBER_BYTES + 16
+"""Of a pending request as records list it: its number, which has up to 12 digits, and its id."""
 
 
 def _slot(number: int) -> str:
@@ -181,6 +185,7 @@ def create(session_id: str, record: Record, packed: Item, *, is_news: bool) -> N
             "completes": list(record.completes) or None,
             "seal": record.seal,
             "highest": _highest_beside(record),
+            "pending": _pending_beside(record),
             "news": is_news or None,
             **packed,
         }
@@ -192,6 +197,21 @@ def _highest_beside(record: Record) -> bytes | None:
     if record.highest is None or record.highest == record.request_id:
         return None
     return record.highest.bytes
+
+
+def _pending_beside(record: Record) -> bytes | None:
+    """What lists the pending requests, if there are any to list."""
+    listed = (
+        each.number.to_bytes(_NUMBER_BYTES) + each.request_id.bytes for each in record.pending
+    )
+    return b"".join(listed) or None
+
+
+def _read_pending(stored: bytes) -> Iterator[Pending]:
+    for begin in range(0, len(stored), _PENDING_BYTES):
+        end = begin + _NUMBER_BYTES
+        request_id = UUID(bytes=stored[end : begin + _PENDING_BYTES])
+        yield Pending(int.from_bytes(stored[begin:end]), request_id)
 
 
 def get(session_id: str, number: int, *, with_content: bool = True) -> Record:
@@ -433,4 +453,5 @@ def from_item(item: Item) -> Record:
         completes=tuple(item.get("completes", ())),
         seal=item["seal"],
         highest=UUID(bytes=item["highest"]) if "highest" in item else own,
+        pending=tuple(_read_pending(item["pending"])) if "pending" in item else (),
     )

@@ -17,6 +17,15 @@ What follows:
 - Closing is a record like any other: it can't share a slot with an append, and nothing is put
   after it, because no writer puts above a closing record that it has seen.
 - Each record carries the totals up to it, so the newest one tells them all.
+- While a few requests are pending, each record lists them, made from the list of the record right
+  below it; so a result, or a closing that fails them, finds them in the newest record, however far
+  back they are. Whoever puts a result at n + 1 knows record n: if that lists the request, nothing
+  up to there completed it, and if something does just now, it sits in the slot that the put would
+  need; then the list in the new tail says so. The tail of a stale memory lists what was pending
+  then, and its put can't win either. A request that no list shows was completed, never was, or is
+  one of many: then it is looked for below, down to itself, or to a record that still lists it,
+  above which its result must be. An id that is used again while its first record is pending means
+  the newer one: from there on nothing is listed until all is known again.
 - Content too large for an item is in the bucket, under its own digest, before its record is put.
 
 The guarantee: what was acknowledged is in the log, once, at the number that was told; what was
@@ -37,7 +46,14 @@ from uuid import UUID
 from pydantic_models.base.json_values import to_canonical_json
 from pydantic_models.base.times import now, text_of, to_milliseconds
 from pydantic_models.canonical.content import AttachmentPayload
-from pydantic_models.canonical.record import Record, RecordKind, Totals, first_seal, sealed
+from pydantic_models.canonical.record import (
+    Pending,
+    Record,
+    RecordKind,
+    Totals,
+    first_seal,
+    sealed,
+)
 
 from . import access, contents, metrics, records, sessions, standing
 from .attempts import attempts
@@ -63,6 +79,9 @@ FIRST_PAGE = 8
 PAGE = 100
 LOOK_BACK_PAGE = 1000
 """Rows of one query, at most: of what came in meanwhile, or of what lies further back."""
+
+MAX_LISTED = 12
+"""Pending requests that a record lists: some 260 bytes, a quarter of a write unit."""
 
 MEMORY_SECONDS = 15 * 60
 MEMORY_SESSIONS = 32
@@ -129,17 +148,37 @@ class Memory:
         return self.records[-1].number if self.records else 0
 
     @property
-    def pending(self) -> list[int]:
-        """The numbers of the requests known to be pending."""
-        return [
-            record.number
+    def pending(self) -> tuple[Pending, ...]:
+        """The requests known to be pending: all of them if the tail tells, or if all is known."""
+        if self.records and self.records[-1].tells_pending:
+            return self.records[-1].pending
+        return tuple(
+            Pending(record.number, record.request_id)
             for record in self.records
             if record.kind == "request" and record.number not in self.completed_by
-        ]
+        )
 
     def at(self, number: int) -> Record:
         """A record that is known."""
         return self.records[number - self.low]
+
+    def number_of(self, request_id: UUID) -> int | None:
+        """The number of the newest record with an id, None if it isn't known.
+
+        One below all that is known may be listed by the lowest of them, or by the tail: as a
+        request that was pending then. It is completed if it is in `completed_by`, for whatever
+        follows upon that record is known.
+        """
+        number = self.numbers.get(request_id)
+        if number is None and self.records:
+            for listed, its_id in self.records[0].pending + self.records[-1].pending:
+                if its_id == request_id:
+                    return listed
+        return number
+
+    def kind_of(self, number: int) -> RecordKind:
+        """The kind of a record that is known; one that is only listed is a request."""
+        return "request" if number < self.low else self.at(number).kind
 
     def add_above(self, newer: list[Record]) -> None:
         """Learn records that follow the tail, in descending order."""
@@ -340,7 +379,7 @@ def _must_look_further(memory: Memory, entry: Entry, since: int) -> bool:
     if lowest.at >= since and not _is_above(lowest, entry):
         return True
     if entry.completes is not None:
-        return entry.completes not in memory.numbers
+        return memory.number_of(entry.completes) is None
     return entry.forces and len(memory.pending) < memory.records[-1].totals.pending
 
 
@@ -355,8 +394,7 @@ def _is_above(record: Record | None, entry: Entry) -> bool:
 
 def _is_about_others(entry: Entry) -> bool:
     """Whether what it may be, or is about, is likely to be among the newest few records."""
-    is_timed = entry.request_id.version == 7
-    return not is_timed or bool(entry.completes or entry.forces or entry.rewinds)
+    return entry.request_id.version != 7 or entry.rewinds is not None
 
 
 def _obstacle(memory: Memory, entry: Entry) -> Record | CasefileError | None:
@@ -368,12 +406,12 @@ def _obstacle(memory: Memory, entry: Entry) -> Record | CasefileError | None:
     if entry.request_id in memory.numbers:
         return memory.at(memory.numbers[entry.request_id])
     if entry.completes is not None:
-        number = memory.numbers.get(entry.completes)
-        if number is None or memory.at(number).kind not in ("tool", "request"):
+        number = memory.number_of(entry.completes)
+        if number is None or memory.kind_of(number) not in ("tool", "request"):
             return NotFound(f"There is no tool request {entry.completes} in this session.")
         if number in memory.completed_by:
             return memory.at(memory.completed_by[number])
-        if memory.at(number).kind == "tool":
+        if memory.kind_of(number) == "tool":
             return AlreadyCompleted(
                 f"Tool request {entry.completes} was recorded with its outcome. It has no other."
             )
@@ -444,27 +482,52 @@ def _following(memory: Memory, entry: Entry) -> Record:
     completes: tuple[int, ...] = ()
     adds = entry.adds
     if entry.completes is not None:
-        completes = (memory.numbers[entry.completes],)
+        number = memory.number_of(entry.completes)
+        completes = () if number is None else (number,)
     elif entry.kind == "closed":
-        completes = tuple(memory.pending)
+        completes = tuple(each.number for each in memory.pending)
         adds = Totals(pending=-len(completes), events=len(completes))  # Each fails: an event.
     elif entry.rewinds is not None:
         messages = tail.totals.messages if tail else 0
         adds = adds.plus(Totals(messages=entry.rewinds.left(messages) - messages))
     before = tail.highest if tail else None
-    return sealed(
-        Record(
-            number=memory.high + 1,
-            kind=entry.kind,
-            request_id=entry.request_id,
-            at=max(to_milliseconds(now()), tail.at if tail else head.created_at),
-            content=entry.content,
-            totals=(tail.totals if tail else Totals()).plus(adds),
-            completes=completes,
-            highest=entry.request_id if _is_above(tail, entry) else before,
-        ),
-        tail.seal if tail else first_seal(head.session_id, head.user_id, head.created_at),
+    made = Record(
+        number=memory.high + 1,
+        kind=entry.kind,
+        request_id=entry.request_id,
+        at=max(to_milliseconds(now()), tail.at if tail else head.created_at),
+        content=entry.content,
+        totals=(tail.totals if tail else Totals()).plus(adds),
+        completes=completes,
+        highest=entry.request_id if _is_above(tail, entry) else before,
     )
+    if made.totals.pending:
+        made = made._replace(pending=_listed(memory, made))
+    return sealed(
+        made, tail.seal if tail else first_seal(head.session_id, head.user_id, head.created_at)
+    )
+
+
+def _listed(memory: Memory, made: Record) -> tuple[Pending, ...]:
+    """The requests that are pending after a record that follows the tail.
+
+    None if they are too many or not all known, or if an id was used again since: it names the
+    newest record that has it, and that is none of these. Where they were not listed, they are
+    looked for in memory only by a record that changes them.
+    """
+    is_told = memory.tail is None or memory.tail.tells_pending
+    if made.totals.pending > MAX_LISTED or not (is_told or made.kind in ("request", "result")):
+        return ()
+    still = [
+        each
+        for each in memory.pending
+        if each.number not in made.completes
+        and each.request_id != made.request_id
+        and memory.numbers.get(each.request_id, each.number) == each.number
+    ]
+    if made.kind == "request":
+        still.append(Pending(made.number, made.request_id))
+    return tuple(still) if len(still) == made.totals.pending else ()
 
 
 def _look(session_id: str, entry: Entry | None = None) -> Memory:

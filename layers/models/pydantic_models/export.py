@@ -21,7 +21,7 @@ from .canonical.record import Record, Totals, first_seal, seal_of
 FORMAT = "casefile export 1"
 
 
-_FIELDS = set(Record._fields) - {"highest"}  # Which is for writers.
+_FIELDS = set(Record._fields) - {"highest", "pending"}  # Which are for writers.
 _LINKED_FIELDS = _FIELDS | {"content_sha256", "content_url"}
 
 

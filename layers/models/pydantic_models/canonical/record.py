@@ -38,6 +38,13 @@ class Totals(NamedTuple):
         return Totals(*(mine + added for mine, added in zip(self, more, strict=True)))
 
 
+class Pending(NamedTuple):
+    """A tool request whose result is still to come: the number of its record, and its id."""
+
+    number: int
+    request_id: UUID
+
+
 class Record(NamedTuple):
     """Record `number` of a session: the whole effect of one request.
 
@@ -45,7 +52,8 @@ class Record(NamedTuple):
     count the session up to here; `content` is JSON text; `completes` are the numbers of the
     pending requests that end with this record; `seal` has 32 bytes. `highest` is the highest
     UUIDv7 of the requests up to here, and where that isn't told, as in exports, as high as can be.
-    It isn't sealed: it only spares writers a look further down.
+    `pending` are the requests that are pending after it, ascending, or none where that isn't told.
+    Neither is sealed: they follow from the records, and spare writers a look further down.
     """
 
     number: int
@@ -57,6 +65,12 @@ class Record(NamedTuple):
     completes: tuple[int, ...] = ()
     seal: bytes = b""
     highest: UUID | None = UUID(int=(1 << 128) - 1)
+    pending: tuple[Pending, ...] = ()
+
+    @property
+    def tells_pending(self) -> bool:
+        """Whether `pending` are all that the totals count."""
+        return len(self.pending) == self.totals.pending
 
 
 def first_seal(session_id: str, user_id: str, created_at: int) -> bytes:
