@@ -70,6 +70,15 @@ class Session:
         """What it takes to append a message, with the metadata that a raw item has."""
         return self.do("chat", request, messages=[said(content)])
 
+    def complete(self, begun: str, result: dict[str, Any]) -> Reading:
+        """What the result of a pending request takes, of which both have ids."""
+        request_id, at = self.new_request()
+        payload = {"session_id": self.id, "request_id": begun, "result": result}
+        envelope = {"request_id": request_id, "timestamp": at, "user_id": OWNER}
+        self.meter.calls.clear()
+        load("tool_result")(envelope | {"operation": "tool_result", "payload": payload}, Context())
+        return self.meter.reading
+
     def new_request(self) -> tuple[str, str]:
         return str(self.new_id()), to_text(now())
 
@@ -131,6 +140,7 @@ def figures(meter: Meter) -> Figures:
         **dict(of_appends(meter)),
         **dict(of_random_ids(meter)),
         **dict(of_tools(meter)),
+        **dict(of_pending(meter)),
         **dict(of_batches(meter)),
         **dict(of_heads(meter)),
         **dict(of_turns(meter)),
@@ -240,6 +250,30 @@ def of_tools(meter: Meter) -> Iterator[tuple[str, float]]:
     ]
     yield "tool_items", max(each.calls for each in seen)
     yield "tool_units", median(each.write_units for each in seen)
+
+
+def of_pending(meter: Meter) -> Iterator[tuple[str, float]]:
+    """Requests that are completed by an instance that knows nothing, long after."""
+    session = Session(meter, "session")
+    for _ in range(session_log.MAX_LISTED):
+        session.do("tool_execution", tool_name="search")
+    for name, number in (("pending_bytes", 1), ("most_pending_bytes", session_log.MAX_LISTED)):
+        item = dynamodb.get(records.slot_key(session.id, number))
+        assert item is not None
+        yield name, dynamodb.item_bytes({"pending": item["pending"]})
+    for name, distance in (("result", LATE), ("closing", 1000)):
+        session = Session(meter, "session")
+        begun = session.new_request()
+        session.do("tool_execution", begun, tool_name="search")
+        session.do("tool_execution", tool_name="search", result={"found": "Lisbon"})
+        grow(session.id, 3, 1 + distance)
+        session_log._memories.clear()
+        if name == "result":
+            taken = session.complete(begun[0], {"found": "Lisbon"})
+        else:
+            taken = session.do("close_session", force=True)
+        yield f"late_{name}_calls", taken.calls
+        yield f"late_{name}_read_units", taken.read_units
 
 
 def of_batches(meter: Meter) -> Iterator[tuple[str, float]]:
