@@ -648,9 +648,9 @@ def test_a_result_is_known_after_its_request_was_forgotten_and_found_again(
     assert [record.kind for record in read(session_id)] == ["request", "result", "chat"]
 
 
-def of_late(sent: Entry) -> Entry:
+def of_late(sent: Entry, later: int = 1) -> Entry:
     """The same with an id above all others, so that it isn't looked for itself."""
-    return sent._replace(request_id=uuid7(now() + timedelta(seconds=1), 0))
+    return sent._replace(request_id=uuid7(now() + timedelta(seconds=later), 0))
 
 
 def grow(session_id: str, count: int) -> None:
@@ -667,10 +667,10 @@ def grow(session_id: str, count: int) -> None:
 
 
 def begin_some(session_id: str, count: int, memories: Memories | None = None) -> list[Entry]:
-    """Begin some requests, whose results are to come after something else."""
+    """Begin some requests, and record something else after them."""
     begun = [beginning(now()) for _ in range(count)]
     for sent in [*begun, entry(now())]:
-        append(session_id, OWNER, sent, memories=memories or Memories())
+        append(session_id, OWNER, sent, memories=Memories() if memories is None else memories)
     return begun
 
 
@@ -690,8 +690,7 @@ def test_a_result_finds_its_request_in_the_newest_record(
     grow(session_id, 3000)
     for number, ended in enumerate(begun, 1):
         calls.clear()
-        sent = of_late(outcome(now(), ended, "a"))
-        sent = sent._replace(request_id=uuid7(now() + timedelta(seconds=number), 0))
+        sent = of_late(outcome(now(), ended, "a"), number)
         assert append(session_id, OWNER, sent, memories=Memories()).completes == (number,)
         assert calls == ["Query", "PutItem"]
 
@@ -734,7 +733,7 @@ def test_who_loses_the_race_for_a_request_far_back_is_told_so_at_once(
     append(session_id, OWNER, of_late(entry(now())), memories=stale)
     first = append(session_id, OWNER, outcome(now(), begun, "a"), memories=Memories())
     calls.clear()
-    again = outcome(now(), begun, "a")._replace(request_id=uuid7(now() + timedelta(seconds=2), 0))
+    again = of_late(outcome(now(), begun, "a"), 2)
     assert append(session_id, OWNER, again, memories=stale).number == first.number
     assert calls == ["PutItem", "Query", "GetItem"]
 
@@ -777,6 +776,20 @@ def test_what_older_code_recorded_lists_nothing_and_is_looked_through(session_id
     assert (later.completes, [each.number for each in later.pending]) == ((1,), [34])
 
 
+def test_what_another_lists_again_is_found_in_the_tail(session_id: str, calls: list[str]) -> None:
+    """An instance knows records from one on that lists nothing, and then a tail that does."""
+    knowing, other = Memories(), Memories()
+    begun = begin_some(session_id, 1, knowing)[0]
+    older_code(session_id, 2)
+    append(session_id, OWNER, of_late(entry(now()), 1), memories=other)
+    append(session_id, OWNER, beginning(now()), memories=knowing)
+    append(session_id, OWNER, of_late(entry(now()), 2), memories=other)
+    calls.clear()
+    result = append(session_id, OWNER, of_late(outcome(now(), begun, "a"), 3), memories=other)
+    assert (result.completes, other[session_id].low) == ((1,), 2)
+    assert calls == ["PutItem"]
+
+
 def test_what_is_not_listed_is_not_looked_for_by_what_does_not_change_it(session_id: str) -> None:
     begin_some(session_id, 1)
     older_code(session_id, 2)
@@ -792,7 +805,10 @@ def test_an_id_that_was_used_again_is_completed_once(
     clock = now()
     for module in (session_log, creation):
         monkeypatch.setattr(module, "now", lambda: clock)
-    begun = begin_some(session_id, 1)[0]
+    knowing = Memories()
+    begun = beginning(clock)
+    append(session_id, OWNER, begun, memories=knowing)
+    append(session_id, OWNER, entry(clock), memories=knowing)
     clock += timedelta(minutes=11)
     for _ in range(session_log.FIRST_PAGE):
         append(session_id, OWNER, entry(clock), memories=Memories())
@@ -805,7 +821,8 @@ def test_an_id_that_was_used_again_is_completed_once(
     assert append(session_id, OWNER, repeated, memories=Memories()).number == ended.number
     with pytest.raises(AlreadyCompleted):
         append(session_id, OWNER, outcome(clock, begun, "b"), memories=Memories())
-    more = append(session_id, OWNER, beginning(clock), memories=Memories())
+    more = append(session_id, OWNER, beginning(clock), memories=knowing)
+    assert knowing[session_id].low == 1
     assert (more.totals.pending, more.pending) == (2, ())
     closed = append(session_id, OWNER, closing(clock), memories=Memories())
     assert closed.completes == (1, more.number)
