@@ -695,6 +695,20 @@ def test_a_result_finds_its_request_in_the_newest_record(
         assert calls == ["Query", "PutItem"]
 
 
+def test_a_result_with_the_very_id_of_its_request_is_refused(
+    session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the log, though a retry is not looked for so far back."""
+    (begun,) = begin_some(session_id, 1)
+    grow(session_id, 30)
+    clock = now() + timedelta(minutes=11)
+    for module in (session_log, creation):
+        monkeypatch.setattr(module, "now", lambda: clock)
+    sent = outcome(clock, begun, "a")._replace(request_id=begun.request_id)
+    with pytest.raises(RequestIdReused):
+        append(session_id, OWNER, sent, memories=Memories())
+
+
 @pytest.mark.parametrize("count", [1, session_log.MAX_LISTED])
 def test_a_closing_finds_what_it_fails_in_the_newest_record(
     session_id: str, calls: list[str], count: int

@@ -201,10 +201,12 @@ def _highest_beside(record: Record) -> bytes | None:
 
 def _pending_beside(record: Record) -> bytes | None:
     """What lists the pending requests, if there are any to list."""
+    if not record.pending:
+        return None
     listed = (
         each.number.to_bytes(_NUMBER_BYTES) + each.request_id.bytes for each in record.pending
     )
-    return b"".join(listed) or None
+    return b"".join(listed)
 
 
 def _read_pending(stored: bytes) -> Iterator[Pending]:

@@ -409,6 +409,8 @@ def _obstacle(memory: Memory, entry: Entry) -> Record | CasefileError | None:
         number = memory.number_of(entry.completes)
         if number is None or memory.kind_of(number) not in ("tool", "request"):
             return NotFound(f"There is no tool request {entry.completes} in this session.")
+        if entry.request_id == entry.completes:
+            return RequestIdReused(entry.request_id)
         if number in memory.completed_by:
             return memory.at(memory.completed_by[number])
         if memory.kind_of(number) == "tool":
