@@ -23,10 +23,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     initialize,
     invariant,
+    multiple,
     precondition,
     rule,
 )
@@ -305,12 +307,13 @@ class Log(RuleBasedStateMachine):
         with mock.patch.object(dynamodb, "create", overtaken):
             yield
 
-    @rule(target=begun, instance=instances)
-    def begin(self, instance: int) -> Entry:
-        """A tool request whose result is still to come."""
-        sent = beginning(self.now)
-        self._send(instance, sent)
-        return sent
+    @rule(target=begun, instance=instances, count=st.integers(min_value=1, max_value=3))
+    def begin(self, instance: int, count: int) -> MultipleResults[Entry]:
+        """Tool requests whose results are still to come."""
+        sent = [beginning(self.now) for _ in range(count)]
+        for each in sent:
+            self._send(instance, each)
+        return multiple(*sent)
 
     @rule(
         target=requests,
@@ -355,7 +358,7 @@ class Log(RuleBasedStateMachine):
     ) -> Entry:
         """Another result, or a closing that fails it, wins the slot between a look and its put."""
         sent, other = outcome(self.now, begun, result), outcome(self.now, begun, "b")
-        if closes and len(self.expected) > 6:
+        if closes and len(self.expected) > 12:
             other = closing(self.now)
         ended = any(known.completes == begun.request_id for known in self.expected)
         is_open = not self.is_deleted and self.closed_by is None
@@ -395,12 +398,12 @@ class Log(RuleBasedStateMachine):
     def restart(self, instance: int) -> None:
         self.memories[instance] = Memories()
 
-    @precondition(lambda self: len(self.expected) > 6)
+    @precondition(lambda self: len(self.expected) > 12)
     @rule(instance=instances)
     def close(self, instance: int) -> None:
         self._send(instance, closing(self.now))
 
-    @precondition(lambda self: len(self.expected) > 6)
+    @precondition(lambda self: len(self.expected) > 12)
     @rule(
         target=requests,
         instance=instances,
@@ -416,7 +419,7 @@ class Log(RuleBasedStateMachine):
             self._send(instance, sent)
         return sent
 
-    @precondition(lambda self: len(self.expected) > 8)
+    @precondition(lambda self: len(self.expected) > 16)
     @rule(rivals=st.lists(instances, max_size=4))
     def delete(self, rivals: list[int]) -> None:
         """Deleted, maybe again, maybe while others write; nothing they do brings anything back."""
