@@ -460,7 +460,9 @@ reading them: the contents of twenty are {20 * content_bytes() / 1024:.0f} KB, {
         prices["logs"]["gigabyte_month"]
     } a gigabyte and month.
 - **`MessageEvents=off`** is the default; on, each message costs an event, too,
-  ${prices["events"]["million_events"]:.2f} a million.
+  ${prices["events"]["million_events"]:.2f} a million, and up to {
+        _dollars(telling)
+    } for what sends it, which takes those of a second together.
 - **Provisioned capacity** suits a load that is the same all day: a million write units then cost
   {_dollars(prices["dynamodb"]["provisioned_write_unit_hour"] / 3600 * MILLION)} instead of
   ${write_unit}, if all of it is used all the time.

@@ -607,7 +607,8 @@ The bus is told by a function of its own, `OnNews`, which follows the stream bes
 readers at most) and is given only what is to be told, at once. Ten events are one call to the bus, of some
 {PUBLISH_CALL * 1000:.0f} ms: with `MessageEvents=on` it tells {
         1 / (TELL_OWN + PUBLISH_CALL / 10):,.0f} messages a second of a
-shard that carries {shard:.0f}. Why a tool failed is read in its result; of those that lie in the
+shard that carries {
+        shard:.0f}. Which tool failed is read in what was recorded; of results that lie in the
 bucket, {AT_ONCE} at a time, {AT_ONCE / BUCKET_CALL:,.0f} a second.
 
 ## How far the models hold

@@ -397,12 +397,18 @@ def test_refreshing_a_head_makes_no_news(invoke: Invoke, told: Bus) -> None:
         refresh({"Records": let_through("on_session_record")}, Context())
     assert invoke("list_chat_sessions")["payload"]["sessions"][0]["message_count"] == 3
     invoke("update_chat_session", {"session_id": session_id, "title": "New"})
+    invoke("chat", {"session_id": session_id, "message": "Late"})
+    casefile_id = invoke("create_casefile", {"title": "Work"})["payload"]["casefile_id"]
+    filed = {"casefile_id": casefile_id, "session_id": session_id, "session_type": "chat"}
+    invoke("add_session_to_casefile", filed)
+    refresh({"Records": let_through("on_session_record")}, Context())
+    assert invoke("list_chat_sessions")["payload"]["sessions"][0]["message_count"] == 4
     heads = [
         change["eventName"]
-        for change in stream()
-        if change["dynamodb"]["Keys"]["sk"]["S"] == "HEAD" and is_let_through(change, "on_news")
+        for change in let_through("on_news")
+        if change["dynamodb"]["Keys"]["pk"]["S"].endswith(session_id)
     ]
-    assert heads == ["INSERT"]
+    assert heads == ["INSERT", "MODIFY"], "that it was opened, and filed"
 
 
 def test_the_schema_in_the_repository_is_current() -> None:

@@ -101,9 +101,8 @@ def _of_record(session_id: str, item: Item) -> Iterator[DomainEvent]:
             content = json.loads(records.whole(session_id, item).content)
         except NotFound:  # It was deleted since.
             return
-        if content.get("error_message") is not None:
-            completed = content.get("request_id", str(record.request_id))
-            yield ToolFailed(**common, request_id=completed, tool_name=content.get("tool_name"))
+        completed = content.get("request_id", str(record.request_id))
+        yield ToolFailed(**common, request_id=completed, tool_name=content.get("tool_name"))
 
 
 def _of_casefile(casefile_id: str, old: Item | None, new: Item) -> Iterator[DomainEvent]:

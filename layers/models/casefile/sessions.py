@@ -520,7 +520,9 @@ def refresh(session_id: str, newest: Record) -> None:
         is_behind = head.get("recorded", 0) < newest.number
         if is_behind and head.get("updated_at", 0) >= at:  # Changed since, it keeps that time.
             with contextlib.suppress(ConditionFailed):
-                dynamodb.update(key(session_id), setting, condition=condition, values=values)
+                dynamodb.update(
+                    key(session_id), f"{setting} REMOVE news", condition=condition, values=values
+                )
 
 
 def listed(
