@@ -5,17 +5,15 @@ with casefile.Client(url, token=token) as client:
     session.record("search", {"q": "BER-LIS"}, result={"hits": 3})
 """
 
-from pydantic_models.base import uuid7
+from typing import TYPE_CHECKING
 
-from ._async.casefiles import AsyncCasefile, AsyncCasefiles
-from ._async.chat_sessions import AsyncChatSession, AsyncChatSessions
-from ._async.client import AsyncClient
-from ._async.tool_sessions import AsyncToolSession, AsyncToolSessions
+from pydantic_models.base import uuid7
+from pydantic_models.lazily import finding
+
 from ._sync.casefiles import Casefile, Casefiles
 from ._sync.chat_sessions import ChatSession, ChatSessions
 from ._sync.client import Client
 from ._sync.tool_sessions import ToolSession, ToolSessions
-from .buffer import Buffer, BufferedChatSession, BufferedToolSession, Refused
 from .credentials import CognitoMachine, CognitoUser, Token
 from .errors import (
     AlreadyCompleted,
@@ -47,6 +45,24 @@ from .errors import (
 from .executions import Execution
 from .retries import Retries
 from .withdrawals import Withdrawal
+
+if TYPE_CHECKING:
+    from ._async.casefiles import AsyncCasefile, AsyncCasefiles
+    from ._async.chat_sessions import AsyncChatSession, AsyncChatSessions
+    from ._async.client import AsyncClient
+    from ._async.tool_sessions import AsyncToolSession, AsyncToolSessions
+    from .buffer import Buffer, BufferedChatSession, BufferedToolSession, Refused
+else:  # A Client needs none of them.
+    __getattr__ = finding(
+        __name__,
+        {
+            "._async.casefiles": ("AsyncCasefile", "AsyncCasefiles"),
+            "._async.chat_sessions": ("AsyncChatSession", "AsyncChatSessions"),
+            "._async.client": ("AsyncClient",),
+            "._async.tool_sessions": ("AsyncToolSession", "AsyncToolSessions"),
+            ".buffer": ("Buffer", "BufferedChatSession", "BufferedToolSession", "Refused"),
+        },
+    )
 
 __all__ = [
     "AlreadyCompleted",
@@ -100,3 +116,7 @@ __all__ = [
     "Withdrawal",
     "uuid7",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

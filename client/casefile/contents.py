@@ -15,18 +15,9 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from pydantic_models import canonical
+from pydantic_models import operations as of
 from pydantic_models.base.json_values import to_json
-from pydantic_models.canonical import (
-    Attachment,
-    AttachmentPayload,
-    ChatMessage,
-    ContentLink,
-    RecordLink,
-    ToolRequest,
-)
-from pydantic_models.canonical.content import MAX_ATTACHMENTS_OF_ONE
-from pydantic_models.operations import ToolResponsePayload
-from pydantic_models.operations.chat_messages import MAX_ATTACHMENTS
 
 from . import errors
 
@@ -39,7 +30,9 @@ MAX_CARRIED_BYTES = 5 * 1024 * 1024
 """Of the large fields of a request: Lambda carries 6 MB of it all."""
 
 
-def describe(source: Path | bytes, name: str | None, content_type: str | None) -> AttachmentPayload:
+def describe(
+    source: Path | bytes, name: str | None, content_type: str | None
+) -> canonical.AttachmentPayload:
     """What is to be uploaded."""
     digest, size = hashlib.sha256(), 0
     if isinstance(source, bytes):
@@ -52,7 +45,7 @@ def describe(source: Path | bytes, name: str | None, content_type: str | None) -
                 digest.update(chunk)
                 size += len(chunk)
     guessed = mimetypes.guess_type(name)[0] if name else None
-    return AttachmentPayload(
+    return canonical.AttachmentPayload(
         sha256=digest.hexdigest(),
         size=size,
         name=name,
@@ -95,14 +88,15 @@ def too_large(parts: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Pla
         for position, part in enumerate(parts):
             attached[position] += len(part.get("attachments") or ())
         if not chosen or (
-            attached.total() <= MAX_ATTACHMENTS
-            and all(attached[place.part] <= MAX_ATTACHMENTS_OF_ONE for place in chosen)
+            attached.total() <= of.MAX_ATTACHMENTS
+            and all(attached[place.part] <= canonical.MAX_ATTACHMENTS_OF_ONE for place in chosen)
         ):
             return chosen
     raise errors.BadRequest(
         "It is too large for a request, and what is too large is attached: that would be more than "
-        f"{MAX_ATTACHMENTS_OF_ONE} attachments of a message or execution, or {MAX_ATTACHMENTS} of "
-        "a request. Record fewer messages at once, or with fewer attachments of your own.",
+        f"{canonical.MAX_ATTACHMENTS_OF_ONE} attachments of a message or execution, or "
+        f"{of.MAX_ATTACHMENTS} of a request. Record fewer messages at once, or with fewer "
+        "attachments of your own.",
         is_final=True,
     )
 
@@ -156,19 +150,23 @@ def moved(value: Any, sha256: str) -> Any:
     return reference if isinstance(value, str) else {_MOVED: reference}
 
 
-def moved_to(value: Any, attachments: Iterable[Attachment]) -> Attachment | None:
+def moved_to(
+    value: Any, attachments: Iterable[canonical.Attachment]
+) -> canonical.Attachment | None:
     """The attachment that holds what a value stands for, if it stands for one."""
     sha256 = _sha256_in(value)
     return next((each for each in attachments if each.sha256 == sha256), None)
 
 
-def as_said(message: ChatMessage, said: Mapping[str, Any]) -> ChatMessage:
+def as_said(message: canonical.ChatMessage, said: Mapping[str, Any]) -> canonical.ChatMessage:
     """A message as it was said just now, where what was uploaded stands for it."""
     waiting = [name for name in ("content", "tool_calls") if _is_moved(getattr(message, name))]
     return message.model_copy(update={name: said[name] for name in waiting})
 
 
-def as_given(told: ToolResponsePayload, result: Mapping[str, Any] | None) -> ToolResponsePayload:
+def as_given(
+    told: of.ToolResponsePayload, result: Mapping[str, Any] | None
+) -> of.ToolResponsePayload:
     """What is told of a tool execution, with the result that was given just now.
 
     So it need not be fetched where it was too large to be carried, or told.
@@ -195,7 +193,7 @@ def _sha256_in(value: Any) -> str | None:
 _MOVED = "casefile:attachment:"
 
 
-def check_digest(link: ContentLink, sha256: str) -> None:
+def check_digest(link: canonical.ContentLink, sha256: str) -> None:
     """Raise Unavailable unless what was fetched is what the link says."""
     if sha256 != link.sha256:
         raise errors.Unavailable(f"What was fetched is not the content {link.sha256}.")
@@ -218,7 +216,7 @@ def storage_failure(response: httpx.Response) -> errors.RequestFailed:
     return kind(f"The bucket answered {status}: {response.text[:200]}", status=status)
 
 
-def checked(link: ContentLink, response: httpx.Response) -> bytes:
+def checked(link: canonical.ContentLink, response: httpx.Response) -> bytes:
     """What a link led to. Raises RequestFailed if it is not what the link says."""
     if not response.is_success:
         raise storage_failure(response)
@@ -227,14 +225,16 @@ def checked(link: ContentLink, response: httpx.Response) -> bytes:
     return content
 
 
-def restored_message(message: ChatMessage, content: bytes) -> ChatMessage:
+def restored_message(message: canonical.ChatMessage, content: bytes) -> canonical.ChatMessage:
     """A message with what was left out of it put back, from its record's whole content."""
     said = json.loads(content)["messages"][message.position]
     kept = {name: said[name] for name in ("content", "tool_calls", "metadata") if name in said}
     return message.model_copy(update={**kept, "left_out": []})
 
 
-def restored_request(request: ToolRequest, link: RecordLink, content: bytes) -> ToolRequest:
+def restored_request(
+    request: canonical.ToolRequest, link: canonical.RecordLink, content: bytes
+) -> canonical.ToolRequest:
     """A tool request with what was left out of one of its records put back."""
     said = json.loads(content)
     told: dict[str, Any] = {name: said[name] for name in _LEFT_OUT if said.get(name) is not None}

@@ -17,9 +17,9 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
+from pydantic_models import operations as of
 from pydantic_models.base import BaseResponse, RequestStatus
 from pydantic_models.base.json_values import to_json
-from pydantic_models.operations import ExportPayload
 
 from . import errors
 from .credentials import checked
@@ -130,7 +130,7 @@ def _query(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _export(call: Call[AnswerT], response: httpx.Response) -> BaseResponse[AnswerT]:
     goes_on = response.headers.get("Casefile-Next-After")
-    payload = ExportPayload(
+    payload = of.ExportPayload(
         session_id=call.payload["session_id"],
         lines=response.content.decode(),
         next_after=int(goes_on) if goes_on else None,

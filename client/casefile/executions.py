@@ -21,12 +21,10 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
+from pydantic_models import canonical
 from pydantic_models.base.json_values import MAX_DEPTH, MAX_INTEGER
-from pydantic_models.canonical.tool_session import MAX_ERROR_MESSAGE, ToolName
 
 from . import errors
-
-_TOOL_NAME: TypeAdapter[str] = TypeAdapter(ToolName)
 
 TOO_DEEP = "<nested too deep>"
 
@@ -39,7 +37,7 @@ class Execution:
     def __init__(self, tool_name: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Raise BadRequest for a name that no tool can be recorded by."""
         try:
-            self.tool_name = _TOOL_NAME.validate_python(tool_name)
+            self.tool_name = _tool_names().validate_python(tool_name)
         except ValidationError as error:
             raise errors.invalid(error) from None
         self.parameters = _named(parameters or {})
@@ -57,7 +55,12 @@ class Execution:
         }
         if error is None:
             return fields | {"result": as_object(self.result)}
-        return fields | {"error_message": portable(_said(error))[:MAX_ERROR_MESSAGE]}
+        return fields | {"error_message": portable(_said(error))[: canonical.MAX_ERROR_MESSAGE]}
+
+
+@functools.cache
+def _tool_names() -> TypeAdapter[str]:
+    return TypeAdapter(canonical.ToolName)
 
 
 def _said(error: BaseException) -> str:

@@ -5,17 +5,17 @@ So calling one is the same code for all of them, whichever way leads to the serv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from pydantic_models import canonical
 from pydantic_models import operations as of
 from pydantic_models.base import BaseRequest, BaseResponse, RequestPayload, ResponsePayload, uuid7
 from pydantic_models.base.times import now_text
-from pydantic_models.canonical import ChatMessagePayload
 
 from . import errors
 
@@ -36,13 +36,28 @@ class Envelope(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Operation(Generic[AnswerT]):
-    """One operation of the service."""
+    """One operation of the service. Its models are found when they are asked for."""
 
     name: str
     method: str
     path: str
-    payload_type: type[RequestPayload]
-    response_type: type[BaseResponse[AnswerT]]
+    envelopes: Callable[[], tuple[type[BaseRequest[Any]], type[BaseResponse[AnswerT]]]]
+    """Finds the envelope that asks for it, and the one that answers."""
+
+    @property
+    def payload_type(self) -> type[RequestPayload]:
+        """What it asks for. Raises TypeError if its request has no payload."""
+        request, _ = self.envelopes()
+        payload_type = request.model_fields["payload"].annotation
+        if not (isinstance(payload_type, type) and issubclass(payload_type, RequestPayload)):
+            raise TypeError(f"{request} has no payload")
+        return payload_type
+
+    @property
+    def response_type(self) -> type[BaseResponse[AnswerT]]:
+        """The envelope of its answer."""
+        _, response = self.envelopes()
+        return response
 
 
 @dataclass(frozen=True)
@@ -78,22 +93,20 @@ def call(
     )
 
 
-def fields_of(message: ChatMessagePayload | Mapping[str, Any]) -> dict[str, Any]:
+def fields_of(message: canonical.ChatMessagePayload | Mapping[str, Any]) -> dict[str, Any]:
     """What is said of a message to be recorded, and nothing else."""
-    if isinstance(message, ChatMessagePayload):
+    if isinstance(message, canonical.ChatMessagePayload):
         return message.model_dump(exclude_unset=True)
     return dict(message)
 
 
 def _operation(
-    route: str, request: type[BaseRequest[Any]], response: type[BaseResponse[AnswerT]]
+    name: str,
+    route: str,
+    envelopes: Callable[[], tuple[type[BaseRequest[Any]], type[BaseResponse[AnswerT]]]],
 ) -> Operation[AnswerT]:
     method, _, path = route.partition(" ")
-    payload_type = request.model_fields["payload"].annotation
-    if not (isinstance(payload_type, type) and issubclass(payload_type, RequestPayload)):
-        raise TypeError(f"{request} has no payload")
-    name = str(request.model_fields["operation"].default)
-    return Operation(name, method, path, payload_type, response)
+    return Operation(name, method, path, envelopes)
 
 
 _TOOL, _CHAT, _CASEFILE = (
@@ -103,108 +116,178 @@ _TOOL, _CHAT, _CASEFILE = (
 )
 
 CREATE_SESSION = _operation(
-    "POST /tool-sessions", of.CreateSessionRequest, of.CreateSessionResponse
+    "create_session",
+    "POST /tool-sessions",
+    lambda: (of.CreateSessionRequest, of.CreateSessionResponse),
 )
-LIST_SESSIONS = _operation("GET /tool-sessions", of.ListSessionsRequest, of.ListSessionsResponse)
-GET_SESSION = _operation(f"GET {_TOOL}", of.GetSessionRequest, of.GetSessionResponse)
-UPDATE_SESSION = _operation(f"PATCH {_TOOL}", of.UpdateSessionRequest, of.UpdateSessionResponse)
+LIST_SESSIONS = _operation(
+    "list_sessions", "GET /tool-sessions", lambda: (of.ListSessionsRequest, of.ListSessionsResponse)
+)
+GET_SESSION = _operation(
+    "get_session", f"GET {_TOOL}", lambda: (of.GetSessionRequest, of.GetSessionResponse)
+)
+UPDATE_SESSION = _operation(
+    "update_session", f"PATCH {_TOOL}", lambda: (of.UpdateSessionRequest, of.UpdateSessionResponse)
+)
 TOOL_EXECUTION = _operation(
-    f"POST {_TOOL}/requests", of.ToolExecutionRequest, of.ToolExecutionResponse
+    "tool_execution",
+    f"POST {_TOOL}/requests",
+    lambda: (of.ToolExecutionRequest, of.ToolExecutionResponse),
 )
 TOOL_RESULT = _operation(
-    f"POST {_TOOL}/requests/{{request_id}}/result", of.ToolResultRequest, of.ToolResultResponse
+    "tool_result",
+    f"POST {_TOOL}/requests/{{request_id}}/result",
+    lambda: (of.ToolResultRequest, of.ToolResultResponse),
 )
 LIST_TOOL_REQUESTS = _operation(
-    f"GET {_TOOL}/requests", of.ListToolRequestsRequest, of.ListToolRequestsResponse
+    "list_tool_requests",
+    f"GET {_TOOL}/requests",
+    lambda: (of.ListToolRequestsRequest, of.ListToolRequestsResponse),
 )
 GET_TOOL_REQUEST = _operation(
-    f"GET {_TOOL}/requests/{{request_id}}", of.GetToolRequestRequest, of.GetToolRequestResponse
+    "get_tool_request",
+    f"GET {_TOOL}/requests/{{request_id}}",
+    lambda: (of.GetToolRequestRequest, of.GetToolRequestResponse),
 )
 LIST_TOOL_EVENTS = _operation(
-    f"GET {_TOOL}/events", of.ListToolEventsRequest, of.ListToolEventsResponse
+    "list_tool_events",
+    f"GET {_TOOL}/events",
+    lambda: (of.ListToolEventsRequest, of.ListToolEventsResponse),
 )
-CLOSE_SESSION = _operation(f"POST {_TOOL}/close", of.CloseSessionRequest, of.CloseSessionResponse)
+CLOSE_SESSION = _operation(
+    "close_session",
+    f"POST {_TOOL}/close",
+    lambda: (of.CloseSessionRequest, of.CloseSessionResponse),
+)
 EXPORT_SESSION = _operation(
-    f"GET {_TOOL}/export", of.ExportSessionRequest, of.ExportSessionResponse
+    "export_session",
+    f"GET {_TOOL}/export",
+    lambda: (of.ExportSessionRequest, of.ExportSessionResponse),
 )
-DELETE_SESSION = _operation(f"DELETE {_TOOL}", of.DeleteSessionRequest, of.DeleteSessionResponse)
+DELETE_SESSION = _operation(
+    "delete_session", f"DELETE {_TOOL}", lambda: (of.DeleteSessionRequest, of.DeleteSessionResponse)
+)
 
 CREATE_CHAT_SESSION = _operation(
-    "POST /chat-sessions", of.CreateChatSessionRequest, of.CreateChatSessionResponse
+    "create_chat_session",
+    "POST /chat-sessions",
+    lambda: (of.CreateChatSessionRequest, of.CreateChatSessionResponse),
 )
 LIST_CHAT_SESSIONS = _operation(
-    "GET /chat-sessions", of.ListChatSessionsRequest, of.ListChatSessionsResponse
+    "list_chat_sessions",
+    "GET /chat-sessions",
+    lambda: (of.ListChatSessionsRequest, of.ListChatSessionsResponse),
 )
-GET_CHAT_SESSION = _operation(f"GET {_CHAT}", of.GetChatSessionRequest, of.GetChatSessionResponse)
+GET_CHAT_SESSION = _operation(
+    "get_chat_session",
+    f"GET {_CHAT}",
+    lambda: (of.GetChatSessionRequest, of.GetChatSessionResponse),
+)
 UPDATE_CHAT_SESSION = _operation(
-    f"PATCH {_CHAT}", of.UpdateChatSessionRequest, of.UpdateChatSessionResponse
+    "update_chat_session",
+    f"PATCH {_CHAT}",
+    lambda: (of.UpdateChatSessionRequest, of.UpdateChatSessionResponse),
 )
-CHAT = _operation(f"POST {_CHAT}/messages", of.ChatRequest, of.ChatResponse)
+CHAT = _operation("chat", f"POST {_CHAT}/messages", lambda: (of.ChatRequest, of.ChatResponse))
 LIST_CHAT_MESSAGES = _operation(
-    f"GET {_CHAT}/messages", of.ListChatMessagesRequest, of.ListChatMessagesResponse
+    "list_chat_messages",
+    f"GET {_CHAT}/messages",
+    lambda: (of.ListChatMessagesRequest, of.ListChatMessagesResponse),
 )
 LIST_CHAT_EVENTS = _operation(
-    f"GET {_CHAT}/events", of.ListChatEventsRequest, of.ListChatEventsResponse
+    "list_chat_events",
+    f"GET {_CHAT}/events",
+    lambda: (of.ListChatEventsRequest, of.ListChatEventsResponse),
 )
 REWIND_CHAT_SESSION = _operation(
-    f"POST {_CHAT}/rewind", of.RewindChatSessionRequest, of.RewindChatSessionResponse
+    "rewind_chat_session",
+    f"POST {_CHAT}/rewind",
+    lambda: (of.RewindChatSessionRequest, of.RewindChatSessionResponse),
 )
 CLOSE_CHAT_SESSION = _operation(
-    f"POST {_CHAT}/close", of.CloseChatSessionRequest, of.CloseChatSessionResponse
+    "close_chat_session",
+    f"POST {_CHAT}/close",
+    lambda: (of.CloseChatSessionRequest, of.CloseChatSessionResponse),
 )
 EXPORT_CHAT_SESSION = _operation(
-    f"GET {_CHAT}/export", of.ExportChatSessionRequest, of.ExportChatSessionResponse
+    "export_chat_session",
+    f"GET {_CHAT}/export",
+    lambda: (of.ExportChatSessionRequest, of.ExportChatSessionResponse),
 )
 DELETE_CHAT_SESSION = _operation(
-    f"DELETE {_CHAT}", of.DeleteChatSessionRequest, of.DeleteChatSessionResponse
+    "delete_chat_session",
+    f"DELETE {_CHAT}",
+    lambda: (of.DeleteChatSessionRequest, of.DeleteChatSessionResponse),
 )
 
-ERASE_USER = _operation("DELETE /users/{user_id}", of.EraseUserRequest, of.EraseUserResponse)
+ERASE_USER = _operation(
+    "erase_user", "DELETE /users/{user_id}", lambda: (of.EraseUserRequest, of.EraseUserResponse)
+)
 
-CREATE_UPLOAD = _operation("POST /uploads", of.CreateUploadRequest, of.CreateUploadResponse)
+CREATE_UPLOAD = _operation(
+    "create_upload", "POST /uploads", lambda: (of.CreateUploadRequest, of.CreateUploadResponse)
+)
 
-CREATE_CASEFILE = _operation("POST /casefiles", of.CreateCasefileRequest, of.CreateCasefileResponse)
-LIST_CASEFILES = _operation("GET /casefiles", of.ListCasefilesRequest, of.ListCasefilesResponse)
-GET_CASEFILE = _operation(f"GET {_CASEFILE}", of.GetCasefileRequest, of.GetCasefileResponse)
+CREATE_CASEFILE = _operation(
+    "create_casefile",
+    "POST /casefiles",
+    lambda: (of.CreateCasefileRequest, of.CreateCasefileResponse),
+)
+LIST_CASEFILES = _operation(
+    "list_casefiles", "GET /casefiles", lambda: (of.ListCasefilesRequest, of.ListCasefilesResponse)
+)
+GET_CASEFILE = _operation(
+    "get_casefile", f"GET {_CASEFILE}", lambda: (of.GetCasefileRequest, of.GetCasefileResponse)
+)
 UPDATE_CASEFILE = _operation(
-    f"PATCH {_CASEFILE}", of.UpdateCasefileRequest, of.UpdateCasefileResponse
+    "update_casefile",
+    f"PATCH {_CASEFILE}",
+    lambda: (of.UpdateCasefileRequest, of.UpdateCasefileResponse),
 )
 SET_LEGAL_HOLD = _operation(
-    f"PUT {_CASEFILE}/legal-hold", of.SetLegalHoldRequest, of.SetLegalHoldResponse
+    "set_legal_hold",
+    f"PUT {_CASEFILE}/legal-hold",
+    lambda: (of.SetLegalHoldRequest, of.SetLegalHoldResponse),
 )
 DELETE_CASEFILE = _operation(
-    f"DELETE {_CASEFILE}", of.DeleteCasefileRequest, of.DeleteCasefileResponse
+    "delete_casefile",
+    f"DELETE {_CASEFILE}",
+    lambda: (of.DeleteCasefileRequest, of.DeleteCasefileResponse),
 )
 ADD_SESSION_TO_CASEFILE = _operation(
+    "add_session_to_casefile",
     f"POST {_CASEFILE}/sessions",
-    of.AddSessionToCasefileRequest,
-    of.AddSessionToCasefileResponse,
+    lambda: (of.AddSessionToCasefileRequest, of.AddSessionToCasefileResponse),
 )
 LIST_CASEFILE_SESSIONS = _operation(
+    "list_casefile_sessions",
     f"GET {_CASEFILE}/sessions",
-    of.ListCasefileSessionsRequest,
-    of.ListCasefileSessionsResponse,
+    lambda: (of.ListCasefileSessionsRequest, of.ListCasefileSessionsResponse),
 )
 REMOVE_SESSION_FROM_CASEFILE = _operation(
+    "remove_session_from_casefile",
     f"DELETE {_CASEFILE}/sessions/{{session_id}}",
-    of.RemoveSessionFromCasefileRequest,
-    of.RemoveSessionFromCasefileResponse,
+    lambda: (of.RemoveSessionFromCasefileRequest, of.RemoveSessionFromCasefileResponse),
 )
 GRANT_PERMISSION = _operation(
-    f"POST {_CASEFILE}/permissions", of.GrantPermissionRequest, of.GrantPermissionResponse
+    "grant_permission",
+    f"POST {_CASEFILE}/permissions",
+    lambda: (of.GrantPermissionRequest, of.GrantPermissionResponse),
 )
 REVOKE_PERMISSION = _operation(
+    "revoke_permission",
     f"DELETE {_CASEFILE}/permissions/{{target_user_id}}",
-    of.RevokePermissionRequest,
-    of.RevokePermissionResponse,
+    lambda: (of.RevokePermissionRequest, of.RevokePermissionResponse),
 )
 LIST_PERMISSIONS = _operation(
-    f"GET {_CASEFILE}/permissions", of.ListPermissionsRequest, of.ListPermissionsResponse
+    "list_permissions",
+    f"GET {_CASEFILE}/permissions",
+    lambda: (of.ListPermissionsRequest, of.ListPermissionsResponse),
 )
 CHECK_PERMISSION = _operation(
+    "check_permission",
     f"GET {_CASEFILE}/access/{{user_id}}",
-    of.CheckPermissionRequest,
-    of.CheckPermissionResponse,
+    lambda: (of.CheckPermissionRequest, of.CheckPermissionResponse),
 )
 
 OPERATIONS: dict[str, Operation[Any]] = {

@@ -7,19 +7,9 @@ from typing import Any
 
 from typing_extensions import Unpack
 
+from pydantic_models import canonical, views
+from pydantic_models import operations as of
 from pydantic_models.base import kind_of
-from pydantic_models.canonical import CasefileModel, PermissionEntry, PermissionLevel
-from pydantic_models.operations import (
-    CasefileDeletedPayload,
-    LegalHoldPayload,
-    PermissionCheckPayload,
-    PermissionGrantedPayload,
-    PermissionListPayload,
-    PermissionRevokedPayload,
-    SessionAddedPayload,
-    SessionRemovedPayload,
-)
-from pydantic_models.views import CasefileSummary, ChatSessionSummary, SessionSummary
 
 from .. import operations
 from .connection import AsyncConnection
@@ -44,7 +34,9 @@ class AsyncCasefiles:
         created = await self._connection.call(operations.CREATE_CASEFILE, fields, envelope)
         return AsyncCasefile(self._connection, created.payload.casefile_id)
 
-    def list(self, *, limit: int | None = None, **filters: Any) -> AsyncIterator[CasefileSummary]:
+    def list(
+        self, *, limit: int | None = None, **filters: Any
+    ) -> AsyncIterator[views.CasefileSummary]:
         """Casefiles, the last created first; filters as in `ListCasefilesPayload`."""
         return self._connection.listed(
             operations.LIST_CASEFILES, filters, lambda page: page.casefiles, limit
@@ -58,7 +50,7 @@ class AsyncCasefile:
         self._connection = connection
         self.casefile_id = casefile_id
 
-    async def read(self) -> CasefileModel:
+    async def read(self) -> canonical.CasefileModel:
         """What it says of itself, with a hundred who may use it, and its last hundred sessions."""
         fields = {"casefile_id": self.casefile_id}
         return (await self._connection.call(operations.GET_CASEFILE, fields)).payload.casefile
@@ -71,7 +63,7 @@ class AsyncCasefile:
         tags: Sequence[str] | None = None,
         notes: str | None = None,
         **envelope: Unpack[operations.Envelope],
-    ) -> CasefileModel:
+    ) -> canonical.CasefileModel:
         """Change what it says of itself; what is None stays."""
         fields = {
             "casefile_id": self.casefile_id,
@@ -85,12 +77,12 @@ class AsyncCasefile:
 
     async def set_legal_hold(
         self, hold: bool, *, reason: str | None = None, **envelope: Unpack[operations.Envelope]
-    ) -> LegalHoldPayload:
+    ) -> of.LegalHoldPayload:
         """Keep it, and what is filed in it, from any deletion, or let that be possible again."""
         fields = {"casefile_id": self.casefile_id, "hold": hold, "reason": reason}
         return (await self._connection.call(operations.SET_LEGAL_HOLD, fields, envelope)).payload
 
-    async def delete(self, *, delete_sessions: bool = False) -> CasefileDeletedPayload:
+    async def delete(self, *, delete_sessions: bool = False) -> of.CasefileDeletedPayload:
         """Delete it; its sessions stay with their owners, unless they are to go with it."""
         fields = {
             "casefile_id": self.casefile_id,
@@ -101,7 +93,7 @@ class AsyncCasefile:
 
     async def add(
         self, session_id: str, **envelope: Unpack[operations.Envelope]
-    ) -> SessionAddedPayload:
+    ) -> of.SessionAddedPayload:
         """File a session in it."""
         fields = {
             "casefile_id": self.casefile_id,
@@ -111,7 +103,7 @@ class AsyncCasefile:
         answer = await self._connection.call(operations.ADD_SESSION_TO_CASEFILE, fields, envelope)
         return answer.payload
 
-    async def remove(self, session_id: str) -> SessionRemovedPayload:
+    async def remove(self, session_id: str) -> of.SessionRemovedPayload:
         """Take a session out of it."""
         fields = {"casefile_id": self.casefile_id, "session_id": session_id}
         answer = await self._connection.call(operations.REMOVE_SESSION_FROM_CASEFILE, fields)
@@ -119,7 +111,7 @@ class AsyncCasefile:
 
     def sessions(
         self, *, limit: int | None = None, **filters: Any
-    ) -> AsyncIterator[SessionSummary | ChatSessionSummary]:
+    ) -> AsyncIterator[views.SessionSummary | views.ChatSessionSummary]:
         """Its sessions, the last created first; filters as in `ListCasefileSessionsPayload`."""
         fields = {"casefile_id": self.casefile_id, **filters}
         return self._connection.listed(
@@ -129,12 +121,12 @@ class AsyncCasefile:
     async def share(
         self,
         user_id: str,
-        permission: PermissionLevel | str = PermissionLevel.VIEWER,
+        permission: canonical.PermissionLevel | str = canonical.PermissionLevel.VIEWER,
         *,
         expires_at: str | None = None,
         notes: str | None = None,
         **envelope: Unpack[operations.Envelope],
-    ) -> PermissionGrantedPayload:
+    ) -> of.PermissionGrantedPayload:
         """Let somebody use it, or everybody signed in ("*")."""
         fields = {
             "casefile_id": self.casefile_id,
@@ -145,15 +137,15 @@ class AsyncCasefile:
         }
         return (await self._connection.call(operations.GRANT_PERMISSION, fields, envelope)).payload
 
-    async def unshare(self, user_id: str) -> PermissionRevokedPayload:
+    async def unshare(self, user_id: str) -> of.PermissionRevokedPayload:
         """Take away what somebody was granted."""
         fields = {"casefile_id": self.casefile_id, "target_user_id": user_id}
         return (await self._connection.call(operations.REVOKE_PERMISSION, fields)).payload
 
-    async def permissions(self) -> PermissionListPayload:
+    async def permissions(self) -> of.PermissionListPayload:
         """Who may do what with it, all pages in one."""
         fields: dict[str, Any] = {"casefile_id": self.casefile_id}
-        entries: list[PermissionEntry] = []
+        entries: list[canonical.PermissionEntry] = []
         while True:
             page = (await self._connection.call(operations.LIST_PERMISSIONS, fields)).payload
             entries += page.permissions
@@ -162,8 +154,10 @@ class AsyncCasefile:
             fields["cursor"] = page.cursor
 
     async def check(
-        self, user_id: str, required: PermissionLevel | str = PermissionLevel.VIEWER
-    ) -> PermissionCheckPayload:
+        self,
+        user_id: str,
+        required: canonical.PermissionLevel | str = canonical.PermissionLevel.VIEWER,
+    ) -> of.PermissionCheckPayload:
         """What somebody may do with it."""
         fields = {
             "casefile_id": self.casefile_id,

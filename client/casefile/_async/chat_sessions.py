@@ -8,17 +8,8 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
-from pydantic_models.operations import (
-    ChatMessagePagePayload,
-    ChatResultPayload,
-    ChatRewoundPayload,
-    ChatSessionClosedPayload,
-    ChatSessionDataPayload,
-    SessionDeletedPayload,
-    SessionUpdatedPayload,
-)
-from pydantic_models.views import ChatSessionSummary
+from pydantic_models import canonical, views
+from pydantic_models import operations as of
 
 from .. import contents, errors, operations
 from ..withdrawals import Withdrawal
@@ -49,7 +40,7 @@ class AsyncChatSessions:
 
     def list(
         self, *, limit: int | None = None, **filters: Any
-    ) -> AsyncIterator[ChatSessionSummary]:
+    ) -> AsyncIterator[views.ChatSessionSummary]:
         """Chat sessions, the last created first; filters as in `ListChatSessionsPayload`."""
         return self._connection.listed(
             operations.LIST_CHAT_SESSIONS, filters, lambda page: page.sessions, limit
@@ -63,13 +54,13 @@ class AsyncChatSession:
         self._connection = connection
         self.session_id = session_id
 
-    async def read(self, *, include_messages: bool = False) -> ChatSessionDataPayload:
+    async def read(self, *, include_messages: bool = False) -> of.ChatSessionDataPayload:
         """Its state and totals; its messages on demand, if they fit an answer."""
         fields = self._fields({"include_messages": include_messages})
         told = (await self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
         whole: dict[int, bytes] = {}
         for each in told.messages:
-            message = await self._whole(ChatMessage.model_validate(each), whole)
+            message = await self._whole(canonical.ChatMessage.model_validate(each), whole)
             each.update(message.model_dump(mode="json", include=set(each)))
         return told
 
@@ -80,7 +71,7 @@ class AsyncChatSession:
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         envelope: operations.Envelope | None = None,
-    ) -> SessionUpdatedPayload:
+    ) -> of.SessionUpdatedPayload:
         """Change what it says of itself; what is None stays."""
         fields = self._fields({"title": title, "tags": tags, "metadata": metadata})
         return (
@@ -90,21 +81,21 @@ class AsyncChatSession:
     async def say(
         self,
         content: str,
-        message_type: MessageType | str = MessageType.USER,
+        message_type: canonical.MessageType | str = "user",
         **envelope: Unpack[operations.Envelope],
-    ) -> ChatMessage:
+    ) -> canonical.ChatMessage:
         """Record one message."""
         message = {"content": content, "message_type": message_type}
         return (await self.record([message], **envelope)).message
 
     async def record(
         self,
-        messages: Sequence[ChatMessagePayload | Mapping[str, Any]],
+        messages: Sequence[canonical.ChatMessagePayload | Mapping[str, Any]],
         *,
         session_request_id: str | None = None,
         casefile_id: str | None = None,
         **envelope: Unpack[operations.Envelope],
-    ) -> ChatResultPayload:
+    ) -> of.ChatResultPayload:
         """Record messages, 1 to 100, together and in order: all of them or none.
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
@@ -131,7 +122,7 @@ class AsyncChatSession:
         before: int | None = None,
         order: Order = "oldest",
         limit: int | None = None,
-    ) -> AsyncIterator[ChatMessage]:
+    ) -> AsyncIterator[canonical.ChatMessage]:
         """Its messages; `after` and `before` are numbers of records."""
         whole: dict[int, bytes] = {}
         async for message in self._connection.pages(
@@ -145,7 +136,7 @@ class AsyncChatSession:
         ):
             yield await self._whole(message, whole)
 
-    async def standing(self, *, newest: int | None = None) -> list[ChatMessage]:
+    async def standing(self, *, newest: int | None = None) -> list[canonical.ChatMessage]:
         """Its messages as they stood together, all or so many of the newest, in their order.
 
         `messages` gives each page as it is read; what is taken back meanwhile is not in here.
@@ -153,7 +144,7 @@ class AsyncChatSession:
         if newest is not None:
             return await self._newest_standing(newest) if newest > 0 else []
         whole: dict[int, bytes] = {}
-        standing: list[ChatMessage] = []
+        standing: list[canonical.ChatMessage] = []
         after, has_more = 0, True
         while has_more:
             page = await self._page(after=after)
@@ -165,7 +156,7 @@ class AsyncChatSession:
             after, has_more = page.next_after or after, page.has_more
         return standing
 
-    async def _newest_standing(self, newest: int) -> list[ChatMessage]:
+    async def _newest_standing(self, newest: int) -> list[canonical.ChatMessage]:
         whole: dict[int, bytes] = {}
         page = await self._page(order="newest", limit=min(newest, contents.PAGE))
         found = deque([await self._whole(each, whole) for each in page.messages[:newest]][::-1])
@@ -182,7 +173,7 @@ class AsyncChatSession:
             return (await self.standing())[-newest:]
         return list(found)
 
-    async def _page(self, **asked: Any) -> ChatMessagePagePayload:
+    async def _page(self, **asked: Any) -> of.ChatMessagePagePayload:
         asked = {"limit": contents.PAGE, "consistent": True, **asked}
         return (
             await self._connection.call(operations.LIST_CHAT_MESSAGES, self._fields(asked))
@@ -195,7 +186,7 @@ class AsyncChatSession:
         keep: int | None = None,
         include_messages: bool = False,
         **envelope: Unpack[operations.Envelope],
-    ) -> ChatRewoundPayload:
+    ) -> of.ChatRewoundPayload:
         """Withdraw the last `count` messages, or all but the first `keep`.
 
         It is a record of its own: readers of messages miss them, the log keeps them. The answer
@@ -211,10 +202,10 @@ class AsyncChatSession:
 
     async def replace(
         self,
-        message: ChatMessage,
-        by: ChatMessagePayload | Mapping[str, Any],
+        message: canonical.ChatMessage,
+        by: canonical.ChatMessagePayload | Mapping[str, Any],
         **envelope: Unpack[operations.Envelope],
-    ) -> ChatMessage:
+    ) -> canonical.ChatMessage:
         """Put a message in the place of another, which must stand; the log keeps both."""
         named = {"record": message.record, "message_id": message.message_id}
         (said,) = await self._connection.carried([operations.fields_of(by)], _CARRIED)
@@ -245,7 +236,7 @@ class AsyncChatSession:
             limit=limit,
         )
 
-    async def follow(self, *, after: int = 0) -> AsyncIterator[ChatMessage | Withdrawal]:
+    async def follow(self, *, after: int = 0) -> AsyncIterator[canonical.ChatMessage | Withdrawal]:
         """Messages as they are recorded, and what is taken back, until the session is closed.
 
         A message that `replaces` another takes its place, which is its `index`. So
@@ -269,7 +260,7 @@ class AsyncChatSession:
                 yield await self._whole(message, whole)
             ended, after = page.ended, page.next_after or after
 
-    async def close(self, **envelope: Unpack[operations.Envelope]) -> ChatSessionClosedPayload:
+    async def close(self, **envelope: Unpack[operations.Envelope]) -> of.ChatSessionClosedPayload:
         """Close it, and be told its totals."""
         fields = self._fields({})
         return (
@@ -280,7 +271,7 @@ class AsyncChatSession:
         """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
         return self._connection.exported(operations.EXPORT_CHAT_SESSION, self.session_id)
 
-    async def delete(self) -> SessionDeletedPayload:
+    async def delete(self) -> of.SessionDeletedPayload:
         """Delete it for good, all its records with it."""
         fields = self._fields({"confirm": True})
         return (await self._connection.call(operations.DELETE_CHAT_SESSION, fields)).payload
@@ -288,7 +279,9 @@ class AsyncChatSession:
     def _fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         return {"session_id": self.session_id, **fields}
 
-    async def _whole(self, message: ChatMessage, whole: dict[int, bytes]) -> ChatMessage:
+    async def _whole(
+        self, message: canonical.ChatMessage, whole: dict[int, bytes]
+    ) -> canonical.ChatMessage:
         """A message with what was left out of it; `whole` keeps its record's content at hand.
 
         If its links have ended, as they do after a while, it is read once more.
@@ -307,7 +300,9 @@ class AsyncChatSession:
                     return await self._restored(told, whole)
             raise  # It was taken back meanwhile.
 
-    async def _restored(self, message: ChatMessage, whole: dict[int, bytes]) -> ChatMessage:
+    async def _restored(
+        self, message: canonical.ChatMessage, whole: dict[int, bytes]
+    ) -> canonical.ChatMessage:
         for link in message.left_out:
             if link.record not in whole:
                 whole.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 from typing_extensions import Unpack
 
-from pydantic_models.operations import ErasedPayload
+from pydantic_models import operations as of
 
 from .. import operations
 from ..credentials import Token, TokenSource
@@ -49,7 +49,7 @@ class AsyncClient(AsyncConnection):
 
     async def erase_user(
         self, user_id: str, **envelope: Unpack[operations.Envelope]
-    ) -> ErasedPayload:
+    ) -> of.ErasedPayload:
         """Remove everything that the user who asks owns; the receipt says when it is over."""
         fields = {"user_id": user_id, "confirm": True}
         return (await self.call(operations.ERASE_USER, fields, envelope)).payload

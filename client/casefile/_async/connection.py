@@ -12,11 +12,10 @@ import httpx
 from pydantic_core import from_json
 from typing_extensions import Self
 
+from pydantic_models import canonical
+from pydantic_models import operations as of
 from pydantic_models.base import BaseResponse
 from pydantic_models.base.json_values import to_json
-from pydantic_models.canonical import Attachment, AttachmentPayload, ContentLink
-from pydantic_models.operations import ExportPayload, PageOfRecordsPayload
-from pydantic_models.operations.lists import ListPagePayload
 
 from .. import contents, doors, errors, operations
 from ..operations import AnswerT, Call, Envelope, Operation
@@ -24,8 +23,8 @@ from ..retries import Retries
 from . import waiting
 
 T = TypeVar("T")
-RecordsT = TypeVar("RecordsT", bound=PageOfRecordsPayload)
-ListT = TypeVar("ListT", bound=ListPagePayload)
+RecordsT = TypeVar("RecordsT", bound="of.PageOfRecordsPayload")
+ListT = TypeVar("ListT", bound="of.ListPagePayload")
 
 Order = Literal["oldest", "newest"]
 
@@ -186,7 +185,7 @@ class AsyncConnection:
             asked |= {"cursor": page.cursor, "offset": None}
 
     async def exported(
-        self, operation: Operation[ExportPayload], session_id: str
+        self, operation: Operation[of.ExportPayload], session_id: str
     ) -> AsyncIterator[str]:
         """The lines of a session, part by part."""
         after: int | None = 0
@@ -198,7 +197,7 @@ class AsyncConnection:
 
     async def upload(
         self, source: Path | bytes, *, name: str | None = None, content_type: str | None = None
-    ) -> AttachmentPayload:
+    ) -> canonical.AttachmentPayload:
         """Upload a file or bytes; the answer goes with `attachments` of what is recorded next."""
         attachment = await waiting.run(contents.describe, source, name, content_type)
         asked = attachment.model_dump(exclude={"name"})
@@ -226,7 +225,7 @@ class AsyncConnection:
         self,
         parts: Sequence[dict[str, Any]],
         names: Sequence[str],
-        uploaded: dict[str, AttachmentPayload] | None = None,
+        uploaded: dict[str, canonical.AttachmentPayload] | None = None,
     ) -> list[dict[str, Any]]:
         """Parts of a request that can be carried: their files, and what is too large, uploaded.
 
@@ -255,7 +254,7 @@ class AsyncConnection:
                 part["attachments"] = [*attachments, uploaded[sha256]]
         return parts
 
-    async def restored(self, value: T, attachments: Sequence[Attachment]) -> T:
+    async def restored(self, value: T, attachments: Sequence[canonical.Attachment]) -> T:
         """A value as it was recorded, fetched if it was too large to be carried."""
         attachment = contents.moved_to(value, attachments)
         if attachment is None:
@@ -263,7 +262,7 @@ class AsyncConnection:
         whole: T = from_json(await self.download(attachment))
         return whole
 
-    async def download(self, link: ContentLink) -> bytes:
+    async def download(self, link: canonical.ContentLink) -> bytes:
         """What a link leads to, its digest checked."""
 
         async def attempt() -> bytes:
@@ -272,7 +271,7 @@ class AsyncConnection:
 
         return await self._insist(attempt)
 
-    async def save(self, link: ContentLink, path: Path) -> None:
+    async def save(self, link: canonical.ContentLink, path: Path) -> None:
         """Write what a link leads to into a file: there whole and checked, or not at all."""
         partial = path.with_name(f"{path.name}.part")
 

@@ -12,16 +12,9 @@ from uuid import UUID
 
 from typing_extensions import Unpack
 
+from pydantic_models import canonical, views
+from pydantic_models import operations as of
 from pydantic_models.base import RequestStatus, uuid7
-from pydantic_models.canonical import AttachmentPayload, ToolRequest
-from pydantic_models.operations import (
-    SessionClosedPayload,
-    SessionDataPayload,
-    SessionDeletedPayload,
-    SessionUpdatedPayload,
-    ToolResponsePayload,
-)
-from pydantic_models.views import SessionSummary
 
 from .. import contents, errors, operations
 from ..executions import Execution, of_call
@@ -56,7 +49,9 @@ class AsyncToolSessions:
         created = await self._connection.call(operations.CREATE_SESSION, fields, envelope)
         return AsyncToolSession(self._connection, created.payload.session_id)
 
-    def list(self, *, limit: int | None = None, **filters: Any) -> AsyncIterator[SessionSummary]:
+    def list(
+        self, *, limit: int | None = None, **filters: Any
+    ) -> AsyncIterator[views.SessionSummary]:
         """Tool sessions, the last created first; filters as in `ListSessionsPayload`."""
         return self._connection.listed(
             operations.LIST_SESSIONS, filters, lambda page: page.sessions, limit
@@ -72,7 +67,7 @@ class AsyncToolSession:
 
     async def read(
         self, *, include_requests: bool = False, include_events: bool = False
-    ) -> SessionDataPayload:
+    ) -> of.SessionDataPayload:
         """Its state and totals; its requests and events on demand, if they fit an answer."""
         fields = {"include_requests": include_requests, "include_events": include_events}
         answer = await self._connection.call(operations.GET_SESSION, self._fields(fields))
@@ -87,7 +82,7 @@ class AsyncToolSession:
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         envelope: operations.Envelope | None = None,
-    ) -> SessionUpdatedPayload:
+    ) -> of.SessionUpdatedPayload:
         """Change what it says of itself; what is None stays."""
         fields = self._fields({"title": title, "tags": tags, "metadata": metadata})
         return (await self._connection.call(operations.UPDATE_SESSION, fields, envelope)).payload
@@ -102,11 +97,11 @@ class AsyncToolSession:
         prompt: str | None = None,
         duration_ms: int | None = None,
         events: Sequence[Mapping[str, Any]] | None = None,
-        attachments: Sequence[AttachmentPayload | Path] | None = None,
+        attachments: Sequence[canonical.AttachmentPayload | Path] | None = None,
         session_request_id: str | None = None,
         casefile_id: str | None = None,
         **envelope: Unpack[operations.Envelope],
-    ) -> ToolResponsePayload:
+    ) -> of.ToolResponsePayload:
         """Record a tool execution, with its result or error message; without, it is pending.
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
@@ -149,9 +144,9 @@ class AsyncToolSession:
         error_message: str | None = None,
         duration_ms: int | None = None,
         events: Sequence[Mapping[str, Any]] | None = None,
-        attachments: Sequence[AttachmentPayload | Path] | None = None,
+        attachments: Sequence[canonical.AttachmentPayload | Path] | None = None,
         envelope: operations.Envelope | None = None,
-    ) -> ToolResponsePayload:
+    ) -> of.ToolResponsePayload:
         """Record how a pending tool execution ended: with a result, or an error message."""
         fields = await self._carried(
             {
@@ -221,7 +216,7 @@ class AsyncToolSession:
         before: int | None = None,
         order: Order = "oldest",
         limit: int | None = None,
-    ) -> AsyncIterator[ToolRequest]:
+    ) -> AsyncIterator[canonical.ToolRequest]:
         """Its tool executions; `after` and `before` are numbers of records."""
         async for request in self._connection.pages(
             operations.LIST_TOOL_REQUESTS,
@@ -234,11 +229,11 @@ class AsyncToolSession:
         ):
             yield await self._whole(request)
 
-    async def request(self, request_id: UUID) -> ToolRequest:
+    async def request(self, request_id: UUID) -> canonical.ToolRequest:
         """One of its tool executions."""
         return await self._whole(await self._told(request_id))
 
-    async def _told(self, request_id: UUID) -> ToolRequest:
+    async def _told(self, request_id: UUID) -> canonical.ToolRequest:
         fields = self._fields({"request_id": request_id})
         answer = await self._connection.call(operations.GET_TOOL_REQUEST, fields)
         return answer.payload.request
@@ -262,7 +257,7 @@ class AsyncToolSession:
             limit=limit,
         )
 
-    async def follow(self, *, after: int = 0) -> AsyncIterator[ToolRequest]:
+    async def follow(self, *, after: int = 0) -> AsyncIterator[canonical.ToolRequest]:
         """Tool executions as they are recorded, until the session is closed.
 
         One that comes pending is given once more when it has its outcome.
@@ -287,7 +282,7 @@ class AsyncToolSession:
 
     async def close(
         self, *, force: bool = False, **envelope: Unpack[operations.Envelope]
-    ) -> SessionClosedPayload:
+    ) -> of.SessionClosedPayload:
         """Close it, and be told its totals; `force` fails what is pending."""
         fields = self._fields({"force": force})
         return (await self._connection.call(operations.CLOSE_SESSION, fields, envelope)).payload
@@ -296,7 +291,7 @@ class AsyncToolSession:
         """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
         return self._connection.exported(operations.EXPORT_SESSION, self.session_id)
 
-    async def delete(self) -> SessionDeletedPayload:
+    async def delete(self) -> of.SessionDeletedPayload:
         """Delete it for good, all its records with it."""
         fields = self._fields({"confirm": True})
         return (await self._connection.call(operations.DELETE_SESSION, fields)).payload
@@ -308,7 +303,7 @@ class AsyncToolSession:
         (carried,) = await self._connection.carried([fields], ("parameters", "prompt", "result"))
         return self._fields(carried)
 
-    async def _whole(self, request: ToolRequest) -> ToolRequest:
+    async def _whole(self, request: canonical.ToolRequest) -> canonical.ToolRequest:
         """A request with what was left out of it.
 
         If its links have ended, as they do after a while, it is read once more.
@@ -318,7 +313,7 @@ class AsyncToolSession:
         except errors.Forbidden:
             return await self._restored(await self._told(request.request_id))
 
-    async def _restored(self, request: ToolRequest) -> ToolRequest:
+    async def _restored(self, request: canonical.ToolRequest) -> canonical.ToolRequest:
         for link in request.left_out:
             content = await self._connection.download(link)
             request = contents.restored_request(request, link, content)

@@ -7,19 +7,9 @@ from typing import Any
 
 from typing_extensions import Unpack
 
+from pydantic_models import canonical, views
+from pydantic_models import operations as of
 from pydantic_models.base import kind_of
-from pydantic_models.canonical import CasefileModel, PermissionEntry, PermissionLevel
-from pydantic_models.operations import (
-    CasefileDeletedPayload,
-    LegalHoldPayload,
-    PermissionCheckPayload,
-    PermissionGrantedPayload,
-    PermissionListPayload,
-    PermissionRevokedPayload,
-    SessionAddedPayload,
-    SessionRemovedPayload,
-)
-from pydantic_models.views import CasefileSummary, ChatSessionSummary, SessionSummary
 
 from .. import operations
 from .connection import Connection
@@ -44,7 +34,7 @@ class Casefiles:
         created = self._connection.call(operations.CREATE_CASEFILE, fields, envelope)
         return Casefile(self._connection, created.payload.casefile_id)
 
-    def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[CasefileSummary]:
+    def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[views.CasefileSummary]:
         """Casefiles, the last created first; filters as in `ListCasefilesPayload`."""
         return self._connection.listed(
             operations.LIST_CASEFILES, filters, lambda page: page.casefiles, limit
@@ -58,7 +48,7 @@ class Casefile:
         self._connection = connection
         self.casefile_id = casefile_id
 
-    def read(self) -> CasefileModel:
+    def read(self) -> canonical.CasefileModel:
         """What it says of itself, with a hundred who may use it, and its last hundred sessions."""
         fields = {"casefile_id": self.casefile_id}
         return (self._connection.call(operations.GET_CASEFILE, fields)).payload.casefile
@@ -71,7 +61,7 @@ class Casefile:
         tags: Sequence[str] | None = None,
         notes: str | None = None,
         **envelope: Unpack[operations.Envelope],
-    ) -> CasefileModel:
+    ) -> canonical.CasefileModel:
         """Change what it says of itself; what is None stays."""
         fields = {
             "casefile_id": self.casefile_id,
@@ -85,12 +75,12 @@ class Casefile:
 
     def set_legal_hold(
         self, hold: bool, *, reason: str | None = None, **envelope: Unpack[operations.Envelope]
-    ) -> LegalHoldPayload:
+    ) -> of.LegalHoldPayload:
         """Keep it, and what is filed in it, from any deletion, or let that be possible again."""
         fields = {"casefile_id": self.casefile_id, "hold": hold, "reason": reason}
         return (self._connection.call(operations.SET_LEGAL_HOLD, fields, envelope)).payload
 
-    def delete(self, *, delete_sessions: bool = False) -> CasefileDeletedPayload:
+    def delete(self, *, delete_sessions: bool = False) -> of.CasefileDeletedPayload:
         """Delete it; its sessions stay with their owners, unless they are to go with it."""
         fields = {
             "casefile_id": self.casefile_id,
@@ -99,7 +89,9 @@ class Casefile:
         }
         return (self._connection.call(operations.DELETE_CASEFILE, fields)).payload
 
-    def add(self, session_id: str, **envelope: Unpack[operations.Envelope]) -> SessionAddedPayload:
+    def add(
+        self, session_id: str, **envelope: Unpack[operations.Envelope]
+    ) -> of.SessionAddedPayload:
         """File a session in it."""
         fields = {
             "casefile_id": self.casefile_id,
@@ -109,7 +101,7 @@ class Casefile:
         answer = self._connection.call(operations.ADD_SESSION_TO_CASEFILE, fields, envelope)
         return answer.payload
 
-    def remove(self, session_id: str) -> SessionRemovedPayload:
+    def remove(self, session_id: str) -> of.SessionRemovedPayload:
         """Take a session out of it."""
         fields = {"casefile_id": self.casefile_id, "session_id": session_id}
         answer = self._connection.call(operations.REMOVE_SESSION_FROM_CASEFILE, fields)
@@ -117,7 +109,7 @@ class Casefile:
 
     def sessions(
         self, *, limit: int | None = None, **filters: Any
-    ) -> Iterator[SessionSummary | ChatSessionSummary]:
+    ) -> Iterator[views.SessionSummary | views.ChatSessionSummary]:
         """Its sessions, the last created first; filters as in `ListCasefileSessionsPayload`."""
         fields = {"casefile_id": self.casefile_id, **filters}
         return self._connection.listed(
@@ -127,12 +119,12 @@ class Casefile:
     def share(
         self,
         user_id: str,
-        permission: PermissionLevel | str = PermissionLevel.VIEWER,
+        permission: canonical.PermissionLevel | str = canonical.PermissionLevel.VIEWER,
         *,
         expires_at: str | None = None,
         notes: str | None = None,
         **envelope: Unpack[operations.Envelope],
-    ) -> PermissionGrantedPayload:
+    ) -> of.PermissionGrantedPayload:
         """Let somebody use it, or everybody signed in ("*")."""
         fields = {
             "casefile_id": self.casefile_id,
@@ -143,15 +135,15 @@ class Casefile:
         }
         return (self._connection.call(operations.GRANT_PERMISSION, fields, envelope)).payload
 
-    def unshare(self, user_id: str) -> PermissionRevokedPayload:
+    def unshare(self, user_id: str) -> of.PermissionRevokedPayload:
         """Take away what somebody was granted."""
         fields = {"casefile_id": self.casefile_id, "target_user_id": user_id}
         return (self._connection.call(operations.REVOKE_PERMISSION, fields)).payload
 
-    def permissions(self) -> PermissionListPayload:
+    def permissions(self) -> of.PermissionListPayload:
         """Who may do what with it, all pages in one."""
         fields: dict[str, Any] = {"casefile_id": self.casefile_id}
-        entries: list[PermissionEntry] = []
+        entries: list[canonical.PermissionEntry] = []
         while True:
             page = (self._connection.call(operations.LIST_PERMISSIONS, fields)).payload
             entries += page.permissions
@@ -160,8 +152,10 @@ class Casefile:
             fields["cursor"] = page.cursor
 
     def check(
-        self, user_id: str, required: PermissionLevel | str = PermissionLevel.VIEWER
-    ) -> PermissionCheckPayload:
+        self,
+        user_id: str,
+        required: canonical.PermissionLevel | str = canonical.PermissionLevel.VIEWER,
+    ) -> of.PermissionCheckPayload:
         """What somebody may do with it."""
         fields = {
             "casefile_id": self.casefile_id,

@@ -8,17 +8,8 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
-from pydantic_models.operations import (
-    ChatMessagePagePayload,
-    ChatResultPayload,
-    ChatRewoundPayload,
-    ChatSessionClosedPayload,
-    ChatSessionDataPayload,
-    SessionDeletedPayload,
-    SessionUpdatedPayload,
-)
-from pydantic_models.views import ChatSessionSummary
+from pydantic_models import canonical, views
+from pydantic_models import operations as of
 
 from .. import contents, errors, operations
 from ..withdrawals import Withdrawal
@@ -47,7 +38,9 @@ class ChatSessions:
         created = self._connection.call(operations.CREATE_CHAT_SESSION, fields, envelope)
         return ChatSession(self._connection, created.payload.session_id)
 
-    def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[ChatSessionSummary]:
+    def list(
+        self, *, limit: int | None = None, **filters: Any
+    ) -> Iterator[views.ChatSessionSummary]:
         """Chat sessions, the last created first; filters as in `ListChatSessionsPayload`."""
         return self._connection.listed(
             operations.LIST_CHAT_SESSIONS, filters, lambda page: page.sessions, limit
@@ -61,13 +54,13 @@ class ChatSession:
         self._connection = connection
         self.session_id = session_id
 
-    def read(self, *, include_messages: bool = False) -> ChatSessionDataPayload:
+    def read(self, *, include_messages: bool = False) -> of.ChatSessionDataPayload:
         """Its state and totals; its messages on demand, if they fit an answer."""
         fields = self._fields({"include_messages": include_messages})
         told = (self._connection.call(operations.GET_CHAT_SESSION, fields)).payload
         whole: dict[int, bytes] = {}
         for each in told.messages:
-            message = self._whole(ChatMessage.model_validate(each), whole)
+            message = self._whole(canonical.ChatMessage.model_validate(each), whole)
             each.update(message.model_dump(mode="json", include=set(each)))
         return told
 
@@ -78,7 +71,7 @@ class ChatSession:
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         envelope: operations.Envelope | None = None,
-    ) -> SessionUpdatedPayload:
+    ) -> of.SessionUpdatedPayload:
         """Change what it says of itself; what is None stays."""
         fields = self._fields({"title": title, "tags": tags, "metadata": metadata})
         return (self._connection.call(operations.UPDATE_CHAT_SESSION, fields, envelope)).payload
@@ -86,21 +79,21 @@ class ChatSession:
     def say(
         self,
         content: str,
-        message_type: MessageType | str = MessageType.USER,
+        message_type: canonical.MessageType | str = "user",
         **envelope: Unpack[operations.Envelope],
-    ) -> ChatMessage:
+    ) -> canonical.ChatMessage:
         """Record one message."""
         message = {"content": content, "message_type": message_type}
         return (self.record([message], **envelope)).message
 
     def record(
         self,
-        messages: Sequence[ChatMessagePayload | Mapping[str, Any]],
+        messages: Sequence[canonical.ChatMessagePayload | Mapping[str, Any]],
         *,
         session_request_id: str | None = None,
         casefile_id: str | None = None,
         **envelope: Unpack[operations.Envelope],
-    ) -> ChatResultPayload:
+    ) -> of.ChatResultPayload:
         """Record messages, 1 to 100, together and in order: all of them or none.
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
@@ -127,7 +120,7 @@ class ChatSession:
         before: int | None = None,
         order: Order = "oldest",
         limit: int | None = None,
-    ) -> Iterator[ChatMessage]:
+    ) -> Iterator[canonical.ChatMessage]:
         """Its messages; `after` and `before` are numbers of records."""
         whole: dict[int, bytes] = {}
         for message in self._connection.pages(
@@ -141,7 +134,7 @@ class ChatSession:
         ):
             yield self._whole(message, whole)
 
-    def standing(self, *, newest: int | None = None) -> list[ChatMessage]:
+    def standing(self, *, newest: int | None = None) -> list[canonical.ChatMessage]:
         """Its messages as they stood together, all or so many of the newest, in their order.
 
         `messages` gives each page as it is read; what is taken back meanwhile is not in here.
@@ -149,7 +142,7 @@ class ChatSession:
         if newest is not None:
             return self._newest_standing(newest) if newest > 0 else []
         whole: dict[int, bytes] = {}
-        standing: list[ChatMessage] = []
+        standing: list[canonical.ChatMessage] = []
         after, has_more = 0, True
         while has_more:
             page = self._page(after=after)
@@ -161,7 +154,7 @@ class ChatSession:
             after, has_more = page.next_after or after, page.has_more
         return standing
 
-    def _newest_standing(self, newest: int) -> list[ChatMessage]:
+    def _newest_standing(self, newest: int) -> list[canonical.ChatMessage]:
         whole: dict[int, bytes] = {}
         page = self._page(order="newest", limit=min(newest, contents.PAGE))
         found = deque([self._whole(each, whole) for each in page.messages[:newest]][::-1])
@@ -178,7 +171,7 @@ class ChatSession:
             return (self.standing())[-newest:]
         return list(found)
 
-    def _page(self, **asked: Any) -> ChatMessagePagePayload:
+    def _page(self, **asked: Any) -> of.ChatMessagePagePayload:
         asked = {"limit": contents.PAGE, "consistent": True, **asked}
         return (self._connection.call(operations.LIST_CHAT_MESSAGES, self._fields(asked))).payload
 
@@ -189,7 +182,7 @@ class ChatSession:
         keep: int | None = None,
         include_messages: bool = False,
         **envelope: Unpack[operations.Envelope],
-    ) -> ChatRewoundPayload:
+    ) -> of.ChatRewoundPayload:
         """Withdraw the last `count` messages, or all but the first `keep`.
 
         It is a record of its own: readers of messages miss them, the log keeps them. The answer
@@ -205,10 +198,10 @@ class ChatSession:
 
     def replace(
         self,
-        message: ChatMessage,
-        by: ChatMessagePayload | Mapping[str, Any],
+        message: canonical.ChatMessage,
+        by: canonical.ChatMessagePayload | Mapping[str, Any],
         **envelope: Unpack[operations.Envelope],
-    ) -> ChatMessage:
+    ) -> canonical.ChatMessage:
         """Put a message in the place of another, which must stand; the log keeps both."""
         named = {"record": message.record, "message_id": message.message_id}
         (said,) = self._connection.carried([operations.fields_of(by)], _CARRIED)
@@ -237,7 +230,7 @@ class ChatSession:
             limit=limit,
         )
 
-    def follow(self, *, after: int = 0) -> Iterator[ChatMessage | Withdrawal]:
+    def follow(self, *, after: int = 0) -> Iterator[canonical.ChatMessage | Withdrawal]:
         """Messages as they are recorded, and what is taken back, until the session is closed.
 
         A message that `replaces` another takes its place, which is its `index`. So
@@ -261,7 +254,7 @@ class ChatSession:
                 yield self._whole(message, whole)
             ended, after = page.ended, page.next_after or after
 
-    def close(self, **envelope: Unpack[operations.Envelope]) -> ChatSessionClosedPayload:
+    def close(self, **envelope: Unpack[operations.Envelope]) -> of.ChatSessionClosedPayload:
         """Close it, and be told its totals."""
         fields = self._fields({})
         return (self._connection.call(operations.CLOSE_CHAT_SESSION, fields, envelope)).payload
@@ -270,7 +263,7 @@ class ChatSession:
         """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
         return self._connection.exported(operations.EXPORT_CHAT_SESSION, self.session_id)
 
-    def delete(self) -> SessionDeletedPayload:
+    def delete(self) -> of.SessionDeletedPayload:
         """Delete it for good, all its records with it."""
         fields = self._fields({"confirm": True})
         return (self._connection.call(operations.DELETE_CHAT_SESSION, fields)).payload
@@ -278,7 +271,9 @@ class ChatSession:
     def _fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         return {"session_id": self.session_id, **fields}
 
-    def _whole(self, message: ChatMessage, whole: dict[int, bytes]) -> ChatMessage:
+    def _whole(
+        self, message: canonical.ChatMessage, whole: dict[int, bytes]
+    ) -> canonical.ChatMessage:
         """A message with what was left out of it; `whole` keeps its record's content at hand.
 
         If its links have ended, as they do after a while, it is read once more.
@@ -297,7 +292,9 @@ class ChatSession:
                     return self._restored(told, whole)
             raise  # It was taken back meanwhile.
 
-    def _restored(self, message: ChatMessage, whole: dict[int, bytes]) -> ChatMessage:
+    def _restored(
+        self, message: canonical.ChatMessage, whole: dict[int, bytes]
+    ) -> canonical.ChatMessage:
         for link in message.left_out:
             if link.record not in whole:
                 whole.clear()

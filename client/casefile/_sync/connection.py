@@ -12,11 +12,10 @@ import httpx
 from pydantic_core import from_json
 from typing_extensions import Self
 
+from pydantic_models import canonical
+from pydantic_models import operations as of
 from pydantic_models.base import BaseResponse
 from pydantic_models.base.json_values import to_json
-from pydantic_models.canonical import Attachment, AttachmentPayload, ContentLink
-from pydantic_models.operations import ExportPayload, PageOfRecordsPayload
-from pydantic_models.operations.lists import ListPagePayload
 
 from .. import contents, doors, errors, operations
 from ..operations import AnswerT, Call, Envelope, Operation
@@ -24,8 +23,8 @@ from ..retries import Retries
 from . import waiting
 
 T = TypeVar("T")
-RecordsT = TypeVar("RecordsT", bound=PageOfRecordsPayload)
-ListT = TypeVar("ListT", bound=ListPagePayload)
+RecordsT = TypeVar("RecordsT", bound="of.PageOfRecordsPayload")
+ListT = TypeVar("ListT", bound="of.ListPagePayload")
 
 Order = Literal["oldest", "newest"]
 
@@ -185,7 +184,7 @@ class Connection:
                 return
             asked |= {"cursor": page.cursor, "offset": None}
 
-    def exported(self, operation: Operation[ExportPayload], session_id: str) -> Iterator[str]:
+    def exported(self, operation: Operation[of.ExportPayload], session_id: str) -> Iterator[str]:
         """The lines of a session, part by part."""
         after: int | None = 0
         while after is not None:
@@ -196,7 +195,7 @@ class Connection:
 
     def upload(
         self, source: Path | bytes, *, name: str | None = None, content_type: str | None = None
-    ) -> AttachmentPayload:
+    ) -> canonical.AttachmentPayload:
         """Upload a file or bytes; the answer goes with `attachments` of what is recorded next."""
         attachment = waiting.run(contents.describe, source, name, content_type)
         asked = attachment.model_dump(exclude={"name"})
@@ -224,7 +223,7 @@ class Connection:
         self,
         parts: Sequence[dict[str, Any]],
         names: Sequence[str],
-        uploaded: dict[str, AttachmentPayload] | None = None,
+        uploaded: dict[str, canonical.AttachmentPayload] | None = None,
     ) -> list[dict[str, Any]]:
         """Parts of a request that can be carried: their files, and what is too large, uploaded.
 
@@ -253,7 +252,7 @@ class Connection:
                 part["attachments"] = [*attachments, uploaded[sha256]]
         return parts
 
-    def restored(self, value: T, attachments: Sequence[Attachment]) -> T:
+    def restored(self, value: T, attachments: Sequence[canonical.Attachment]) -> T:
         """A value as it was recorded, fetched if it was too large to be carried."""
         attachment = contents.moved_to(value, attachments)
         if attachment is None:
@@ -261,7 +260,7 @@ class Connection:
         whole: T = from_json(self.download(attachment))
         return whole
 
-    def download(self, link: ContentLink) -> bytes:
+    def download(self, link: canonical.ContentLink) -> bytes:
         """What a link leads to, its digest checked."""
 
         def attempt() -> bytes:
@@ -270,7 +269,7 @@ class Connection:
 
         return self._insist(attempt)
 
-    def save(self, link: ContentLink, path: Path) -> None:
+    def save(self, link: canonical.ContentLink, path: Path) -> None:
         """Write what a link leads to into a file: there whole and checked, or not at all."""
         partial = path.with_name(f"{path.name}.part")
 

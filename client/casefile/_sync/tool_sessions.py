@@ -12,16 +12,9 @@ from uuid import UUID
 
 from typing_extensions import Unpack
 
+from pydantic_models import canonical, views
+from pydantic_models import operations as of
 from pydantic_models.base import RequestStatus, uuid7
-from pydantic_models.canonical import AttachmentPayload, ToolRequest
-from pydantic_models.operations import (
-    SessionClosedPayload,
-    SessionDataPayload,
-    SessionDeletedPayload,
-    SessionUpdatedPayload,
-    ToolResponsePayload,
-)
-from pydantic_models.views import SessionSummary
 
 from .. import contents, errors, operations
 from ..executions import Execution, of_call
@@ -56,7 +49,7 @@ class ToolSessions:
         created = self._connection.call(operations.CREATE_SESSION, fields, envelope)
         return ToolSession(self._connection, created.payload.session_id)
 
-    def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[SessionSummary]:
+    def list(self, *, limit: int | None = None, **filters: Any) -> Iterator[views.SessionSummary]:
         """Tool sessions, the last created first; filters as in `ListSessionsPayload`."""
         return self._connection.listed(
             operations.LIST_SESSIONS, filters, lambda page: page.sessions, limit
@@ -72,7 +65,7 @@ class ToolSession:
 
     def read(
         self, *, include_requests: bool = False, include_events: bool = False
-    ) -> SessionDataPayload:
+    ) -> of.SessionDataPayload:
         """Its state and totals; its requests and events on demand, if they fit an answer."""
         fields = {"include_requests": include_requests, "include_events": include_events}
         answer = self._connection.call(operations.GET_SESSION, self._fields(fields))
@@ -87,7 +80,7 @@ class ToolSession:
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         envelope: operations.Envelope | None = None,
-    ) -> SessionUpdatedPayload:
+    ) -> of.SessionUpdatedPayload:
         """Change what it says of itself; what is None stays."""
         fields = self._fields({"title": title, "tags": tags, "metadata": metadata})
         return (self._connection.call(operations.UPDATE_SESSION, fields, envelope)).payload
@@ -102,11 +95,11 @@ class ToolSession:
         prompt: str | None = None,
         duration_ms: int | None = None,
         events: Sequence[Mapping[str, Any]] | None = None,
-        attachments: Sequence[AttachmentPayload | Path] | None = None,
+        attachments: Sequence[canonical.AttachmentPayload | Path] | None = None,
         session_request_id: str | None = None,
         casefile_id: str | None = None,
         **envelope: Unpack[operations.Envelope],
-    ) -> ToolResponsePayload:
+    ) -> of.ToolResponsePayload:
         """Record a tool execution, with its result or error message; without, it is pending.
 
         Attachments that are files are uploaded first, and so is what is too large for a request.
@@ -149,9 +142,9 @@ class ToolSession:
         error_message: str | None = None,
         duration_ms: int | None = None,
         events: Sequence[Mapping[str, Any]] | None = None,
-        attachments: Sequence[AttachmentPayload | Path] | None = None,
+        attachments: Sequence[canonical.AttachmentPayload | Path] | None = None,
         envelope: operations.Envelope | None = None,
-    ) -> ToolResponsePayload:
+    ) -> of.ToolResponsePayload:
         """Record how a pending tool execution ended: with a result, or an error message."""
         fields = self._carried(
             {
@@ -219,7 +212,7 @@ class ToolSession:
         before: int | None = None,
         order: Order = "oldest",
         limit: int | None = None,
-    ) -> Iterator[ToolRequest]:
+    ) -> Iterator[canonical.ToolRequest]:
         """Its tool executions; `after` and `before` are numbers of records."""
         for request in self._connection.pages(
             operations.LIST_TOOL_REQUESTS,
@@ -232,11 +225,11 @@ class ToolSession:
         ):
             yield self._whole(request)
 
-    def request(self, request_id: UUID) -> ToolRequest:
+    def request(self, request_id: UUID) -> canonical.ToolRequest:
         """One of its tool executions."""
         return self._whole(self._told(request_id))
 
-    def _told(self, request_id: UUID) -> ToolRequest:
+    def _told(self, request_id: UUID) -> canonical.ToolRequest:
         fields = self._fields({"request_id": request_id})
         answer = self._connection.call(operations.GET_TOOL_REQUEST, fields)
         return answer.payload.request
@@ -260,7 +253,7 @@ class ToolSession:
             limit=limit,
         )
 
-    def follow(self, *, after: int = 0) -> Iterator[ToolRequest]:
+    def follow(self, *, after: int = 0) -> Iterator[canonical.ToolRequest]:
         """Tool executions as they are recorded, until the session is closed.
 
         One that comes pending is given once more when it has its outcome.
@@ -285,7 +278,7 @@ class ToolSession:
 
     def close(
         self, *, force: bool = False, **envelope: Unpack[operations.Envelope]
-    ) -> SessionClosedPayload:
+    ) -> of.SessionClosedPayload:
         """Close it, and be told its totals; `force` fails what is pending."""
         fields = self._fields({"force": force})
         return (self._connection.call(operations.CLOSE_SESSION, fields, envelope)).payload
@@ -294,7 +287,7 @@ class ToolSession:
         """Its lines as `pydantic_models.export.verify` checks them, and `casefile verify`."""
         return self._connection.exported(operations.EXPORT_SESSION, self.session_id)
 
-    def delete(self) -> SessionDeletedPayload:
+    def delete(self) -> of.SessionDeletedPayload:
         """Delete it for good, all its records with it."""
         fields = self._fields({"confirm": True})
         return (self._connection.call(operations.DELETE_SESSION, fields)).payload
@@ -306,7 +299,7 @@ class ToolSession:
         (carried,) = self._connection.carried([fields], ("parameters", "prompt", "result"))
         return self._fields(carried)
 
-    def _whole(self, request: ToolRequest) -> ToolRequest:
+    def _whole(self, request: canonical.ToolRequest) -> canonical.ToolRequest:
         """A request with what was left out of it.
 
         If its links have ended, as they do after a while, it is read once more.
@@ -316,7 +309,7 @@ class ToolSession:
         except errors.Forbidden:
             return self._restored(self._told(request.request_id))
 
-    def _restored(self, request: ToolRequest) -> ToolRequest:
+    def _restored(self, request: canonical.ToolRequest) -> canonical.ToolRequest:
         for link in request.left_out:
             content = self._connection.download(link)
             request = contents.restored_request(request, link, content)

@@ -23,16 +23,13 @@ from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 
+import casefile
 from pydantic_models.base.identifiers import lowered
 from pydantic_models.base.json_values import MAX_METADATA_BYTES, to_json
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 from pydantic_models.operations.chat_messages import MAX_MESSAGES
 
 from .. import errors
-from .._async.chat_sessions import AsyncChatSession
-from .._async.client import AsyncClient
-from .._sync.chat_sessions import ChatSession
-from .._sync.client import Client
 from ..operations import Envelope
 
 T = TypeVar("T")
@@ -81,7 +78,9 @@ def check_name(name: str) -> None:
         raise errors.BadRequest(f"{name!r} is no name: it holds half a character.") from None
 
 
-def opened(client: Client, name: str, casefile_id: str | None, *, anew: bool = True) -> ChatSession:
+def opened(
+    client: casefile.Client, name: str, casefile_id: str | None, *, anew: bool = True
+) -> casefile.ChatSession:
     """The session of a name, as it is now or new; after a deletion, it may begin `anew`."""
     for asked, envelope in openings(name, casefile_id):
         with suppress(*([errors.SessionDeleted] if anew else [])):
@@ -89,7 +88,9 @@ def opened(client: Client, name: str, casefile_id: str | None, *, anew: bool = T
     raise AssertionError("there is always a next opening")
 
 
-async def opened_async(client: AsyncClient, name: str, casefile_id: str | None) -> AsyncChatSession:
+async def opened_async(
+    client: casefile.AsyncClient, name: str, casefile_id: str | None
+) -> casefile.AsyncChatSession:
     """The session of a name, as it is now or new."""
     for asked, envelope in openings(name, casefile_id):
         with suppress(errors.SessionDeleted):

@@ -20,12 +20,9 @@ from langchain_core.messages import (
     messages_from_dict,
 )
 
+import casefile
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
-from .._async.chat_sessions import AsyncChatSession
-from .._async.client import AsyncClient
-from .._sync.chat_sessions import ChatSession
-from .._sync.client import Client
 from . import _kept
 
 FORMAT = "langchain"
@@ -46,16 +43,16 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
     def __init__(
         self,
         session_id: str,
-        client: Client | None = None,
-        async_client: AsyncClient | None = None,
+        client: casefile.Client | None = None,
+        async_client: casefile.AsyncClient | None = None,
         *,
         casefile_id: str | None = None,
     ) -> None:
         self.session_id = session_id
         self._client, self._async_client = client, async_client
         self._casefile_id = casefile_id
-        self._chat: ChatSession | None = None
-        self._async_chat: AsyncChatSession | None = None
+        self._chat: casefile.ChatSession | None = None
+        self._async_chat: casefile.AsyncChatSession | None = None
 
     @property
     def messages(self) -> list[BaseMessage]:
@@ -95,7 +92,9 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
             said = [_to_message(each) for each in messages]
             await _kept.to_the_end(self._add_async(self._async_client, said))
 
-    async def _add_async(self, client: AsyncClient, said: Sequence[ChatMessagePayload]) -> None:
+    async def _add_async(
+        self, client: casefile.AsyncClient, said: Sequence[ChatMessagePayload]
+    ) -> None:
         chat = await self._opened_async(client)
         for batch in _kept.batches(said):
             await chat.record(batch)
@@ -107,17 +106,17 @@ class CasefileChatMessageHistory(BaseChatMessageHistory):
         else:
             await _kept.to_the_end(self._clear_async(self._async_client))
 
-    async def _clear_async(self, client: AsyncClient) -> None:
+    async def _clear_async(self, client: casefile.AsyncClient) -> None:
         await (await self._opened_async(client)).rewind(keep=0)
 
-    def _opened(self) -> ChatSession:
+    def _opened(self) -> casefile.ChatSession:
         if self._client is None:
             raise TypeError("this history was given an asynchronous client alone")
         if self._chat is None:
             self._chat = _kept.opened(self._client, self.session_id, self._casefile_id)
         return self._chat
 
-    async def _opened_async(self, client: AsyncClient) -> AsyncChatSession:
+    async def _opened_async(self, client: casefile.AsyncClient) -> casefile.AsyncChatSession:
         if self._async_chat is None:
             opening = _kept.opened_async(client, self.session_id, self._casefile_id)
             self._async_chat = await opening

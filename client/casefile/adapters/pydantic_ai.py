@@ -19,12 +19,9 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+import casefile
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
-from .._async.chat_sessions import AsyncChatSession
-from .._async.client import AsyncClient
-from .._sync.chat_sessions import ChatSession
-from .._sync.client import Client
 from . import _kept
 
 FORMAT = "pydantic-ai"
@@ -33,10 +30,12 @@ FORMAT = "pydantic-ai"
 class MessageHistory:
     """A message history by any name; `casefile_id` files it there when it is opened."""
 
-    def __init__(self, name: str, client: Client, *, casefile_id: str | None = None) -> None:
+    def __init__(
+        self, name: str, client: casefile.Client, *, casefile_id: str | None = None
+    ) -> None:
         self.name = name
         self._client, self._casefile_id = client, casefile_id
-        self._chat: ChatSession | None = None
+        self._chat: casefile.ChatSession | None = None
 
     def read(self) -> list[ModelMessage]:
         """All messages, in their order: the `message_history` of the next run."""
@@ -51,7 +50,7 @@ class MessageHistory:
         """Withdraw all messages; they stay in the log."""
         self._opened().rewind(keep=0)
 
-    def _opened(self) -> ChatSession:
+    def _opened(self) -> casefile.ChatSession:
         if self._chat is None:
             self._chat = _kept.opened(self._client, self.name, self._casefile_id)
         return self._chat
@@ -63,10 +62,12 @@ class AsyncMessageHistory:
     What changes it is done to the end, whoever is cancelled meanwhile.
     """
 
-    def __init__(self, name: str, client: AsyncClient, *, casefile_id: str | None = None) -> None:
+    def __init__(
+        self, name: str, client: casefile.AsyncClient, *, casefile_id: str | None = None
+    ) -> None:
         self.name = name
         self._client, self._casefile_id = client, casefile_id
-        self._chat: AsyncChatSession | None = None
+        self._chat: casefile.AsyncChatSession | None = None
 
     async def read(self) -> list[ModelMessage]:
         """All messages, in their order: the `message_history` of the next run."""
@@ -88,7 +89,7 @@ class AsyncMessageHistory:
     async def _clear(self) -> None:
         await (await self._opened()).rewind(keep=0)
 
-    async def _opened(self) -> AsyncChatSession:
+    async def _opened(self) -> casefile.AsyncChatSession:
         if self._chat is None:
             self._chat = await _kept.opened_async(self._client, self.name, self._casefile_id)
         return self._chat

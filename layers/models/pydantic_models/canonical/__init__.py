@@ -28,9 +28,15 @@ _NAMES = {
         "ChatSession",
         "MessageType",
     ),
-    ".content": ("Attachment", "AttachmentPayload", "ContentLink", "RecordLink"),
+    ".content": (
+        "MAX_ATTACHMENTS_OF_ONE",
+        "Attachment",
+        "AttachmentPayload",
+        "ContentLink",
+        "RecordLink",
+    ),
     ".permission_level": ("PermissionLevel",),
-    ".tool_session": ("ToolEvent", "ToolRequest", "ToolSession"),
+    ".tool_session": ("MAX_ERROR_MESSAGE", "ToolEvent", "ToolName", "ToolRequest", "ToolSession"),
 }
 
 __all__ = sorted(name for names in _NAMES.values() for name in names)

@@ -56,6 +56,7 @@ _NAMES = {
         "UpdateCasefileResponse",
     ),
     ".chat_messages": (
+        "MAX_ATTACHMENTS",
         "ChatRequest",
         "ChatRequestPayload",
         "ChatResponse",
@@ -96,6 +97,7 @@ _NAMES = {
         "ListChatSessionsPayload",
         "ListChatSessionsRequest",
         "ListChatSessionsResponse",
+        "ListPagePayload",
         "ListPayload",
         "ListSessionsPayload",
         "ListSessionsRequest",
