@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+_MAKING = RLock()
+"""Held while a validator is made: not every pydantic bears two threads that make the same one."""
 
 
 class Model(BaseModel):
@@ -20,4 +24,5 @@ class Model(BaseModel):
         """
         if "_types_namespace" in options and cls.__pydantic_generic_metadata__["parameters"]:
             return None
-        return super().model_rebuild(**options)
+        with _MAKING:
+            return super().model_rebuild(**options)
