@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any, cast
 from agents.memory import SessionABC, SessionSettings
 from agents.memory.session_settings import resolve_session_limit
 
+import casefile
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
 from .. import errors
-from .._sync.chat_sessions import ChatSession
-from .._sync.client import Client
 from . import _kept
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class CasefileSession(SessionABC):
     def __init__(
         self,
         session_id: str,
-        client: Client,
+        client: casefile.Client,
         *,
         casefile_id: str | None = None,
         session_settings: SessionSettings | dict[str, Any] | None = None,
@@ -51,11 +50,11 @@ class CasefileSession(SessionABC):
         self.session_settings = session_settings
         self._client = client
         self._casefile_id = casefile_id
-        self._chat: ChatSession | None = None
+        self._chat: casefile.ChatSession | None = None
         self._one_at_a_time = threading.Lock()
 
     @property
-    def chat_session(self) -> ChatSession:
+    def chat_session(self) -> casefile.ChatSession:
         """The chat session that it is kept in; opened when it is first asked for."""
         if self._chat is None:
             self._chat = _kept.opened(self._client, self.session_id, self._casefile_id)

@@ -34,11 +34,10 @@ from strands.types.session import (
     encode_bytes_values,
 )
 
+import casefile
 from pydantic_models.canonical import ChatMessage, ChatMessagePayload, MessageType
 
 from .. import errors
-from .._sync.chat_sessions import ChatSession
-from .._sync.client import Client
 from . import _kept
 
 if TYPE_CHECKING:
@@ -50,14 +49,14 @@ FORMAT = "strands"
 STORED = "strands-storage"
 
 
-class _Chats(dict[str, ChatSession]):
+class _Chats(dict[str, casefile.ChatSession]):
     """Chat sessions by name, each opened when it is first asked for."""
 
-    def __init__(self, client: Client, casefile_id: str | None) -> None:
+    def __init__(self, client: casefile.Client, casefile_id: str | None) -> None:
         super().__init__()
         self._client, self._casefile_id = client, casefile_id
 
-    def __missing__(self, name: str) -> ChatSession:
+    def __missing__(self, name: str) -> casefile.ChatSession:
         self[name] = _kept.opened(self._client, name, self._casefile_id)
         return self[name]
 
@@ -65,7 +64,7 @@ class _Chats(dict[str, ChatSession]):
 class CasefileSessionRepository(SessionRepository):
     """Sessions by any name; `casefile_id` files them there when they are opened."""
 
-    def __init__(self, client: Client, *, casefile_id: str | None = None) -> None:
+    def __init__(self, client: casefile.Client, *, casefile_id: str | None = None) -> None:
         self._chats = _Chats(client, casefile_id)
         self._states: dict[str, ChatMessage] = {}
 
@@ -232,7 +231,12 @@ class CasefileSessionManager(RepositorySessionManager):
     """A session manager for one session: `Agent(session_manager=…)`."""
 
     def __init__(
-        self, session_id: str, client: Client, *, casefile_id: str | None = None, **more: Any
+        self,
+        session_id: str,
+        client: casefile.Client,
+        *,
+        casefile_id: str | None = None,
+        **more: Any,
     ) -> None:
         repository = CasefileSessionRepository(client, casefile_id=casefile_id)
         super().__init__(session_id, repository, **more)
@@ -245,7 +249,7 @@ class CasefileStorage(Storage):
     overwritten or deleted is in the log. All failures are StorageErrors.
     """
 
-    def __init__(self, client: Client, *, casefile_id: str | None = None) -> None:
+    def __init__(self, client: casefile.Client, *, casefile_id: str | None = None) -> None:
         self._chats = _Chats(client, casefile_id)
         self._listed: set[str] = set()
 
