@@ -101,6 +101,8 @@ def test_a_store_has_rows_in_the_tables_of_what_was_measured_of_it() -> None:
         "turns": {**bare, "title": "in turn", **appends, "times": times, "start": {}},
         "casefile_openai": {**bare, "title": "adapter", "times": {}, "start": start},
     }
+    for name in report.ADAPTERS:
+        told["stores"][name]["start"] = start
     page = report.as_page(told)
     assert page.count("\n| in turn |") == 2
     assert page.count("\n| adapter |") == 1

@@ -355,7 +355,7 @@ class Log(RuleBasedStateMachine):
     )
     def end_while_another_does(
         self, instance: int, rival: int, begun: Entry, result: str, closes: bool
-    ) -> Entry:
+    ) -> MultipleResults[Entry]:
         """Another result, or a closing that fails it, wins the slot between a look and its put."""
         sent, other = outcome(self.now, begun, result), outcome(self.now, begun, "b")
         if closes and len(self.expected) > 12:
@@ -363,7 +363,7 @@ class Log(RuleBasedStateMachine):
         ended = any(known.completes == begun.request_id for known in self.expected)
         is_open = not self.is_deleted and self.closed_by is None
         if not is_open or ended or begun.request_id not in self._numbers():
-            return sent
+            return multiple()  # Nothing was sent that could be sent again.
         create = dynamodb.create
 
         def overtaken(item: Any) -> None:
@@ -379,7 +379,7 @@ class Log(RuleBasedStateMachine):
             else:
                 self._end_again(instance, sent, other)
         assert other.request_id in self._numbers()
-        return other
+        return multiple(other)
 
     @rule(seconds=seconds)
     def wait(self, seconds: int) -> None:
