@@ -44,9 +44,11 @@ from casefile import (
     session_log,
     sessions,
 )
+from casefile.dynamodb import ConditionFailed, Item
 from casefile.errors import (
     AlreadyCompleted,
     BadRequest,
+    CasefileError,
     NotFound,
     Overtaken,
     RequestIdReused,
@@ -55,8 +57,8 @@ from casefile.errors import (
 )
 from casefile.session_log import Entry, Memories, append
 from casefile.sessions import HEAD
-from pydantic_models.base.times import to_text
-from pydantic_models.canonical.record import Record, Totals, first_seal, sealed
+from pydantic_models.base.times import to_milliseconds, to_text
+from pydantic_models.canonical.record import Pending, Record, Totals, first_seal, sealed
 from pydantic_models.operations import CreateChatSessionRequest
 from tests.conftest import BOTH_CLIENTS, BUCKET, empty_aws, forget, uuid7
 from tests.loopback import wired_to_moto
@@ -508,6 +510,178 @@ class LeanLog(Log):
 
 LeanLog.TestCase.settings = settings(max_examples=8, stateful_step_count=30, deadline=None)
 TestLeanLog = LeanLog.TestCase
+
+
+SESSION = "cs_261121_pending"
+
+
+def pending(log: list[Record]) -> tuple[Pending, ...]:
+    ended = {number for record in log for number in record.completes}
+    begun = (record for record in log if record.kind == "request" and record.number not in ended)
+    return tuple(Pending(record.number, record.request_id) for record in begun)
+
+
+class Pendings:
+    """Who completes requests, and what records tell of them, in a table that is a dict.
+
+    The model above does more; here chance comes further. Instances come in between each other's
+    looks and writes, ids are used again, clocks jump, and answers are lost, some of older code.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+        opened = dict.fromkeys(("created_at", "updated_at"), to_milliseconds(self.now))
+        head = sessions.key(SESSION) | opened | {"user_id": OWNER, "metadata": "{}", "active": True}
+        self.items: dict[str, Item] = {HEAD: head}
+        self.memories = [Memories() for _ in range(3)]
+        self.reuse = self.chance.choice([0, 0.05, 0.2])
+        self.log: list[Record] = []
+        self.sent: list[Entry] = []
+        self.sending: dict[int, Entry] = {}
+
+    def query(self, _: str, values: Item, **how: Any) -> Iterator[tuple[list[Item], bool]]:
+        """A read, which may miss the newest records unless it is strong."""
+        low, top, sent = values[":low"], values[":top"], list(self.sending.values())[-1]
+        if top != HEAD:  # A look back: what it is for isn't listed right above.
+            above = self.log[int(top)]
+            is_far = above.at < to_milliseconds(sent.made_at - creation.CLOCK_ALLOWANCE)
+            assert not is_far or all(sent.completes != each.request_id for each in above.pending)
+        seen = len(self.log) - (0 if how["ConsistentRead"] else self.chance.choice([0, 0, 1, 4]))
+        slots = sorted(self.items, reverse=True)
+        found = [sk for sk in slots if low <= sk <= top and (sk == HEAD or int(sk) <= seen)]
+        yield [self.items[sk] for sk in found[: how["Limit"]]], True
+
+    def get(self, key: Item) -> Item | None:
+        return self.items.get(key["sk"])
+
+    def create(self, item: Item) -> None:
+        """A put, before which others may come in; older code tells less, and answers are lost."""
+        sent = list(self.sending.values())[-1]
+        rivals = [instance for instance in range(3) if instance not in self.sending]
+        if rivals and self.chance.random() < 0.2:
+            other = self.some_entry(sent.completes)
+            rival = self.chance.choice([sent, other, self.some_entry()])
+            self.send(self.chance.choice(rivals), rival)
+        if item["sk"] in self.items:
+            raise ConditionFailed(self.items[item["sk"]])
+        stored = {name: value for name, value in item.items() if value is not None}
+        self.check(records.whole(SESSION, stored), sent)
+        is_lost = self.chance.random() < 0.1
+        if is_lost and self.chance.random() < 0.5:
+            stored.pop("pending", None)
+        self.items[item["sk"]] = stored
+        self.log.append(records.whole(SESSION, stored))
+        if is_lost:
+            raise TimeoutError
+
+    def check(self, made: Record, sent: Entry) -> None:
+        """What is recorded now follows from the list."""
+        assert None in self.answers(self.log, sent)
+        were, after = pending(self.log), pending([*self.log, made])
+        completes, adds = [each.number for each in were], sent.adds
+        if sent.kind == "closed":
+            adds = Totals(pending=-len(were), events=len(were))
+        else:
+            begun = [each.number for each in self.log if each.request_id == sent.completes]
+            completes = begun[-1:]
+        before = self.log[-1].totals if self.log else Totals()
+        assert (list(made.completes), made.totals) == (completes, before.plus(adds))
+        assert made.pending in ((), after)
+        newest = {each.request_id: each.number for each in [*self.log, made]}
+        assert all(newest[each.request_id] == each.number for each in made.pending)
+        assert len(made.pending) <= 3
+        were_told = not self.log or self.log[-1].tells_pending
+        if were_told and not made.tells_pending:
+            assert len(after) > 3 or any(sent.request_id == each.request_id for each in were)
+        assert were_told or not made.pending or made.kind in ("request", "result")
+
+    def answers(self, log: list[Record], sent: Entry) -> set[object]:
+        """A record's number or a refusal, as a log may answer; None if it takes the request."""
+        newest: dict[UUID | None, Record] = {record.request_id: record for record in log}
+        known, begun = newest.get(sent.request_id), newest.get(sent.completes)
+        ended = begun and next((each for each in log if begun.number in each.completes), None)
+        answers: set[object] = set()
+        if known is not None:
+            is_same = (known.kind, known.content) == (sent.kind, sent.content)
+            answers.add(known.number if is_same else RequestIdReused)
+            if known.at >= to_milliseconds(sent.made_at - creation.CLOCK_ALLOWANCE):
+                return answers  # Later, an id that tells no time may be new again.
+        if sent.completes and (begun is None or begun.kind not in ("request", "tool")):
+            return answers | {NotFound}
+        if sent.completes == sent.request_id:
+            return answers | {RequestIdReused}
+        if ended and ended.kind == "result":
+            return answers | {ended.number if ended.content == sent.content else AlreadyCompleted}
+        if begun and begun.kind == "tool":
+            return answers | {AlreadyCompleted}
+        if log and log[-1].kind == "closed":
+            return answers | {log[-1].number if sent.kind == "closed" else SessionClosed}
+        return answers | {None}
+
+    def send(self, instance: int, sent: Entry) -> None:
+        """Send a request; the answer is right for the log as it was, or has become meanwhile."""
+        began = len(self.log)
+        self.sent.append(sent)
+        self.sending[instance] = sent
+        answer: object
+        try:
+            answer = append(SESSION, OWNER, sent, memories=self.memories[instance]).number
+        except CasefileError as error:
+            answer = type(error)
+        except TimeoutError:
+            answer = len(self.log)
+        del self.sending[instance]
+        logs = [self.log[:count] for count in range(began, len(self.log) + 1)]
+        assert any(answer in self.answers(log, sent) for log in logs)
+
+    def some_entry(self, completes: UUID | None = None) -> Entry:
+        """A request, new or sent again, or another with an id that was used."""
+        chance = self.chance
+        if completes is None and self.sent and chance.random() < 0.15:
+            return chance.choice(self.sent)
+        made_at = self.now - timedelta(seconds=chance.choice([0, 0, 100, 600]))
+        fresh = uuid7(self.now, chance.getrandbits(60))
+        if chance.random() < 0.5:
+            fresh = UUID(int=chance.getrandbits(128), version=4)
+        used = [fresh, *(each.request_id for each in pending(self.log))]
+        used += [each.request_id for each in chance.sample(self.log, min(1, len(self.log)))]
+        begun = beginning(made_at)._replace(request_id=completes or chance.choice(used))
+        ended = outcome(made_at, begun, chance.choice("ab"))
+        whole = begun._replace(kind="tool", adds=Totals(requests=1, events=4))
+        kinds = [begun, whole, ended, entry(made_at), closing(made_at)]
+        made = ended if completes else chance.choices(kinds, [25, 3, 35, 35, len(self.log) > 50])[0]
+        is_again = chance.random() < self.reuse
+        return made._replace(
+            request_id=chance.choice([begun.request_id, *used]) if is_again else fresh
+        )
+
+    def step(self) -> None:
+        instance = self.chance.randrange(3)
+        if self.chance.random() < 0.05:
+            self.memories[instance] = Memories()
+        if self.chance.random() < 0.1:
+            self.now += timedelta(seconds=self.chance.choice([60, 310, 310, 1000]))
+        self.send(instance, self.some_entry())
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_each_is_completed_once_and_listed_as_it_is(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Pendings(seed)
+    for name in ("query", "get", "create"):
+        monkeypatch.setattr(dynamodb, name, getattr(session, name))
+    for module in (session_log, creation):
+        monkeypatch.setattr(module, "now", lambda: session.now)
+    clock = SimpleNamespace(time=lambda: session.now.timestamp())
+    monkeypatch.setattr(session_log, "time", clock)
+    monkeypatch.setattr(attempts, "LONGEST_PAUSE", 0)
+    limits = {"PAGE": 3, "FIRST_PAGE": 3, "LOOK_BACK_PAGE": 12, "MAX_LISTED": 3}
+    for name, limit in (limits | {"MEMORY_RECORDS": session.chance.choice([2, 6, 99])}).items():
+        monkeypatch.setattr(session_log, name, limit)
+    for _ in range(150):
+        session.step()
 
 
 @pytest.fixture
